@@ -1,0 +1,75 @@
+"""Time is handed in, so that tests can step it.
+
+Durations come from `monotonic_us`, points in time from `now_us`; the two are never mixed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the rest of the house knows of time."""
+
+    def now_us(self) -> int:
+        """Wall clock, microseconds since 1970-01-01 UTC."""
+        ...
+
+    def monotonic_us(self) -> int:
+        """A clock that never jumps, microseconds since some moment."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class SystemClock:
+    """The machine's own time.
+
+    `now_us` is the wall clock read once and carried on by the monotonic clock: two readings of one
+    process differ by the time that really passed, even when the machine's clock is set meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._offset_ns = time.time_ns() - time.monotonic_ns()
+
+    def now_us(self) -> int:
+        """Wall clock, microseconds since 1970-01-01 UTC."""
+        return (time.monotonic_ns() + self._offset_ns) // 1000
+
+    def monotonic_us(self) -> int:
+        """`time.monotonic_ns`, in microseconds."""
+        return time.monotonic_ns() // 1000
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for real."""
+        time.sleep(seconds)
+
+
+class SteppedClock:
+    """A clock that stands still until it is told to move: for tests.  Thread-safe."""
+
+    def __init__(self, start_us: int = 1_700_000_000_000_000) -> None:
+        self._start_us = start_us
+        self._passed_us = 0
+        self._lock = threading.Lock()
+
+    def now_us(self) -> int:
+        """The start plus all that was stepped."""
+        return self._start_us + self._passed_us
+
+    def monotonic_us(self) -> int:
+        """All that was stepped."""
+        return self._passed_us
+
+    def sleep(self, seconds: float) -> None:
+        """Step instead of waiting."""
+        self.step(seconds)
+
+    def step(self, seconds: float) -> None:
+        """Move time forward."""
+        with self._lock:
+            self._passed_us += round(seconds * 1_000_000)

@@ -1,0 +1,83 @@
+"""The values that travel: from the call to the worker, over the queue to the master, into the ledger.
+
+They are msgspec structs, frozen, and packed as arrays: on the wire a sample is a dozen numbers.
+Units stand in the names.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+NO_ITEM = -1
+"""The item index of calls made outside any item: login on the master, setup, verify, teardown."""
+
+
+class Outcome(IntEnum):
+    """How an item ended."""
+
+    DONE = 1
+    """The step returned, and no call in it failed."""
+    FAILED = 2
+    """The step raised, or a call had a status that was not expected."""
+    UNKNOWN = 3
+    """It was sent, and nobody can say what became of it."""
+    DROPPED = 4
+    """It was never sent: no slot was free in time."""
+    CANCELLED = 5
+    """It was never sent: the run was told to leave it."""
+
+
+class Sample(msgspec.Struct, frozen=True, array_like=True):
+    """One HTTP request, timed by the transport itself.
+
+    All phase times count from the start of the call, as libcurl's do; a phase that did not happen
+    (no new connection, no TLS, no answer) is 0.
+    """
+
+    item: int
+    """Index of the item that made the call, or NO_ITEM."""
+    attempt: int
+    """Which try at the item, from 1."""
+    label: str
+    """What the report calls it, e.g. `create_flow POST /manager`."""
+    start_us: int
+    """When it was started: wall clock of the worker, microseconds since 1970."""
+    total_us: int
+    """Service time: from the start until the last byte came, or it failed."""
+    connect_us: int = 0
+    """Until the TCP connection stood; 0 when one was reused."""
+    tls_us: int = 0
+    """Until the TLS handshake was over; 0 when there was none."""
+    first_byte_us: int = 0
+    """Until the first byte of the answer."""
+    bytes_out: int = 0
+    """Size of the request: line, headers and body."""
+    bytes_in: int = 0
+    """Size of the answer: status line, headers and body."""
+    status: int = 0
+    """HTTP status; 0 when no answer came."""
+    error: str = ""
+    """Why the call counts as failed; empty when it does not."""
+
+
+class Result(msgspec.Struct, frozen=True, array_like=True):
+    """One attempt at one item, as the worker saw it end."""
+
+    item: int
+    """Index of the item in its step."""
+    attempt: int
+    """Which try, from 1."""
+    outcome: Outcome
+    """DONE or FAILED; the other outcomes are the master's to say."""
+    start_us: int
+    """When the step's function was called: wall clock of the worker, microseconds since 1970."""
+    duration_us: int
+    """How long the step's function ran."""
+    error: str = ""
+    """One line for people; empty when DONE."""
+    value: msgspec.Raw = msgspec.Raw()
+    """What the step returned, as MessagePack; empty for None.  Goes into the manifest."""
+    final: bool = True
+    """False when the worker will try the item again itself (an attempt that a Retry answers)."""
