@@ -13,6 +13,9 @@ import msgspec
 NO_ITEM = -1
 """The item index of calls made outside any item: login on the master, setup, verify, teardown."""
 
+NOTHING = msgspec.Raw(b"\xc0")
+"""None, as MessagePack."""
+
 
 class Outcome(IntEnum):
     """How an item ended."""
@@ -77,7 +80,7 @@ class Result(msgspec.Struct, frozen=True, array_like=True):
     """How long the step's function ran."""
     error: str = ""
     """One line for people; empty when DONE."""
-    value: msgspec.Raw = msgspec.Raw()
-    """What the step returned, as MessagePack; empty for None.  Goes into the manifest."""
+    value: msgspec.Raw = NOTHING
+    """What the step returned, as MessagePack; goes into the manifest unless it is None."""
     final: bool = True
     """False when the worker will try the item again itself (an attempt that a Retry answers)."""

@@ -1,0 +1,33 @@
+"""Keeps a second master out of a run directory.
+
+An exclusive transaction on an empty SQLite file: it works on every platform, and the operating system
+lets go of it when the process dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from loadgen.errors import RunDirectoryError
+
+FILE = "lock.db"
+
+
+class RunLock:
+    """Held from construction to `release`.  Raises RunDirectoryError when another process holds it."""
+
+    def __init__(self, directory: Path) -> None:
+        try:
+            self._connection = sqlite3.connect(
+                directory / FILE, timeout=0, isolation_level=None, check_same_thread=False
+            )
+            self._connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+            reason = "another master is running it" if busy else f"cannot lock it: {error}"
+            raise RunDirectoryError(f"{directory}: {reason}") from error
+
+    def release(self) -> None:
+        """Let the next master in."""
+        self._connection.close()

@@ -1,0 +1,60 @@
+"""The tables, as numbered steps.  A step that was released never changes; new ones are added below.
+
+Times are microseconds: `start_us` since the run's first start (small numbers are stored in few bytes),
+`at_us` since 1970.  An item has a row in `item` once it is settled, and in `attempt` for every try:
+histograms and timings come from `attempt` and `sample`, counts from `item`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from loadgen.errors import RunDirectoryError
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE step (
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL, items INTEGER NOT NULL, delivery TEXT NOT NULL
+    );
+    CREATE TABLE worker (
+        id INTEGER PRIMARY KEY, session TEXT NOT NULL UNIQUE, name TEXT NOT NULL, host TEXT NOT NULL,
+        slots INTEGER NOT NULL, seq INTEGER NOT NULL DEFAULT 0, cpu_s REAL NOT NULL DEFAULT 0,
+        alive_s REAL NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE TABLE lease (
+        id INTEGER PRIMARY KEY, worker INTEGER NOT NULL, step INTEGER NOT NULL, items INTEGER NOT NULL
+    );
+    CREATE TABLE text (id INTEGER PRIMARY KEY, value TEXT NOT NULL UNIQUE);
+    CREATE TABLE item (
+        step INTEGER NOT NULL, item INTEGER NOT NULL, outcome INTEGER NOT NULL, attempt INTEGER NOT NULL,
+        value BLOB, PRIMARY KEY (step, item)
+    ) WITHOUT ROWID;
+    CREATE TABLE attempt (
+        step INTEGER NOT NULL, item INTEGER NOT NULL, attempt INTEGER NOT NULL, worker INTEGER NOT NULL,
+        outcome INTEGER NOT NULL, start_us INTEGER NOT NULL, duration_us INTEGER NOT NULL,
+        error INTEGER, final INTEGER NOT NULL, counted INTEGER NOT NULL
+    );
+    CREATE TABLE sample (
+        step INTEGER NOT NULL, item INTEGER NOT NULL, attempt INTEGER NOT NULL, worker INTEGER NOT NULL,
+        label INTEGER NOT NULL, start_us INTEGER NOT NULL, total_us INTEGER NOT NULL,
+        connect_us INTEGER NOT NULL, tls_us INTEGER NOT NULL, first_byte_us INTEGER NOT NULL,
+        bytes_out INTEGER NOT NULL, bytes_in INTEGER NOT NULL, status INTEGER NOT NULL, error INTEGER
+    );
+    CREATE TABLE event (at_us INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL);
+    """,
+)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the file to the newest version, one transaction a step.
+
+    Raises RunDirectoryError when the file is of a newer loadgen.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise RunDirectoryError(
+            f"the ledger was written by a newer loadgen (schema {version}): install that one"
+        )
+    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+        connection.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")

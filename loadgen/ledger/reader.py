@@ -1,0 +1,165 @@
+"""Reads a ledger, also while its run goes on: a read-only connection, and every SELECT of the house."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from loadgen.errors import RunNotFound
+from loadgen.ledger.migrations import MIGRATIONS
+from loadgen.ledger.store import FILE
+from loadgen.record import (
+    AttemptRow,
+    Attempts,
+    Event,
+    ItemCounts,
+    ManifestRow,
+    Phases,
+    RunFacts,
+    SampleRow,
+    StepFacts,
+    Verified,
+    WorkerFacts,
+)
+from loadgen.sample import Outcome
+
+
+class Reader:
+    """A run, as its ledger tells it."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open the ledger in `directory`.  Raises RunNotFound when there is none that can be read."""
+        self.directory = directory
+        path = directory / FILE
+        if not path.is_file():
+            raise RunNotFound(f"{directory}: no run there (it has no {FILE})")
+        try:
+            self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+            self._meta = dict(self._connection.execute("SELECT key, value FROM meta"))
+        except sqlite3.Error as error:
+            raise RunNotFound(f"{path}: cannot read the ledger: {error}") from error
+        if version > len(MIGRATIONS):
+            raise RunNotFound(f"{path}: written by a newer loadgen (schema {version})")
+        if "facts" not in self._meta:
+            raise RunNotFound(f"{directory}: the run ended before it began")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def facts(self) -> RunFacts:
+        """What was known before the first item."""
+        return msgspec.json.decode(self._meta["facts"], type=RunFacts)
+
+    def phases(self) -> Phases:
+        """When its parts began and ended."""
+        fields = Phases.__struct_fields__
+        return Phases(**{name: int(self._meta[name]) for name in fields if name in self._meta})
+
+    def verified(self) -> Verified | None:
+        """The verdict of the scenario's verify; None when it was not reached."""
+        text = self._meta.get("verified")
+        return msgspec.json.decode(text, type=Verified) if text else None
+
+    def steps(self) -> list[StepFacts]:
+        """In the order in which they run."""
+        return [
+            StepFacts(*row) for row in self._all("SELECT id, name, items, delivery FROM step ORDER BY id")
+        ]
+
+    def counts(self, step: StepFacts) -> ItemCounts:
+        """How the step's items ended so far."""
+        rows = self._all("SELECT outcome, count(*) FROM item WHERE step = ? GROUP BY outcome", step.index)
+        by_outcome = {Outcome(outcome).name.lower(): count for outcome, count in rows}
+        return ItemCounts(planned=step.items, **by_outcome)
+
+    def attempts(self) -> Attempts:
+        """How often items were tried."""
+        ((total, retries, duplicates),) = self._all(
+            """SELECT count(*), coalesce(sum(attempt > 1), 0), coalesce(sum(final AND NOT counted), 0)
+               FROM attempt"""
+        )
+        return Attempts(total, retries, duplicates, 0)
+
+    def attempt_rows(self) -> Iterator[AttemptRow]:
+        """Every try at every item, in the order in which they were reported."""
+        rows = self._connection.execute(
+            """SELECT step, item, attempt, worker, outcome, start_us, duration_us,
+                      coalesce(text.value, ''), counted
+               FROM attempt LEFT JOIN text ON text.id = attempt.error ORDER BY attempt.rowid"""
+        )
+        return (AttemptRow(a, b, c, d, Outcome(e), f, g, h, bool(i)) for a, b, c, d, e, f, g, h, i in rows)
+
+    def sample_rows(self) -> Iterator[SampleRow]:
+        """Every call, in the order in which they were reported."""
+        rows = self._connection.execute(
+            """SELECT step, item, worker, label.value, start_us, total_us, connect_us, tls_us, first_byte_us,
+                      bytes_out, bytes_in, status, coalesce(error.value, '')
+               FROM sample JOIN text AS label ON label.id = sample.label
+               LEFT JOIN text AS error ON error.id = sample.error ORDER BY sample.rowid"""
+        )
+        return (SampleRow(*row) for row in rows)
+
+    def workers(self) -> list[WorkerFacts]:
+        """Who took part."""
+        rows = self._all(
+            """SELECT id, name, host, slots,
+                      (SELECT count(*) FROM attempt WHERE attempt.worker = worker.id AND counted),
+                      (SELECT count(*) FROM sample WHERE sample.worker = worker.id), cpu_s, alive_s, lost
+               FROM worker ORDER BY id"""
+        )
+        return [WorkerFacts(a, b, c, d, e, f, g, h, bool(i)) for a, b, c, d, e, f, g, h, i in rows]
+
+    def events(self) -> list[Event]:
+        """What happened, in order."""
+        return [Event(*row) for row in self._all("SELECT at_us, kind, text FROM event ORDER BY rowid")]
+
+    def manifest(self) -> Iterator[ManifestRow]:
+        """What the steps returned, by step and item."""
+        rows = self._connection.execute(
+            """SELECT step.name, item, value FROM item JOIN step ON step.id = item.step
+               WHERE value IS NOT NULL ORDER BY step, item"""
+        )
+        return (ManifestRow(name, item, msgspec.msgpack.decode(value)) for name, item, value in rows)
+
+    def settled(self, step: int) -> list[tuple[int, Outcome]]:
+        """Items of a step that have their outcome."""
+        rows = self._all("SELECT item, outcome FROM item WHERE step = ? ORDER BY item", step)
+        return [(item, Outcome(outcome)) for item, outcome in rows]
+
+    def tried(self, step: int) -> list[tuple[int, int]]:
+        """The last attempt made at each item of a step that is not settled."""
+        return self._all(
+            """SELECT item, max(attempt) FROM attempt
+               WHERE step = ?1 AND item NOT IN (SELECT item FROM item WHERE step = ?1) GROUP BY item""",
+            step,
+        )
+
+    def sessions(self) -> dict[str, tuple[int, int]]:
+        """By worker session: the worker's number and the last report that was acknowledged."""
+        return {
+            session: (number, seq)
+            for session, number, seq in self._all("SELECT session, id, seq FROM worker")
+        }
+
+    def last_lease(self) -> int:
+        """The highest lease number; 0 when there is none."""
+        ((number,),) = self._all("SELECT coalesce(max(id), 0) FROM lease")
+        return int(number)
+
+    def _all(self, sql: str, *parameters: Any) -> list[Any]:
+        return self._connection.execute(sql, parameters).fetchall()

@@ -1,0 +1,291 @@
+"""The ledger's one writer: a thread that owns the one read-write connection.
+
+Whoever has something to keep submits it and gets a ticket; what is submitted while a commit runs shares
+the next one.  WAL with synchronous=FULL: what a ticket confirmed survives a power loss.  One connection
+only, because SQLite before 3.51.3 has a bug in resetting the WAL that needs two.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from loadgen.errors import LedgerFailed, RunDirectoryError
+from loadgen.ledger.migrations import migrate
+from loadgen.record import (
+    Acknowledged,
+    Entry,
+    Event,
+    Granted,
+    Joined,
+    Mark,
+    Reported,
+    RunFacts,
+    StepFacts,
+    Verified,
+    WorkerLoad,
+)
+from loadgen.sample import NOTHING, Result, Sample
+
+FILE = "run.db"
+
+
+class Commit:
+    """A ticket: what was submitted, on its way to the disk."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.entries = entries
+        self.error: LedgerFailed | None = None
+        self.done = threading.Event()
+
+    def wait(self) -> None:
+        """Return when it is on disk, and all that was submitted before it.  Raises LedgerFailed."""
+        self.done.wait()
+        if self.error is not None:
+            raise self.error
+
+
+class Ledger:
+    """Writes a run's ledger."""
+
+    def __init__(self, directory: Path, *, started_us: int) -> None:
+        """Open the ledger in `directory`; times of samples are kept relative to `started_us`."""
+        self.path = directory / FILE
+        self._started_us = started_us
+        self._submitted: queue.SimpleQueue[Commit | None] = queue.SimpleQueue()
+        self._failed: LedgerFailed | None = None
+        self._texts: dict[str, int] = {}
+        self._opened: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread.start()
+        error = self._opened.get()
+        if error is not None:
+            raise error
+
+    @property
+    def failed(self) -> LedgerFailed | None:
+        """Why nothing can be written any more; None while all is well."""
+        return self._failed
+
+    def begin(self, facts: RunFacts, steps: Sequence[StepFacts]) -> None:
+        """Note what is known before the first item; a resumed run replaces it."""
+        self.submit([_Begin(facts, tuple(steps)), Mark("started_us", self._started_us)]).wait()
+
+    def submit(self, entries: Sequence[Entry | _Begin]) -> Commit:
+        """Have the entries committed, in order of submission."""
+        ticket = Commit(entries)  # type: ignore[arg-type]
+        self._submitted.put(ticket)
+        return ticket
+
+    def close(self) -> None:
+        """Commit what was submitted, fold the WAL into the file, and stop."""
+        self._submitted.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            connection = _open(self.path)
+            self._texts = dict(connection.execute("SELECT value, id FROM text"))
+        except (sqlite3.Error, OSError) as error:
+            self._opened.put(RunDirectoryError(f"{self.path}: cannot write the ledger: {error}"))
+            return
+        except RunDirectoryError as error:
+            self._opened.put(error)
+            return
+        self._opened.put(None)
+        try:
+            for tickets in self._rounds():
+                self._write(connection, tickets)
+        finally:
+            connection.close()
+
+    def _rounds(self) -> Iterator[list[Commit]]:
+        """All that waits, again and again, until close()."""
+        open_ = True
+        while open_:
+            ticket = self._submitted.get()
+            tickets = []
+            while True:
+                if ticket is None:
+                    open_ = False
+                    break
+                tickets.append(ticket)
+                try:
+                    ticket = self._submitted.get_nowait()
+                except queue.Empty:
+                    break
+            if tickets:
+                yield tickets
+
+    def _write(self, connection: sqlite3.Connection, tickets: list[Commit]) -> None:
+        if self._failed is None and any(ticket.entries for ticket in tickets):
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                for ticket in tickets:
+                    for entry in ticket.entries:
+                        self._keep(connection, entry)
+                connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._failed = LedgerFailed(f"{self.path}: cannot write the ledger: {error}")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        for ticket in tickets:
+            ticket.error = self._failed
+            ticket.done.set()
+
+    def _keep(self, connection: sqlite3.Connection, entry: Entry | _Begin) -> None:
+        keep: Callable[[sqlite3.Connection, Any], object] = _KEEPERS[type(entry)]
+        if isinstance(entry, Reported):
+            self._keep_reported(connection, entry)
+        else:
+            keep(connection, entry)
+
+    def _keep_reported(self, connection: sqlite3.Connection, entry: Reported) -> None:
+        if entry.counted:
+            connection.executemany("INSERT OR IGNORE INTO item VALUES (?, ?, ?, ?, ?)", _items(entry))
+        connection.executemany(
+            "INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [self._attempt(connection, entry, result) for result in entry.results],
+        )
+        connection.executemany(
+            "INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [self._sample(connection, entry, sample) for sample in entry.samples],
+        )
+
+    def _attempt(self, connection: sqlite3.Connection, entry: Reported, result: Result) -> tuple[Any, ...]:
+        return (
+            entry.step,
+            result.item,
+            result.attempt,
+            entry.worker,
+            int(result.outcome),
+            result.start_us - self._started_us,
+            result.duration_us,
+            self._text(connection, result.error) if result.error else None,
+            result.final,
+            (result.item, result.attempt) in entry.counted,
+        )
+
+    def _sample(self, connection: sqlite3.Connection, entry: Reported, sample: Sample) -> tuple[Any, ...]:
+        return (
+            entry.step,
+            sample.item,
+            sample.attempt,
+            entry.worker,
+            self._text(connection, sample.label),
+            sample.start_us - self._started_us,
+            sample.total_us,
+            sample.connect_us,
+            sample.tls_us,
+            sample.first_byte_us,
+            sample.bytes_out,
+            sample.bytes_in,
+            sample.status,
+            self._text(connection, sample.error) if sample.error else None,
+        )
+
+    def _text(self, connection: sqlite3.Connection, value: str) -> int:
+        """The id of a label or an error message: each is kept once."""
+        number = self._texts.get(value)
+        if number is None:
+            connection.execute("INSERT OR IGNORE INTO text (value) VALUES (?)", (value,))
+            (number,) = connection.execute("SELECT id FROM text WHERE value = ?", (value,)).fetchone()
+            self._texts[value] = number
+        return number
+
+
+class _Begin(msgspec.Struct, frozen=True):
+    facts: RunFacts
+    steps: tuple[StepFacts, ...]
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _items(entry: Reported) -> list[tuple[Any, ...]]:
+    return [
+        (entry.step, result.item, int(result.outcome), result.attempt, _value(result))
+        for result in entry.results
+        if (result.item, result.attempt) in entry.counted
+    ]
+
+
+def _value(result: Result) -> bytes | None:
+    raw = bytes(result.value)
+    return None if raw == bytes(NOTHING) else raw
+
+
+def _keep_begin(connection: sqlite3.Connection, entry: _Begin) -> None:
+    _set(connection, "facts", msgspec.json.encode(entry.facts).decode())
+    connection.executemany(
+        "INSERT OR REPLACE INTO step VALUES (?, ?, ?, ?)",
+        [(step.index, step.name, step.items, step.delivery) for step in entry.steps],
+    )
+
+
+def _keep_joined(connection: sqlite3.Connection, entry: Joined) -> None:
+    connection.execute(
+        "INSERT OR IGNORE INTO worker (id, session, name, host, slots) VALUES (?, ?, ?, ?, ?)",
+        (entry.worker, entry.session, entry.name, entry.host, entry.slots),
+    )
+
+
+def _keep_load(connection: sqlite3.Connection, entry: WorkerLoad) -> None:
+    connection.execute(
+        "UPDATE worker SET cpu_s = ?, alive_s = ?, lost = ? WHERE id = ?",
+        (entry.cpu_s, entry.alive_s, entry.lost, entry.worker),
+    )
+
+
+def _keep_granted(connection: sqlite3.Connection, entry: Granted) -> None:
+    connection.execute(
+        "INSERT INTO lease VALUES (?, ?, ?, ?)", (entry.lease, entry.worker, entry.step, entry.items)
+    )
+
+
+def _keep_acknowledged(connection: sqlite3.Connection, entry: Acknowledged) -> None:
+    connection.execute("UPDATE worker SET seq = ? WHERE id = ?", (entry.seq, entry.worker))
+
+
+def _keep_event(connection: sqlite3.Connection, entry: Event) -> None:
+    connection.execute("INSERT INTO event VALUES (?, ?, ?)", (entry.at_us, entry.kind, entry.text))
+
+
+def _keep_mark(connection: sqlite3.Connection, entry: Mark) -> None:
+    _set(connection, entry.phase, str(entry.at_us))
+
+
+def _keep_verified(connection: sqlite3.Connection, entry: Verified) -> None:
+    _set(connection, "verified", msgspec.json.encode(entry).decode())
+
+
+def _set(connection: sqlite3.Connection, key: str, value: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+_KEEPERS: dict[type, Callable[[sqlite3.Connection, Any], object]] = {
+    _Begin: _keep_begin,
+    Joined: _keep_joined,
+    WorkerLoad: _keep_load,
+    Granted: _keep_granted,
+    Acknowledged: _keep_acknowledged,
+    Event: _keep_event,
+    Mark: _keep_mark,
+    Verified: _keep_verified,
+    Reported: lambda _connection, _entry: None,
+}

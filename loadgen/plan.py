@@ -1,0 +1,94 @@
+"""What a run will do, as pure data: steps, item counts, chunks.
+
+A step of N items has the items 0..N-1.  A chunk is what one lease hands out: consecutive items of a
+step without keys, which may run at the same time; or, for a step with keys, a few *lanes*: each lane
+is a run of items that share a key, to be run one after the other, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Delivery: TypeAlias = Literal["at_most_once", "at_least_once", "verify"]
+"""What happens to an item whose outcome is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """One step of a run."""
+
+    index: int
+    """Position among the run's steps, from 0."""
+    name: str
+    """The name of the step's function."""
+    items: int
+    """How many items there are."""
+    delivery: Delivery = "at_most_once"
+    """What happens to an item whose outcome is unknown."""
+    chunk: int | None = None
+    """Items a chunk; None: decided while it runs, by `chunk_size`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run will do."""
+
+    steps: tuple[StepPlan, ...]
+    """In the order in which they run; each is finished before the next starts."""
+
+    @property
+    def items(self) -> int:
+        """Items of all steps."""
+        return sum(step.items for step in self.steps)
+
+
+class Chunk(msgspec.Struct, frozen=True, array_like=True):
+    """Items handed out together: one job on the queue."""
+
+    step: int
+    """Index of the step."""
+    start: int = 0
+    """First item of a plain chunk."""
+    stop: int = 0
+    """One past the last item of a plain chunk."""
+    lanes: tuple[tuple[int, ...], ...] = ()
+    """Items by key, for a step with keys; start and stop are then 0."""
+
+    def __len__(self) -> int:
+        """How many items are in it."""
+        return sum(map(len, self.lanes)) if self.lanes else self.stop - self.start
+
+    def __iter__(self) -> Iterator[int]:
+        """Its items, in the order in which they are handed out."""
+        return chain.from_iterable(self.lanes) if self.lanes else iter(range(self.start, self.stop))
+
+    def runs(self) -> Iterator[tuple[int, ...]]:
+        """What may run at the same time: each lane, or each single item."""
+        return iter(self.lanes) if self.lanes else ((item,) for item in range(self.start, self.stop))
+
+
+LARGEST_CHUNK = 5_000
+"""Keeps a lease with rows inside one frame, and what a dead worker gives back small."""
+
+
+def chunk_size(remaining: int, want: int, workers: int) -> int:
+    """Items for the next chunk of a worker that asks for `want` of them.
+
+    Guided self-scheduling (Polychronopoulos and Kuck, 1987): a fixed share of what is left, so that
+    chunks are large while there is much to do and the last workers finish together.  `want` is what
+    the worker gets through in about a second, so that a lease costs nothing beside its work.
+
+    >>> chunk_size(remaining=10_000, want=200, workers=2)
+    200
+    >>> chunk_size(remaining=100, want=200, workers=2)
+    25
+    >>> chunk_size(remaining=1, want=200, workers=8)
+    1
+    """
+    share = -(-remaining // (2 * max(workers, 1)))
+    return max(1, min(want, share, LARGEST_CHUNK))

@@ -1,0 +1,105 @@
+"""The run's token: where the master is, what its certificate looks like, and the secret between them.
+
+One word of text, so that it can be pasted: `lg1.` and URL-safe base64.  It travels by a file of mode
+0600 or by the environment variable LOADGEN_TOKEN, never in a command line, a log, the ledger or a report.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from loadgen.errors import TokenError
+
+PREFIX = "lg1."
+SECRET_BYTES = 32
+VARIABLE = "LOADGEN_TOKEN"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Token:
+    """What a worker needs to find and to trust a master, and to be trusted by it."""
+
+    address: str
+    """host:port, as the master listens; a worker may know it under another host name."""
+    fingerprint: bytes
+    """SHA-256 of the master's certificate (DER)."""
+    secret: bytes
+    """Random."""
+
+    def __str__(self) -> str:
+        body = msgspec.msgpack.encode((self.address, self.fingerprint, self.secret))
+        return PREFIX + base64.urlsafe_b64encode(body).decode().rstrip("=")
+
+    def __repr__(self) -> str:
+        return f"Token({self.address})"
+
+    @property
+    def key(self) -> bytes:
+        """The handshake's key: the secret bound to the certificate, so that a relay cannot stand between."""
+        return hmac.digest(self.secret, self.fingerprint, "sha256")
+
+    @classmethod
+    def parse(cls, text: str) -> Token:
+        """The inverse of `str`.  Raises TokenError, which never shows the token."""
+        body = text.strip()
+        if not body.startswith(PREFIX):
+            raise TokenError(f"not a loadgen token: it should begin with {PREFIX}")
+        try:
+            raw = base64.urlsafe_b64decode(body[len(PREFIX) :] + "=" * (-len(body[len(PREFIX) :]) % 4))
+            address, fingerprint, secret = msgspec.msgpack.decode(raw, type=tuple[str, bytes, bytes])
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise TokenError("the token is damaged: copy it again, whole") from error
+        if len(secret) < SECRET_BYTES or len(fingerprint) != SECRET_BYTES:
+            raise TokenError("the token is too short to be safe: make a new one")
+        return cls(address, fingerprint, secret)
+
+
+def new_secret() -> bytes:
+    """A fresh secret."""
+    return secrets.token_bytes(SECRET_BYTES)
+
+
+def state_directory(environ: Mapping[str, str]) -> Path:
+    """Where tokens of running masters lie, by the user's platform conventions."""
+    if "LOADGEN_STATE_DIR" in environ:
+        return Path(environ["LOADGEN_STATE_DIR"])
+    if os.name == "nt":
+        return Path(environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "loadgen"
+    return Path(environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state")) / "loadgen"
+
+
+def token_file(environ: Mapping[str, str], port: int) -> Path:
+    """Where the token of a master on this machine lies while it runs."""
+    return state_directory(environ) / f"{port}.token"
+
+
+def write(path: Path, token: Token) -> None:
+    """Keep a token in a file that only its owner can read."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # an old file's wider mode would be kept
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{token}\n")
+    except OSError as error:
+        raise TokenError(f"{path}: cannot write the token: {error.strerror}") from error
+
+
+def read(path: Path) -> Token:
+    """Read a token file.  Raises TokenError, also when others could read it."""
+    try:
+        if os.name == "posix" and path.stat().st_mode & 0o077:
+            raise TokenError(f"{path}: others can read this token file; run: chmod 600 {path}")
+        return Token.parse(path.read_text(encoding="ascii"))
+    except OSError as error:
+        raise TokenError(f"{path}: cannot read the token: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TokenError(f"{path}: not a token file") from error

@@ -1,0 +1,309 @@
+"""The values of a run's record: what the master notes, the ledger keeps and the reports explain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import msgspec
+
+from loadgen.sample import Outcome, Result, Sample
+
+
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a run before its first item."""
+
+    id: str
+    """Its name, and that of its directory."""
+    scenario: str
+    """The scenario file's stem."""
+    title: str
+    """The first line of the scenario's docstring."""
+    path: str
+    """The scenario file, as the user gave it."""
+    digest: str
+    """SHA-256 of the scenario's bundle."""
+    target: str
+    """Base URL of the target; for a sandbox, that of this run's."""
+    sandbox: str = ""
+    """Name of the sandbox that was started for the run; empty for a target of the user's."""
+    options: dict[str, Any]
+    """The scenario's options, secrets masked."""
+    seed: int
+    """Feeds every random choice of the run."""
+    settings: dict[str, Any]
+    """Processes, concurrency, chunk, steps: what the command line settled."""
+    versions: dict[str, str]
+    """Of loadgen, Python, libcurl, the platform."""
+
+
+class StepFacts(msgspec.Struct, frozen=True):
+    """A step of the run, as planned."""
+
+    index: int
+    name: str
+    items: int
+    delivery: str
+
+
+class Phases(msgspec.Struct, frozen=True, kw_only=True):
+    """When the parts of a run began and ended: wall clock, microseconds since 1970; None: not reached.
+
+    A resumed run keeps its first start; the other marks are those of the last session.
+    """
+
+    started_us: int
+    """The run directory was made."""
+    first_lease_us: int | None = None
+    """The first chunk was handed out."""
+    draining_us: int | None = None
+    """The last chunk was handed out."""
+    settled_us: int | None = None
+    """The last result was in."""
+    verified_us: int | None = None
+    """Verification was over."""
+    ended_us: int | None = None
+    """The report was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A worker said hello."""
+
+    worker: int
+    """Its number in this run, from 1."""
+    session: str
+    """Its own name for itself, random."""
+    name: str
+    """Host and process id."""
+    host: str
+    slots: int
+    """Processes times threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A chunk was handed out."""
+
+    lease: int
+    worker: int
+    step: int
+    items: int
+    """How many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Results and samples of one step, as one worker reported them."""
+
+    step: int
+    worker: int
+    results: Sequence[Result]
+    """Each attempt that ended."""
+    samples: Sequence[Sample]
+    """Each call that ended."""
+    counted: frozenset[tuple[int, int]] = frozenset()
+    """The (item, attempt) pairs among the results that settle their item; the rest are tries before a
+    retry, or executions of an item that was settled already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A worker's reports up to this number are in the ledger."""
+
+    worker: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLoad:
+    """What a worker said of itself last."""
+
+    worker: int
+    cpu_s: float
+    """CPU time of its processes so far, in seconds."""
+    alive_s: float
+    """How long it has been at work, in seconds."""
+    lost: bool = False
+    """Its lease expired: it was not heard of in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that people want to see on the time line."""
+
+    at_us: int
+    """Wall clock, microseconds since 1970."""
+    kind: str
+    """`worker joined`, `worker left`, `lease expired`, `stopping`, ..."""
+    text: str
+    """One line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The verdict of the scenario's verify."""
+
+    expected: int
+    found: int
+    missing: int
+    unexpected: int
+    examples: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """A few names of what is missing and what is unexpected."""
+
+    @property
+    def ok(self) -> bool:
+        """Everything is there, and nothing else."""
+        return self.expected == self.found and not self.missing and not self.unexpected
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A phase of the run began or ended."""
+
+    phase: str
+    """A field of `Phases`."""
+    at_us: int
+
+
+Entry: TypeAlias = Joined | Granted | Reported | Acknowledged | WorkerLoad | Event | Mark | Verified
+"""What the ledger is asked to keep."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """A worker, as the ledger knows it."""
+
+    worker: int
+    name: str
+    host: str
+    slots: int
+    items: int
+    calls: int
+    cpu_s: float
+    alive_s: float
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCounts:
+    """How the items of a step, or of a run, ended so far."""
+
+    planned: int = 0
+    done: int = 0
+    failed: int = 0
+    unknown: int = 0
+    dropped: int = 0
+    cancelled: int = 0
+
+    @property
+    def settled(self) -> int:
+        """Items with an outcome."""
+        return self.done + self.failed + self.unknown + self.dropped + self.cancelled
+
+    @property
+    def pending(self) -> int:
+        """Items without an outcome yet."""
+        return self.planned - self.settled
+
+    def plus(self, other: ItemCounts) -> ItemCounts:
+        """The sum, field by field."""
+        return ItemCounts(
+            self.planned + other.planned,
+            self.done + other.done,
+            self.failed + other.failed,
+            self.unknown + other.unknown,
+            self.dropped + other.dropped,
+            self.cancelled + other.cancelled,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """How often items were tried."""
+
+    total: int = 0
+    retries: int = 0
+    """Attempts after an item's first."""
+    duplicate_executions: int = 0
+    """Results for items that were settled already."""
+    in_doubt_resolved: int = 0
+    """Unknown outcomes that became known later."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One try at an item, as the ledger keeps it."""
+
+    step: int
+    item: int
+    attempt: int
+    worker: int
+    outcome: Outcome
+    start_us: int
+    """Since the run's start."""
+    duration_us: int
+    error: str
+    counted: bool
+    """Whether it settled its item."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRow:
+    """One call, as the ledger keeps it; see `Sample` for the phases."""
+
+    step: int
+    item: int
+    worker: int
+    label: str
+    start_us: int
+    """Since the run's start."""
+    total_us: int
+    connect_us: int
+    tls_us: int
+    first_byte_us: int
+    bytes_out: int
+    bytes_in: int
+    status: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """What a step returned for an item."""
+
+    step: str
+    item: int
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """A worker, for people."""
+
+    name: str
+    slots: int
+    items: int
+    calls: int
+    in_flight: int
+    cpu: float
+    """Share of one core, since it joined."""
+    here: bool
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """The queue at one moment, for people and for the master's decisions."""
+
+    counts: ItemCounts
+    """Of the step that is open."""
+    leased: int
+    """Items that are out."""
+    workers: tuple[WorkerView, ...]
+
+    @property
+    def settled(self) -> bool:
+        """Every item of the open step has its outcome."""
+        return self.counts.pending == 0

@@ -1,0 +1,250 @@
+"""What a user writes: options, login, setup, steps, verify, teardown.
+
+A scenario is a plain Python file with one `Scenario` in it.  The decorators only note the functions;
+nothing runs on import.  How such a file is found, checked and explained is in `loader`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar
+
+from loadgen.errors import ScenarioError
+from loadgen.feed import Feed
+from loadgen.plan import Delivery
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+Items: TypeAlias = int | Sequence[Any] | Feed
+"""How many items a step has: a count, or rows (one item a row)."""
+
+Transport: TypeAlias = Literal["curl", "requests"]
+
+SCRIPTED = ("http", "item", "options")
+DESCRIBED = ("item", "options")
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """The options of a scenario that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try an item again, as a new attempt that is counted and reported.
+
+    Waits `backoff_s` before the second attempt, twice as long before each next one, never longer than
+    `max_backoff_s`; the wait is spread over 50 to 100 % of that, so that items do not come back in step.
+    """
+
+    attempts: int
+    """Attempts in all, the first included."""
+    on: Collection[str | int] = ("connect", "timeout", 429, 502, 503, 504)
+    """What is worth another try: `connect`, `timeout`, and HTTP statuses."""
+    backoff_s: float = 0.5
+    """Before the second attempt, in seconds."""
+    max_backoff_s: float = 30.0
+    """The longest wait, in seconds."""
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ScenarioError(f"Retry(attempts={self.attempts}): at least 1 is needed")
+
+    def wait_s(self, attempt: int, rng: random.Random) -> float:
+        """How long to wait after `attempt` (from 1), in seconds."""
+        longest = min(self.backoff_s * 2.0 ** (attempt - 1), self.max_backoff_s)
+        return longest * rng.uniform(0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request described instead of made: what a step without `http` returns."""
+
+    method: str
+    """GET, POST, ..."""
+    url: str
+    """Absolute, or relative to the target."""
+    params: Mapping[str, Any] | None = None
+    """The query."""
+    data: Any = None
+    """The body: form fields, text or bytes."""
+    json: Any = None
+    """The body, as JSON."""
+    headers: Mapping[str, str] | None = None
+    """More headers."""
+    name: str | None = None
+    """The label in the report."""
+    expect: int | Collection[int] = ()
+    """Statuses of 400 and more that are no failure."""
+    timeout: float | None = None
+    """Total, in seconds."""
+    check: Callable[[Any], object] | None = None
+    """Given the response: raises when it is wrong; what it returns goes into the manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What the target holds, against what it should hold."""
+
+    expected: int
+    """How many things there should be."""
+    found: int
+    """How many of those are there."""
+    missing: Sequence[str] = ()
+    """What should be there and is not."""
+    unexpected: Sequence[str] = ()
+    """What is there and should not be."""
+
+    @classmethod
+    def of(cls, expected: Collection[str], found: Collection[str]) -> Verification:
+        """Compare two sets of names."""
+        wanted, seen = set(expected), set(found)
+        return cls(len(wanted), len(wanted & seen), sorted(wanted - seen), sorted(seen - wanted))
+
+    @property
+    def ok(self) -> bool:
+        """Everything is there, and nothing else."""
+        return self.expected == self.found and not self.missing and not self.unexpected
+
+
+@dataclass(eq=False)
+class Step(Generic[P, R]):
+    """One kind of work, done for N items.  Calling it calls the function that it decorates."""
+
+    function: Callable[P, R]
+    """What is done for each item."""
+    items: Items | Callable[[Any], Items]
+    """How many items, or which rows."""
+    key: Callable[[Any, Any], Any] | None = None
+    """Items with the same key never run at the same time, and run in order."""
+    delivery: Delivery = "at_most_once"
+    """What happens to an item whose outcome is unknown."""
+    retry: Retry | None = None
+    """What is tried again, and how often."""
+    exists_function: Callable[..., bool] | None = field(default=None, repr=False)
+    """Tells whether an item's effect is on the target."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself: a step is unit-tested like any other function."""
+        return self.function(*args, **kwargs)
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.function.__name__
+
+    @property
+    def described(self) -> bool:
+        """Whether it returns Calls instead of making them."""
+        return tuple(inspect.signature(self.function).parameters) == DESCRIBED
+
+    def exists(self, function: F) -> F:
+        """Note how to find out whether an item's effect is on the target: `(http, item, options) -> bool`."""
+        check_parameters(function, SCRIPTED, f"{self.name}.exists")
+        self.exists_function = function
+        return function
+
+
+class Scenario:
+    """Everything that loadgen needs to know about a piece of work.
+
+    `options` is a frozen dataclass; each of its fields is a `--set NAME=VALUE`.  `target` is the base
+    URL, or `sandbox:NAME` for a built-in stand-in.  `transport`, `timeout` (seconds, total per call),
+    `processes` and `concurrency` (threads a process) are defaults that the command line can override.
+    """
+
+    def __init__(
+        self,
+        *,
+        options: type = NoOptions,
+        target: str | None = None,
+        transport: Transport = "curl",
+        timeout: float = 60.0,
+        processes: int | None = None,
+        concurrency: int | None = None,
+    ) -> None:
+        caller = sys._getframe(1)  # noqa: SLF001 - the line to name when two scenarios stand in one file
+        self.location = f"{caller.f_code.co_filename}:{caller.f_lineno}"
+        self.options = options
+        self.target = target
+        self.transport: Transport = transport
+        self.timeout = timeout
+        self.processes = processes
+        self.concurrency = concurrency
+        self.steps: list[Step[..., Any]] = []
+        self.hooks: dict[str, Callable[..., Any]] = {}
+
+    def login(self, function: F) -> F:
+        """Once per Session, and again after `session.expire()`: `(http, options)`."""
+        return self._hook("login", function)
+
+    def setup(self, function: F) -> F:
+        """Once per run, on the master, before the first step: `(http, options)`."""
+        return self._hook("setup", function)
+
+    def verify(self, function: F) -> F:
+        """Once, on the master, after the last step: `(http, options) -> Verification`."""
+        return self._hook("verify", function)
+
+    def teardown(self, function: F) -> F:
+        """Only by `loadgen clean`: `(http, options)`."""
+        return self._hook("teardown", function)
+
+    def step(
+        self,
+        *,
+        items: Items | Callable[[Any], Items],
+        key: Callable[[Any, Any], Any] | None = None,
+        delivery: Delivery = "at_most_once",
+        retry: Retry | None = None,
+    ) -> Callable[[Callable[P, R]], Step[P, R]]:
+        """One kind of work: `(http, item, options) -> JSON-able`, or `(item, options) -> Call`.
+
+        `items`: a count, rows, a feed, or a function of the options that gives one of these.
+        `key`: a function `(item, options)`; items with the same key never run at the same time, and
+        run in order.
+        """
+
+        def note(function: Callable[P, R]) -> Step[P, R]:
+            check_parameters(function, (SCRIPTED, DESCRIBED), f"step {function.__name__}")
+            if any(step.name == function.__name__ for step in self.steps):
+                raise ScenarioError(f"{where(function)}: a second step named {function.__name__}")
+            step = Step(function, items, key, delivery, retry)
+            self.steps.append(step)
+            return step
+
+        return note
+
+    def _hook(self, name: str, function: F) -> F:
+        check_parameters(function, ("http", "options"), name)
+        if name in self.hooks:
+            raise ScenarioError(
+                f"{where(function)}: a second {name}; the first is at {where(self.hooks[name])}"
+            )
+        self.hooks[name] = function
+        return function
+
+
+def where(function: Callable[..., Any]) -> str:
+    """`file:line` of a function."""
+    code = inspect.unwrap(function).__code__
+    return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def check_parameters(
+    function: Callable[..., Any], wanted: tuple[str, ...] | tuple[tuple[str, ...], ...], what: str
+) -> None:
+    """Raise ScenarioError when a function does not take the parameters that it will be called with."""
+    if not inspect.isfunction(function):
+        raise ScenarioError(f"{what}: expected a function, not {function!r}")
+    choices = [wanted] if isinstance(wanted[0], str) else wanted
+    parameters = tuple(inspect.signature(function).parameters)
+    if parameters not in choices:
+        takes = " or ".join(f"({', '.join(choice)})" for choice in choices)
+        raise ScenarioError(f"{where(function)}: {what} takes {takes}, not ({', '.join(parameters)})")

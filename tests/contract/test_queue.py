@@ -1,0 +1,322 @@
+"""What every queue does, in memory and over the manager: the same suite on both."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from loadgen import __version__
+from loadgen.clock import SteppedClock
+from loadgen.errors import Refused, TokenError
+from loadgen.loader import Bundle
+from loadgen.plan import StepPlan
+from loadgen.queues.client import QueueClient
+from loadgen.queues.memory import MemoryQueue
+from loadgen.queues.messages import (
+    PROTOCOL,
+    Batch,
+    Beat,
+    Bye,
+    Drained,
+    Hello,
+    Lease,
+    LeaseRequest,
+    Queue,
+    Receipt,
+    Release,
+    Report,
+    Wait,
+    Welcome,
+)
+from loadgen.queues.server import QueueManager
+from loadgen.record import Acknowledged, Entry, Event, Reported
+from loadgen.sample import Outcome, Result, Sample
+
+TTL_S = 15.0
+
+
+class Notebook:
+    """A recorder that keeps everything in a list."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def submit(self, entries: Sequence[Entry]) -> Notebook:
+        self.entries += entries
+        return self
+
+    def wait(self) -> None: ...
+
+    def of(self, kind: type) -> list:
+        return [entry for entry in self.entries if isinstance(entry, kind)]
+
+
+class Bench:
+    """A queue, what is behind it, and a way to it."""
+
+    def __init__(self) -> None:
+        self.clock = SteppedClock()
+        self.notebook = Notebook()
+        self.memory = MemoryQueue(a_welcome(), self.notebook, self.clock)
+        self.queue: Queue = self.memory
+
+
+def a_welcome() -> Welcome:
+    return Welcome(
+        run="r1",
+        scenario="s",
+        steps=("step",),
+        target="http://127.0.0.1:1",
+        options=b"\x80",
+        digest="d",
+        bundle=Bundle("s.py", {"s.py": b"pass"}),
+        ttl_s=TTL_S,
+        correlate=True,
+    )
+
+
+def a_hello(session: str = "w1") -> Hello:
+    return Hello(session, f"host-{session}", "host", 4, PROTOCOL, __version__)
+
+
+def a_result(item: int, attempt: int = 1, outcome: Outcome = Outcome.DONE, *, final: bool = True) -> Result:
+    return Result(
+        item, attempt, outcome, 1_000_000, 2_000, "" if outcome is Outcome.DONE else "no", final=final
+    )
+
+
+def a_sample(item: int) -> Sample:
+    return Sample(item, 1, "GET /", 1_000_000, 1_500, status=200)
+
+
+def a_report(lease: Lease, items: Sequence[int], *, seq: int, session: str = "w1") -> Report:
+    results = tuple(a_result(item, lease.attempts.get(item, 1)) for item in items)
+    return Report(session, seq, (Batch(lease.id, lease.chunk.step, results, tuple(map(a_sample, items))),))
+
+
+@pytest.fixture(params=["memory", "manager"])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    bench = Bench()
+    if request.param == "memory":
+        yield bench
+        return
+    manager = QueueManager(("127.0.0.1", 0))
+    token = manager.serve(bench.memory)
+    host, _, port = token.address.rpartition(":")
+    client = QueueClient(token, host, int(port))
+    bench.queue = client
+    yield bench
+    client.close()
+    manager.close()
+
+
+def lease(bench: Bench, want: int = 100, lanes: int = 4, session: str = "w1") -> Lease:
+    granted = bench.queue.lease(LeaseRequest(session, want, lanes))
+    assert isinstance(granted, Lease), granted
+    return granted
+
+
+def test_a_worker_takes_all_items_once_and_they_are_counted_once(bench: Bench) -> None:
+    """Lease until nothing is left, report everything: every item has one counted result."""
+    bench.memory.open(StepPlan(0, "step", 10, chunk=3))
+    welcome = bench.queue.hello(a_hello())
+    assert welcome.bundle.files == {"s.py": b"pass"}
+    seen: list[int] = []
+    for seq in range(1, 5):
+        got = lease(bench)
+        seen += got.chunk
+        assert bench.queue.report(a_report(got, list(got.chunk), seq=seq)) == Receipt()
+    assert sorted(seen) == list(range(10))
+    assert bench.memory.view().settled
+    assert bench.memory.view().counts.done == 10
+    counted = [pair for entry in bench.notebook.of(Reported) for pair in entry.counted]
+    assert sorted(counted) == [(item, 1) for item in range(10)]
+
+
+def test_what_a_worker_was_told_is_received_was_recorded(bench: Bench) -> None:
+    """The receipt comes after the commit: results, samples and the acknowledged number are there."""
+    bench.memory.open(StepPlan(0, "step", 2))
+    bench.queue.hello(a_hello())
+    got = lease(bench)
+    bench.queue.report(a_report(got, list(got.chunk), seq=1))
+    reported = bench.notebook.of(Reported)
+    assert [r.item for entry in reported for r in entry.results] == list(got.chunk)
+    assert [s.item for entry in reported for s in entry.samples] == list(got.chunk)
+    assert bench.notebook.of(Acknowledged)[-1].seq == 1
+
+
+def test_a_report_delivered_twice_changes_nothing_more(bench: Bench) -> None:
+    """The second copy is acknowledged and leaves no trace."""
+    bench.memory.open(StepPlan(0, "step", 5))
+    bench.queue.hello(a_hello())
+    got = lease(bench)
+    report = a_report(got, list(got.chunk), seq=1)
+    bench.queue.report(report)
+    before = len(bench.notebook.of(Reported)), bench.memory.view().counts
+    assert bench.queue.report(report) == Receipt()
+    assert (len(bench.notebook.of(Reported)), bench.memory.view().counts) == before
+
+
+def test_a_lease_without_beats_goes_back_and_the_beat_tells_its_worker(bench: Bench) -> None:
+    """After the lease's life its items are handed out again, as the next attempt; the event is noted."""
+    bench.memory.open(StepPlan(0, "step", 4, chunk=4))
+    bench.queue.hello(a_hello("w1"))
+    bench.queue.hello(a_hello("w2"))
+    lost = lease(bench, session="w1")
+    bench.clock.step(TTL_S + 1)
+    bench.memory.expire()
+    again = lease(bench, session="w2")
+    assert list(again.chunk) == list(lost.chunk)
+    assert set(again.attempts.values()) == {2}
+    assert bench.queue.beat(Beat("w1", (lost.id,), 0.0, 0)).dropped == (lost.id,)
+    assert any("4 items back in the queue" in event.text for event in bench.notebook.of(Event))
+
+
+def test_beats_keep_a_lease_alive_only_when_they_name_it(bench: Bench) -> None:
+    """Of two leases the one that is not named expires."""
+    bench.memory.open(StepPlan(0, "step", 4, chunk=2))
+    bench.queue.hello(a_hello())
+    kept, forgotten = lease(bench), lease(bench)
+    for _ in range(3):
+        bench.clock.step(TTL_S / 2)
+        assert bench.queue.beat(Beat("w1", (kept.id,), 0.1, 1)) == Receipt()
+        bench.memory.expire()
+    assert bench.memory.view().leased == 2
+    again = lease(bench)
+    assert list(again.chunk) == list(forgotten.chunk)
+
+
+def test_a_late_result_counts_and_the_second_execution_does_not(bench: Bench) -> None:
+    """The result of an expired lease settles its item; what the next holder reports is a duplicate."""
+    bench.memory.open(StepPlan(0, "step", 1))
+    bench.queue.hello(a_hello("w1"))
+    bench.queue.hello(a_hello("w2"))
+    lost = lease(bench, session="w1")
+    bench.clock.step(TTL_S + 1)
+    bench.memory.expire()
+    again = lease(bench, session="w2")
+    bench.queue.report(a_report(lost, [0], seq=1, session="w1"))
+    assert bench.memory.view().counts.done == 1
+    bench.queue.report(a_report(again, [0], seq=1, session="w2"))
+    assert bench.memory.view().counts.done == 1
+    assert [len(entry.counted) for entry in bench.notebook.of(Reported)] == [1, 0]
+
+
+def test_released_items_come_back_as_the_same_attempt(bench: Bench) -> None:
+    """What was released was never started."""
+    bench.memory.open(StepPlan(0, "step", 6, chunk=6))
+    bench.queue.hello(a_hello())
+    got = lease(bench)
+    bench.queue.report(a_report(got, [0, 1], seq=1))
+    bench.queue.release(Release("w1", got.id))
+    again = lease(bench)
+    assert list(again.chunk) == [2, 3, 4, 5]
+    assert again.attempts == {}
+
+
+def test_items_of_one_key_are_never_out_twice(bench: Bench) -> None:
+    """While a key's items are out, no other lease holds items of that key; then they go on in order."""
+    bench.memory.open(StepPlan(0, "step", 12, chunk=2), keys=[item % 3 for item in range(12)])
+    bench.queue.hello(a_hello())
+    leases = [lease(bench, lanes=1) for _ in range(3)]
+    assert sorted(list(got.chunk) for got in leases) == [[0, 3], [1, 4], [2, 5]]
+    assert isinstance(bench.queue.lease(LeaseRequest("w1", 10, 1)), Wait)
+    bench.queue.report(a_report(leases[1], list(leases[1].chunk)[:1], seq=1))
+    assert isinstance(bench.queue.lease(LeaseRequest("w1", 10, 1)), Wait)
+    bench.queue.report(a_report(leases[1], list(leases[1].chunk)[1:], seq=2))
+    following = lease(bench, lanes=1)
+    assert list(following.chunk) == [item + 6 for item in leases[1].chunk]
+
+
+def test_rows_travel_with_their_chunk(bench: Bench) -> None:
+    """Each item gets its own row, in the chunk's order."""
+    rows = [{"name": f"user{n}", "tags": [n]} for n in range(5)]
+    bench.memory.open(StepPlan(0, "step", 5, chunk=3), rows=rows)
+    bench.queue.hello(a_hello())
+    first, second = lease(bench), lease(bench)
+    for got in (first, second):
+        assert [msgspec.msgpack.decode(row) for row in got.rows] == [rows[item] for item in got.chunk]
+
+
+def test_an_attempt_before_a_retry_settles_nothing(bench: Bench) -> None:
+    """A result that is not final is kept as an attempt; the item stays with its worker."""
+    bench.memory.open(StepPlan(0, "step", 1))
+    bench.queue.hello(a_hello())
+    got = lease(bench)
+    first = a_result(0, 1, Outcome.FAILED, final=False)
+    bench.queue.report(Report("w1", 1, (Batch(got.id, 0, (first,), ()),)))
+    assert bench.memory.view().counts.settled == 0
+    bench.queue.report(Report("w1", 2, (Batch(got.id, 0, (a_result(0, 2),), ()),)))
+    assert bench.memory.view().counts.done == 1
+
+
+def test_a_drained_queue_hands_out_nothing(bench: Bench) -> None:
+    """Drained is said with a reason, also while items are pending."""
+    bench.memory.open(StepPlan(0, "step", 5))
+    bench.queue.hello(a_hello())
+    bench.memory.drain("stopping")
+    assert bench.queue.lease(LeaseRequest("w1", 5, 5)) == Drained("stopping")
+
+
+def test_nothing_to_hand_out_is_wait_not_silence(bench: Bench) -> None:
+    """Before a step is open, and while others hold what is left."""
+    bench.queue.hello(a_hello())
+    assert isinstance(bench.queue.lease(LeaseRequest("w1", 5, 5)), Wait)
+
+
+def test_another_version_is_refused_with_words(bench: Bench) -> None:
+    """Both versions are named."""
+    with pytest.raises(Refused, match=rf"0\.0\.0.*{__version__}"):
+        bench.queue.hello(msgspec.structs.replace(a_hello(), version="0.0.0"))
+
+
+def test_a_stranger_to_the_run_must_say_hello(bench: Bench) -> None:
+    """An unknown session gets words, and the connection goes on."""
+    with pytest.raises(Refused, match="hello"):
+        bench.queue.lease(LeaseRequest("nobody", 1, 1))
+    bench.queue.hello(a_hello())
+    assert bench.queue.bye(Bye("w1", "done")) == Receipt()
+
+
+def test_many_workers_at_once_share_the_items_exactly(bench: Bench) -> None:
+    """Threads lease and report at the same time: nothing is lost, nothing handed out twice."""
+    bench.memory.open(StepPlan(0, "step", 500, chunk=7))
+    taken: list[int] = []
+
+    def work(session: str) -> None:
+        bench.queue.hello(a_hello(session))
+        seq = 0
+        while isinstance(got := bench.queue.lease(LeaseRequest(session, 50, 4)), Lease):
+            seq += 1
+            taken.extend(got.chunk)
+            bench.queue.report(a_report(got, list(got.chunk), seq=seq, session=session))
+
+    threads = [threading.Thread(target=work, args=(f"w{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert sorted(taken) == list(range(500))
+    assert bench.memory.view().counts.done == 500
+
+
+def test_a_wrong_secret_is_a_token_error() -> None:
+    """The right certificate, the wrong secret: one clear error, and the master serves on."""
+    bench = Bench()
+    manager = QueueManager(("127.0.0.1", 0))
+    token = manager.serve(bench.memory)
+    host, _, port = token.address.rpartition(":")
+    stranger = QueueClient(replace(token, secret=b"x" * 32), host, int(port))
+    with pytest.raises(TokenError, match="does not accept this token"):
+        stranger.hello(a_hello())
+    other_run = QueueClient(replace(token, fingerprint=b"y" * 32), host, int(port))
+    with pytest.raises(TokenError, match="another certificate"):
+        other_run.hello(a_hello())
+    friend = QueueClient(token, host, int(port))
+    friend.hello(a_hello())
+    friend.close()
+    manager.close()
