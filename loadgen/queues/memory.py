@@ -47,6 +47,8 @@ from loadgen.record import (
 )
 from loadgen.sample import Outcome
 
+LARGEST_ROWS = 1024 * 1024
+"""Bytes of rows in one lease: keeps the frame well below its limit."""
 IDLE_WAIT_S = 0.1
 """How long a worker waits before it asks again while others hold what is left."""
 
@@ -111,7 +113,8 @@ class MemoryQueue:
         self._next_worker = known.workers + 1
         self._machine = LeaseMachine(0, ttl_us=self._ttl_us, first_lease=known.leases + 1)
         self._step: StepPlan | None = None
-        self._rows: Sequence[Any] | None = None
+        self._rows: list[msgspec.Raw] | None = None
+        self._most = 1
         self._drained = ""
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -134,7 +137,10 @@ class MemoryQueue:
             machine.restore(settled, attempts)
             resumed = bool(settled)
             machine.stock(lambda is_pending: supply(step, keys, is_pending, resumed=resumed))
-            self._machine, self._step, self._rows = machine, step, rows
+            self._machine, self._step = machine, step
+            self._rows = None if rows is None else [_encoded(row) for row in rows]
+            largest = max(map(len, self._rows), default=1) if self._rows else 1
+            self._most = max(1, LARGEST_ROWS // largest)
 
     def drain(self, reason: str) -> None:
         """Hand out nothing any more: every lease call is answered with Drained."""
@@ -219,6 +225,7 @@ class MemoryQueue:
                 return Wait(IDLE_WAIT_S)
             here = sum(other.here for other in self._workers.values())
             size = step.chunk or chunk_size(self._machine.unleased, message.want, here)
+            size = min(size, self._most)
             now_us = self._clock.monotonic_us()
             grant = self._machine.grant(message.session, size, message.lanes, now_us)
             if grant is None:
@@ -227,7 +234,7 @@ class MemoryQueue:
             ticket = self._recorder.submit(
                 [Granted(grant.lease, worker.number, step.index, len(grant.chunk))]
             )
-        data = () if rows is None else tuple(_encoded(rows[item]) for item in grant.chunk)
+        data = () if rows is None else tuple(rows[item] for item in grant.chunk)
         ticket.wait()
         return Lease(grant.lease, grant.chunk, grant.attempts, data)
 
