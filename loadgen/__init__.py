@@ -1,3 +1,58 @@
-"""Batch load generator: every item exactly as often as promised, timed as truly as `wrk`."""
+"""Batch load generator: every item exactly as often as promised, timed as truly as `wrk`.
+
+from loadgen import Scenario, Session
+
+scenario = Scenario(target="http://127.0.0.1:8080")
+
+@scenario.step(items=1000)
+def create(http: Session, item: int, options: object) -> None:
+    http.post("/things", json={"name": f"thing {item}"})
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from loadgen import errors, feed
+    from loadgen.execution.http_auth import Bearer
+    from loadgen.execution.session import Session
+    from loadgen.options import option
+    from loadgen.scenario import Call, Retry, Scenario, Verification
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Bearer",
+    "Call",
+    "Retry",
+    "Scenario",
+    "Session",
+    "Verification",
+    "__version__",
+    "errors",
+    "feed",
+    "option",
+]
+
+_HOMES = {
+    "Bearer": "loadgen.execution.http_auth",
+    "Call": "loadgen.scenario",
+    "Retry": "loadgen.scenario",
+    "Scenario": "loadgen.scenario",
+    "Session": "loadgen.execution.session",
+    "Verification": "loadgen.scenario",
+    "errors": "loadgen.errors",
+    "feed": "loadgen.feed",
+    "option": "loadgen.options",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for when it is asked for: `import loadgen` stays fast."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'loadgen' has no attribute {name!r}")
+    module = import_module(_HOMES[name])
+    return module if _HOMES[name] == f"loadgen.{name}" else getattr(module, name)

@@ -30,8 +30,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the sandbox that was started for the run; empty for a target of the user's."""
     options: dict[str, Any]
     """The scenario's options, secrets masked."""
-    seed: int
-    """Feeds every random choice of the run."""
+    seed: int | None = None
+    """Feeds every random choice of the run; None: there is none."""
     settings: dict[str, Any]
     """Processes, concurrency, chunk, steps: what the command line settled."""
     versions: dict[str, str]
@@ -167,7 +167,16 @@ class Mark:
     at_us: int
 
 
-Entry: TypeAlias = Joined | Granted | Reported | Acknowledged | WorkerLoad | Event | Mark | Verified
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The master is done with the run, for now or for good."""
+
+    at_us: int
+    reason: str
+    """Why it stopped early; empty when it did not."""
+
+
+Entry: TypeAlias = Joined | Granted | Reported | Acknowledged | WorkerLoad | Event | Mark | Verified | Ended
 """What the ledger is asked to keep."""
 
 
@@ -301,6 +310,10 @@ class QueueView:
     """Of the step that is open."""
     leased: int
     """Items that are out."""
+    first_lease_us: int | None
+    """When the run's first chunk was handed out: wall clock, microseconds since 1970."""
+    last_lease_us: int | None
+    """When the last chunk so far was handed out."""
     workers: tuple[WorkerView, ...]
 
     @property

@@ -219,7 +219,9 @@ class Worker:
         """Hand results over, and keep them until the receipt is there; returns how many items they settle."""
         if self._unconfirmed is None:
             self._seq += 1
-            self._unconfirmed = Report(self._hello.session, self._seq, self._desk.take())
+            self._unconfirmed = Report(
+                self._hello.session, self._seq, self._desk.take(), self._cpu_s(), self._in_flight()
+            )
         report = self._unconfirmed
         if self._ask(lambda: self._client.report(report)) is None:
             return 0
@@ -255,10 +257,9 @@ class Worker:
 
     def _beat(self) -> None:
         while not self._finished.wait(BEAT_S):
-            cpu_s = self._pool.cpu_s + time.process_time()
-            in_flight = min(self._pool.outstanding, self._settings.slots)
+            beat = Beat(self._hello.session, self._desk.leases, self._cpu_s(), self._in_flight())
             try:
-                receipt = self._client.beat(Beat(self._hello.session, self._desk.leases, cpu_s, in_flight))
+                receipt = self._client.beat(beat)
             except (MasterGone, Refused):
                 self._link_lost.set()
             else:
@@ -266,3 +267,9 @@ class Worker:
                     self._say(f"{len(receipt.dropped)} leases were lost: heard of too late by the master")
                     self._pool.cancel(receipt.dropped)
                     self._desk.drop(set(receipt.dropped))
+
+    def _cpu_s(self) -> float:
+        return self._pool.cpu_s + time.process_time()
+
+    def _in_flight(self) -> int:
+        return min(self._pool.outstanding, self._settings.slots)

@@ -75,6 +75,10 @@ class Reader:
         text = self._meta.get("verified")
         return msgspec.json.decode(text, type=Verified) if text else None
 
+    def incomplete(self) -> str | None:
+        """Why the run stopped early; None when it did not, or goes on."""
+        return self._meta.get("incomplete") or None
+
     def steps(self) -> list[StepFacts]:
         """In the order in which they run."""
         return [

@@ -7,6 +7,7 @@ only, because SQLite before 3.51.3 has a bug in resetting the WAL that needs two
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -20,6 +21,7 @@ from loadgen.errors import LedgerFailed, RunDirectoryError
 from loadgen.ledger.migrations import migrate
 from loadgen.record import (
     Acknowledged,
+    Ended,
     Entry,
     Event,
     Granted,
@@ -103,7 +105,7 @@ class Ledger:
             for tickets in self._rounds():
                 self._write(connection, tickets)
         finally:
-            connection.close()
+            _fold(connection)
 
     def _rounds(self) -> Iterator[list[Commit]]:
         """All that waits, again and again, until close()."""
@@ -217,6 +219,12 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _fold(connection: sqlite3.Connection) -> None:
+    """Close, leaving one file: nothing of a finished run hides in a WAL that a copy would forget."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(connection):
+        connection.execute("PRAGMA journal_mode = DELETE")
+
+
 def _items(entry: Reported) -> list[tuple[Any, ...]]:
     return [
         (entry.step, result.item, int(result.outcome), result.attempt, _value(result))
@@ -274,6 +282,11 @@ def _keep_verified(connection: sqlite3.Connection, entry: Verified) -> None:
     _set(connection, "verified", msgspec.json.encode(entry).decode())
 
 
+def _keep_ended(connection: sqlite3.Connection, entry: Ended) -> None:
+    _set(connection, "ended_us", str(entry.at_us))
+    _set(connection, "incomplete", entry.reason)
+
+
 def _set(connection: sqlite3.Connection, key: str, value: str) -> None:
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
@@ -286,6 +299,7 @@ _KEEPERS: dict[type, Callable[[sqlite3.Connection, Any], object]] = {
     Acknowledged: _keep_acknowledged,
     Event: _keep_event,
     Mark: _keep_mark,
+    Ended: _keep_ended,
     Verified: _keep_verified,
     Reported: lambda _connection, _entry: None,
 }

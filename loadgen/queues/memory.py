@@ -116,6 +116,8 @@ class MemoryQueue:
         self._rows: list[msgspec.Raw] | None = None
         self._most = 1
         self._drained = ""
+        self._first_lease_us: int | None = None
+        self._last_lease_us: int | None = None
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._listener: Callable[[int, Report], None] | None = None
@@ -184,7 +186,11 @@ class MemoryQueue:
         """The queue as it is now."""
         with self._lock:
             return QueueView(
-                self._machine.counts, self._machine.leased, tuple(map(_view, self._workers.values()))
+                counts=self._machine.counts,
+                leased=self._machine.leased,
+                first_lease_us=self._first_lease_us,
+                last_lease_us=self._last_lease_us,
+                workers=tuple(map(_view, self._workers.values())),
             )
 
     # What workers do with it
@@ -230,6 +236,8 @@ class MemoryQueue:
             grant = self._machine.grant(message.session, size, message.lanes, now_us)
             if grant is None:
                 return Wait(IDLE_WAIT_S)
+            self._last_lease_us = self._clock.now_us()
+            self._first_lease_us = self._first_lease_us or self._last_lease_us
             rows = self._rows
             ticket = self._recorder.submit(
                 [Granted(grant.lease, worker.number, step.index, len(grant.chunk))]
@@ -261,6 +269,7 @@ class MemoryQueue:
             worker.items += len(counted)
             worker.calls += len(batch.samples)
         worker.seq = message.seq
+        worker.cpu_s, worker.in_flight = max(worker.cpu_s, message.cpu_s), message.in_flight
         return [*entries, Acknowledged(worker.number, message.seq)]
 
     def beat(self, message: Beat) -> Receipt:

@@ -104,6 +104,10 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     seq: int
     """Counts the session's reports from 1; a number seen before is acknowledged and ignored."""
     batches: tuple[Batch, ...]
+    cpu_s: float = 0.0
+    """CPU time of the worker's processes so far, in seconds."""
+    in_flight: int = 0
+    """Items being executed."""
 
 
 class Beat(msgspec.Struct, frozen=True, tag=True):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from multiprocessing import AuthenticationError, connection, managers
 from typing import Any, ClassVar
 
-from loadgen.errors import RemoteError
+from loadgen.errors import LoadgenError, RemoteError
 from loadgen.queues.messages import Beat, Bye, Hello, LeaseRequest, Queue, Release, Reply, Report, Request
 from loadgen.queues.token import Token, new_secret
 from loadgen.queues.wire import IDLE_TIMEOUT_S, FrameConnection, Identity, Listener, new_identity
@@ -102,7 +102,8 @@ class _Server(managers.Server):
 
     def close(self) -> None:
         """Stop accepting; open connections end with their next call."""
-        self.stop_event.set()
+        if hasattr(self, "stop_event"):
+            self.stop_event.set()
         self.listener.close()
 
 
@@ -123,19 +124,25 @@ class QueueManager(managers.BaseManager):
         super().__init__(address, self._key, SERIALIZER)
         self._serving: _Server | None = None
 
-    def serve(self, queue: Queue) -> Token:
-        """Serve `queue` from threads of this process; returns the token that workers need."""
+    def bind(self) -> Token:
+        """Listen, without accepting anybody yet; returns the token that workers need."""
         server = _Server({}, self._requested, self._key, SERIALIZER)
         server.identity = self._identity
-        server.serve(queue)
         self._serving = server
         host, port = server.listener.address
         return self._make_token(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+
+    def serve(self, queue: Queue) -> None:
+        """Serve `queue` from threads of this process; workers that came early are let in now."""
+        if self._serving is None:
+            raise LoadgenError("bind first")
+        self._serving.serve(queue)
 
     def close(self) -> None:
         """Stop serving."""
         if self._serving is not None:
             self._serving.close()
+            self._serving = None
 
     def _make_token(self, address: str) -> Token:
         return Token(address, self._identity.fingerprint, self._secret)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from loadgen.errors import TokenError
+from loadgen.errors import TokenError, UsageError
 
 PREFIX = "lg1."
 SECRET_BYTES = 32
@@ -62,6 +62,16 @@ class Token:
         return cls(address, fingerprint, secret)
 
 
+def split_address(text: str, default_port: int) -> tuple[str, int]:
+    """Host and port of `HOST`, `HOST:PORT`, `[IPV6]:PORT` or `:PORT`.  Raises UsageError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]") or (":" in host and not host.endswith("]")):
+        host, port = text, str(default_port)
+    if not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the highest port
+        raise UsageError(f"{text}: expected HOST or HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
 def new_secret() -> bytes:
     """A fresh secret."""
     return secrets.token_bytes(SECRET_BYTES)
@@ -103,3 +113,18 @@ def read(path: Path) -> Token:
         raise TokenError(f"{path}: cannot read the token: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise TokenError(f"{path}: not a token file") from error
+
+
+def find(environ: Mapping[str, str], port: int, file: Path | None = None) -> Token:
+    """The token for a master at `port`: from `file`, LOADGEN_TOKEN, or the state directory, in this order.
+
+    Raises TokenError, and FileNotFoundError when no master of this machine has left one.
+    """
+    if file is not None:
+        return read(file)
+    if environ.get(VARIABLE):
+        return Token.parse(environ[VARIABLE])
+    path = token_file(environ, port)
+    if not path.exists():
+        raise FileNotFoundError(2, "no token", str(path))
+    return read(path)

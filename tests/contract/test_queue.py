@@ -105,7 +105,8 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         yield bench
         return
     manager = QueueManager(("127.0.0.1", 0))
-    token = manager.serve(bench.memory)
+    token = manager.bind()
+    manager.serve(bench.memory)
     host, _, port = token.address.rpartition(":")
     client = QueueClient(token, host, int(port))
     bench.queue = client
@@ -308,7 +309,8 @@ def test_a_wrong_secret_is_a_token_error() -> None:
     """The right certificate, the wrong secret: one clear error, and the master serves on."""
     bench = Bench()
     manager = QueueManager(("127.0.0.1", 0))
-    token = manager.serve(bench.memory)
+    token = manager.bind()
+    manager.serve(bench.memory)
     host, _, port = token.address.rpartition(":")
     stranger = QueueClient(replace(token, secret=b"x" * 32), host, int(port))
     with pytest.raises(TokenError, match="does not accept this token"):

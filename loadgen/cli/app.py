@@ -1,0 +1,95 @@
+"""The commands in a row, and the one place where errors become a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from loadgen import __version__
+from loadgen.cli.clean import clean
+from loadgen.cli.config import read_config
+from loadgen.cli.manifest import manifest
+from loadgen.cli.report import report
+from loadgen.cli.resume import resume
+from loadgen.cli.run import run
+from loadgen.cli.runs import runs
+from loadgen.cli.sandbox import sandbox
+from loadgen.cli.worker import worker
+from loadgen.errors import ExitCode, LoadgenError
+
+EPILOG = """Exit codes: 0 all done; 1 internal error; 2 usage, configuration or scenario mistake; 3 items
+failed or unknown; 4 incomplete but resumable; 5 verification mismatch; 130/143 left at once on a second signal."""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"loadgen {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - handled by its callback
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    debug: Annotated[  # noqa: ARG001 - taken out of the arguments before they are parsed
+        bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")
+    ] = False,
+) -> None:
+    """Batch load generator: every item exactly as often as promised, timed as truly as wrk."""
+    context.default_map = read_config(Path.cwd())
+
+
+def make_app() -> typer.Typer:
+    """The command line."""
+    app = typer.Typer(
+        name="loadgen",
+        no_args_is_help=True,
+        add_completion=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        epilog=EPILOG,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(epilog=EPILOG)(_root)
+    for command in (run, worker, resume, report, runs, manifest, clean, sandbox):
+        app.command()(command)
+    return app
+
+
+def run_app(argv: Sequence[str]) -> int:
+    """Run a command line; every error becomes one line on stderr and an exit code."""
+    debug = "--debug" in argv or bool(os.environ.get("LOADGEN_DEBUG"))
+    arguments = [argument for argument in argv if argument != "--debug"]
+    try:
+        code = make_app()(args=arguments, prog_name="loadgen", standalone_mode=False)
+        return int(code or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())  # noqa: T201 - help is output
+        return ExitCode.USAGE
+    except click.ClickException as error:
+        return _fail(error, error.format_message().replace("\n", " "), ExitCode.USAGE, debug=debug)
+    except (click.Abort, KeyboardInterrupt):
+        return ExitCode.SIGINT
+    except LoadgenError as error:
+        return _fail(error, str(error), error.exit_code, debug=debug)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output left: nothing to say, nobody to say it to
+        return ExitCode.INTERNAL
+    except Exception as error:
+        text = f"internal error: {type(error).__name__}: {error} (run again with --debug for the traceback)"
+        return _fail(error, text, ExitCode.INTERNAL, debug=debug)
+
+
+def _fail(error: Exception, text: str, code: int, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    print(f"loadgen: {text}", file=sys.stderr)  # noqa: T201 - the one line
+    return code

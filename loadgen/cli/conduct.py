@@ -1,0 +1,342 @@
+"""Brings a run's parts together: directory, ledger, queue, workers, sandbox, screen, signals.
+
+`run` and `resume` differ only in where the run directory comes from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+import msgspec
+from rich.console import Console
+
+from loadgen import options as scenario_options
+from loadgen.cli import words
+from loadgen.cli.finish import finish
+from loadgen.cli.prepare import Prepared, keep_scenario
+from loadgen.clock import SystemClock
+from loadgen.errors import ExitCode, Incomplete, LoadgenError, TargetDown
+from loadgen.launch.local import LocalPlan, LocalWorker
+from loadgen.launch.sandbox import SandboxProcess
+from loadgen.ledger import directory as directories
+from loadgen.ledger.lock import RunLock
+from loadgen.ledger.reader import Reader
+from loadgen.ledger.store import Ledger
+from loadgen.master import Job, Master, Past
+from loadgen.queues import token as tokens
+from loadgen.queues.memory import MemoryQueue, Restored
+from loadgen.queues.messages import Report, Welcome
+from loadgen.queues.server import QueueManager
+from loadgen.record import Ended, Event, Mark, QueueView, RunFacts
+from loadgen.reports.progress import display
+from loadgen.reports.pulse import Pulse
+from loadgen.scenario import Scenario
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+WORKER_PATIENCE_S = 30.0
+"""How long a local worker looks for a master that is gone."""
+LEAVE_S = 5.0
+"""How long workers get to leave once the queue is drained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the command line, the environment, the configuration and the scenario settled."""
+
+    processes: int
+    concurrency: int
+    host: str
+    port: int
+    wait_for_workers: int
+    json: Path | None
+    quiet: bool
+    correlate: bool
+    lease_ttl_s: float
+
+    @classmethod
+    def settle(
+        cls, scenario: Scenario, *, processes: int | None, concurrency: int | None, listen: str, **rest: Any
+    ) -> Order:
+        """Fill in what was not said.  Raises UsageError."""
+        host, port = tokens.split_address(listen, words.PORT)
+        chosen = scenario.processes if processes is None else processes
+        return cls(
+            processes=os.cpu_count() or 1 if chosen is None else chosen,
+            concurrency=concurrency or scenario.concurrency or words.CONCURRENCY,
+            host=host or "127.0.0.1",
+            port=port,
+            **rest,
+        )
+
+    def settings(self, prepared: Prepared) -> dict[str, Any]:
+        """For the ledger."""
+        return {
+            "processes": self.processes,
+            "concurrency": self.concurrency,
+            "chunk": prepared.work.plan.steps[0].chunk or "auto",
+            "steps": [step.name for step in prepared.steps],
+            "correlate": self.correlate,
+        }
+
+
+class Conductor:
+    """Conducts one run; a context manager, because it holds a port, a lock, processes and signals."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._clock = SystemClock()
+        self._console = Console(stderr=order.json == Path("-"))
+        self._stack = contextlib.ExitStack()
+        self._manager = QueueManager((order.host, order.port))
+        self._local: LocalWorker | None = None
+        self._master: Master | None = None
+        self._signalled = False
+
+    def __enter__(self) -> Self:
+        """Take the port: the cheapest thing to fail."""
+        self._token = self._manager.bind()
+        self._stack.callback(self._manager.close)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._stack.callback(signal.signal, number, signal.signal(number, self._on_signal))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def run(self, prepared: Prepared, out: Path) -> int:
+        """Run from the start; returns the exit code."""
+        started_us = self._clock.now_us()
+        directory = directories.make(out, directories.new_id(prepared.loaded.name, started_us))
+        self._lock(directory)
+        keep_scenario(directory, prepared.loaded)
+        target = prepared.target
+        if prepared.sandbox:
+            sandbox = SandboxProcess.start(prepared.sandbox, directory)
+            self._say(f"sandbox: {prepared.sandbox.capitalize()} at {sandbox.url}, started for this run")
+            target = sandbox.url
+        facts = prepared.facts(directory.name, target, self._order.settings(prepared))
+        return self._conduct(prepared, facts, directory, started_us)
+
+    def resume(self, prepared: Prepared, directory: Path, facts: RunFacts) -> int:
+        """Finish what an earlier session left open; returns the exit code."""
+        self._lock(directory)
+        if facts.sandbox and SandboxProcess.find(directory) is None:
+            raise TargetDown(
+                f"the {facts.sandbox} sandbox of run {facts.id} is gone with all it held: start a new run"
+            )
+        with Reader(directory) as reader:
+            started_us = reader.phases().started_us
+            restored = Restored(
+                sessions=reader.sessions(), workers=len(reader.workers()), leases=reader.last_lease()
+            )
+        now = prepared.facts(facts.id, prepared.target, self._order.settings(prepared))
+        return self._conduct(prepared, _still(now, facts), directory, started_us, restored)
+
+    def _conduct(
+        self,
+        prepared: Prepared,
+        facts: RunFacts,
+        directory: Path,
+        started_us: int,
+        restored: Restored | None = None,
+    ) -> int:
+        ledger = Ledger(directory, started_us=started_us)
+        try:
+            ledger.begin(facts, prepared.steps)
+            reason = self._attempt(prepared, facts, directory, ledger, restored)
+            ledger.submit([Ended(self._clock.now_us(), reason)]).wait()
+        finally:
+            ledger.close()
+        code = finish(directory, self._console, json=self._order.json, quiet=self._order.quiet)
+        self._end_sandbox(directory, code)
+        return code
+
+    def _attempt(
+        self, prepared: Prepared, facts: RunFacts, directory: Path, ledger: Ledger, restored: Restored | None
+    ) -> str:
+        """Run to the end or to the reason why not."""
+        session = _Session(prepared, facts, directory, ledger, restored)
+        try:
+            with contextlib.ExitStack() as stack:
+                self._perform(session, stack)
+        except Incomplete as error:
+            return str(error)
+        return ""
+
+    def _perform(self, session: _Session, stack: contextlib.ExitStack) -> None:
+        order, clock, ledger = self._order, self._clock, session.ledger
+        pulse = Pulse(session.prepared.steps, clock.now_us())
+        queue_ = MemoryQueue(session.welcome(order), ledger, clock, session.restored)
+        queue_.listen(lambda _, report: _feel(pulse, report, clock.now_us()))
+        job = Job(
+            session.prepared.loaded, session.prepared.options, session.facts.target, session.prepared.work
+        )
+        self._master = master = Master(job, queue_, ledger, clock)
+        self._open_doors(queue_, stack)
+        screen = stack.enter_context(display(self._console, quiet=order.quiet))
+
+        def tick(step: int | None, view: QueueView) -> None:
+            now_us = clock.now_us()
+            screen.show(pulse.progress(step, view, now_us))
+            if self._local is not None:
+                self._local.tend(view.counts.settled)
+
+        fresh = session.restored is None
+        self._attended(lambda: master.prepare(setup=fresh), lambda: tick(None, queue_.view()))
+        self._start_workers(session, stack, pulse)
+        master.await_workers(order.wait_for_workers, lambda _, view: tick(None, view))
+        try:
+            master.run(session.past, tick)
+        finally:
+            self._note_phases(queue_.view(), ledger)
+        self._attended(master.verify, lambda: tick(None, queue_.view()))
+        self._await_departure(queue_)
+
+    def _open_doors(self, queue_: MemoryQueue, stack: contextlib.ExitStack) -> None:
+        """Let workers in, and leave the token where workers of this machine find it."""
+        port = tokens.split_address(self._token.address, 0)[1]
+        path = tokens.token_file(os.environ, port)
+        tokens.write(path, self._token)
+        stack.callback(path.unlink, missing_ok=True)
+        self._manager.serve(queue_)
+        if self._order.host not in LOOPBACK:
+            self._say(f"workers elsewhere: copy {path} there, then run")
+            self._say(f"  loadgen worker --server THIS_HOST:{port} --token-file {path.name}")
+        elif self._order.processes == 0:
+            self._say(f"waiting for workers: loadgen worker --server localhost:{port}")
+
+    def _start_workers(self, session: _Session, stack: contextlib.ExitStack, pulse: Pulse) -> None:
+        if self._order.processes == 0:
+            return
+        host, port = tokens.split_address(self._token.address, 0)
+        plan = LocalPlan(
+            server=f"{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}",  # noqa: S104 - compared, not bound
+            processes=self._order.processes,
+            concurrency=self._order.concurrency,
+            log=session.directory / "worker.log",
+            patience_s=WORKER_PATIENCE_S,
+        )
+
+        def say(text: str) -> None:
+            pulse.happened(text)
+            session.ledger.submit([Event(self._clock.now_us(), "local worker", text)])
+
+        self._local = LocalWorker(plan, str(self._token), os.environ, say)
+        stack.callback(self._local.kill)
+
+    def _await_departure(self, queue_: MemoryQueue) -> None:
+        """Drained workers leave by themselves; give them a moment to say so."""
+        deadline_us = self._clock.monotonic_us() + round(LEAVE_S * 1_000_000)
+        view = queue_.view()
+        while any(worker.here for worker in view.workers) and self._clock.monotonic_us() < deadline_us:
+            view = queue_.wait(0.05)
+        if self._local is not None:
+            self._local.wait(LEAVE_S)
+
+    def _note_phases(self, view: QueueView, ledger: Ledger) -> None:
+        marks = [Mark("settled_us", self._clock.now_us())]
+        if view.first_lease_us is not None and view.last_lease_us is not None:
+            marks += [Mark("first_lease_us", view.first_lease_us), Mark("draining_us", view.last_lease_us)]
+        with contextlib.suppress(LoadgenError):
+            ledger.submit(marks).wait()
+
+    def _attended(self, work: Callable[[], object], tick: Callable[[], None]) -> None:
+        """Do something slow in a thread, so that signals and the screen are still served meanwhile."""
+        ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+        def body() -> None:
+            try:
+                work()
+            except BaseException as error:
+                ended.put(error)
+            else:
+                ended.put(None)
+
+        threading.Thread(target=body, name="attended", daemon=True).start()
+        while True:
+            try:
+                error = ended.get(timeout=0.1)
+            except queue.Empty:
+                tick()
+                if self._master is not None and self._master.stopped is not None:
+                    raise self._master.stopped from None
+            else:
+                if error is not None:
+                    raise error
+                return
+
+    def _end_sandbox(self, directory: Path, code: int) -> None:
+        """A finished run needs its sandbox no more; an unfinished one does, to be resumed."""
+        sandbox = SandboxProcess.find(directory)
+        if sandbox is not None and code != ExitCode.INCOMPLETE:
+            sandbox.stop()
+
+    def _lock(self, directory: Path) -> None:
+        self._stack.callback(RunLock(directory).release)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        """The first signal lets what is in flight settle, the second leaves at once."""
+        if self._signalled or self._master is None:
+            if self._local is not None:
+                self._local.kill()
+            os._exit(128 + number)
+        self._signalled = True
+        self._master.stop(Incomplete(f"stopped by {signal.Signals(number).name}"))
+
+    def _say(self, text: str) -> None:
+        if not self._order.quiet:
+            self._console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """What one session of a run works on."""
+
+    prepared: Prepared
+    facts: RunFacts
+    directory: Path
+    ledger: Ledger
+    restored: Restored | None
+
+    def welcome(self, order: Order) -> Welcome:
+        """What workers are told."""
+        loaded = self.prepared.loaded
+        return Welcome(
+            run=self.facts.id,
+            scenario=loaded.name,
+            steps=tuple(step.name for step in self.prepared.steps),
+            target=self.facts.target,
+            options=scenario_options.pack(self.prepared.options),
+            digest=loaded.bundle.digest,
+            bundle=loaded.bundle,
+            ttl_s=order.lease_ttl_s,
+            correlate=order.correlate,
+        )
+
+    def past(self, step: int) -> Past:
+        """What an earlier session left of a step."""
+        if self.restored is None:
+            return Past()
+        with Reader(self.directory) as reader:
+            return Past(tuple(reader.settled(step)), tuple(reader.tried(step)))
+
+
+def _still(now: RunFacts, before: RunFacts) -> RunFacts:
+    """The facts of a resumed run: those of now, and what was true of its target before."""
+    return msgspec.structs.replace(now, target=now.target or before.target, sandbox=before.sandbox)
+
+
+def _feel(pulse: Pulse, report: Report, now_us: int) -> None:
+    for batch in report.batches:
+        pulse.record(batch.samples, batch.results, now_us)

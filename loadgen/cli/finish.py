@@ -1,0 +1,44 @@
+"""The end of a run: verdict, summary.json, manifest, report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from loadgen.ledger import manifest
+from loadgen.ledger.reader import Reader
+from loadgen.reports.forms import render
+from loadgen.reports.schema import Verdict
+from loadgen.reports.summary import encode, summarize, total, write
+from loadgen.reports.verdict import judge
+
+
+def verdict_of(reader: Reader) -> Verdict:
+    """Whether the run did what it promised."""
+    return judge(total(reader), reader.verified(), reader.incomplete())
+
+
+def finish(directory: Path, console: Console, *, json: Path | None, quiet: bool) -> int:
+    """Write the run's files, show the report, and return the exit code."""
+    with Reader(directory) as reader:
+        verdict = verdict_of(reader)
+        summary = summarize(reader, verdict)
+        write(summary, directory / "summary.json")
+        manifest.write(directory, reader.manifest())
+        if json == Path("-"):
+            sys.stdout.write(encode(summary).decode())
+        elif json is not None:
+            write(summary, json)
+        if quiet:
+            reasons = "; ".join(verdict.reasons)
+            word = "ok" if verdict.ok else f"exit {verdict.exit_code}"
+            console.print(
+                f"{summary.run.id}: {word}{': ' + reasons if reasons else ''}",
+                soft_wrap=True,
+                highlight=False,
+            )
+        else:
+            render("terminal", reader, verdict, console)
+    return verdict.exit_code

@@ -1,0 +1,121 @@
+"""From words to a run that could start: scenario, options, target, plan, facts."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from loadgen import __version__
+from loadgen import options as scenario_options
+from loadgen.errors import UsageError
+from loadgen.loader import Loaded, Work, load, make_work
+from loadgen.record import RunFacts, StepFacts
+
+KEPT = "scenario"
+"""The folder of a run directory that keeps the scenario as it was run."""
+SANDBOX = "sandbox:"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A scenario with its options, planned."""
+
+    loaded: Loaded
+    options: Any
+    work: Work
+    target: str
+    """Base URL, or `sandbox:NAME`."""
+
+    @property
+    def sandbox(self) -> str:
+        """Name of the sandbox that is the target; empty: none is."""
+        return self.target.removeprefix(SANDBOX) if self.target.startswith(SANDBOX) else ""
+
+    @property
+    def steps(self) -> list[StepFacts]:
+        """The steps, for the ledger."""
+        plan = self.work.plan
+        return [StepFacts(step.index, step.name, step.items, step.delivery) for step in plan.steps]
+
+    def facts(self, run: str, target: str, settings: dict[str, Any]) -> RunFacts:
+        """What is known before the first item."""
+        return RunFacts(
+            id=run,
+            scenario=self.loaded.name,
+            title=self.loaded.title,
+            path=str(self.loaded.path.resolve()),
+            digest=self.loaded.bundle.digest,
+            target=target,
+            sandbox=self.sandbox,
+            options=scenario_options.shown(self.options),
+            settings=settings,
+            versions=versions(),
+        )
+
+
+def prepare(
+    loaded: Loaded, options: Any, target: str | None, *, steps: Sequence[str] = (), chunk: int | None = None
+) -> Prepared:
+    """Plan a run.  Raises UsageError (ScenarioError, FeedError, OptionError)."""
+    wanted = target or loaded.scenario.target
+    if not wanted:
+        raise UsageError(f"{loaded.path}: names no target; give one with --target URL")
+    if wanted.startswith(SANDBOX):
+        if wanted != "sandbox:azkaban":
+            raise UsageError(f"target {wanted}: no such sandbox; there is sandbox:azkaban")
+    else:
+        _check_url(wanted)
+    return Prepared(loaded, options, make_work(loaded, options, steps=steps, chunk=chunk), wanted)
+
+
+def kept_scenario(directory: Path) -> Loaded:
+    """The scenario of a run, as it was run."""
+    folder = directory / KEPT
+    entry = folder / (folder / "ENTRY").read_text(encoding="utf-8")
+    return load(entry)
+
+
+def keep_scenario(directory: Path, loaded: Loaded) -> None:
+    """Keep the scenario with its run, for `clean`."""
+    folder = directory / KEPT
+    loaded.bundle.unpack(folder)
+    (folder / "ENTRY").write_text(loaded.bundle.entry, encoding="utf-8")
+
+
+def parse_chunk(text: str) -> int | None:
+    """`auto` (None) or a number of items.  Raises UsageError."""
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--chunk {text}: expected a number of items, or auto")
+    return int(text)
+
+
+def versions() -> dict[str, str]:
+    """Of what the figures depend on."""
+    return {
+        "loadgen": __version__,
+        "python": platform.python_version(),
+        "pycurl": version("pycurl"),
+        "requests": version("requests"),
+        "platform": platform.platform(),
+        "cpus": str(os.cpu_count()),
+    }
+
+
+def _check_url(target: str) -> None:
+    try:
+        url = urlsplit(target)
+        valid = url.scheme in ("http", "https") and url.hostname and (url.port or True)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise UsageError(f"target {target}: expected http://HOST[:PORT] or https://..., or sandbox:azkaban")
+    if url.password:
+        raise UsageError("target: a password in the URL would stand in the ledger; use the scenario's login")

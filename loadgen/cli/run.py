@@ -1,0 +1,68 @@
+"""`loadgen run SCENARIO.py`: the main job."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from loadgen.cli import words
+
+
+def run(
+    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO.py", help="The scenario file.")],
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            envvar="LOADGEN_TARGET",
+            metavar="URL",
+            help="Base URL, or sandbox:azkaban.  [default: the scenario's]",
+        ),
+    ] = None,
+    settings: words.Settings = None,
+    step: Annotated[
+        list[str] | None, typer.Option("--step", metavar="NAME", help="Run this step only; may be repeated.")
+    ] = None,
+    processes: words.Processes = None,
+    concurrency: words.Concurrency = None,
+    chunk: words.Chunk = "auto",
+    listen: words.Listen = words.LISTEN,
+    wait_for_workers: words.WaitForWorkers = 0,
+    out: words.Out = words.OUT,
+    json: words.Json = None,
+    quiet: words.Quiet = False,
+    correlate: Annotated[
+        bool,
+        typer.Option(
+            "--correlate/--no-correlate", help="Send X-Loadgen-Run, -Item and -Attempt with each call."
+        ),
+    ] = True,
+    lease_ttl: Annotated[
+        float, typer.Option("--lease-ttl", envvar="LOADGEN_LEASE_TTL", metavar="SECONDS", min=1, hidden=True)
+    ] = words.LEASE_TTL_S,
+) -> int:
+    """Run a scenario: every item once, in parallel, recorded, verified and timed."""
+    from loadgen import options as scenario_options
+    from loadgen.cli.conduct import Conductor, Order
+    from loadgen.cli.prepare import parse_chunk, prepare
+    from loadgen.loader import load
+
+    loaded = load(scenario)
+    options: Any = scenario_options.parse(loaded.scenario.options, settings or (), os.environ)
+    prepared = prepare(loaded, options, target, steps=step or (), chunk=parse_chunk(chunk))
+    order = Order.settle(
+        loaded.scenario,
+        processes=processes,
+        concurrency=concurrency,
+        listen=listen,
+        wait_for_workers=wait_for_workers,
+        json=json,
+        quiet=quiet,
+        correlate=correlate,
+        lease_ttl_s=lease_ttl,
+    )
+    with Conductor(order) as conductor:
+        return conductor.run(prepared, out)

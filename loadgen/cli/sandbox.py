@@ -1,0 +1,42 @@
+"""`loadgen sandbox azkaban`: a stand-in target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def sandbox(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which one: azkaban.")],
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one.")
+    ] = 8081,
+    access_log: Annotated[
+        Path | None, typer.Option("--access-log", metavar="FILE", help="One JSON line per request.")
+    ] = None,
+    latency: Annotated[
+        float, typer.Option("--latency", metavar="MS", min=0, help="Added to every answer, in milliseconds.")
+    ] = 0.0,
+    fail_rate: Annotated[
+        float,
+        typer.Option("--fail-rate", metavar="P", min=0, max=1, help="Share of writes answered with 500."),
+    ] = 0.0,
+    idle_exit: Annotated[
+        float | None,
+        typer.Option(
+            "--idle-exit", metavar="SECONDS", min=1, help="Exit when nothing was asked for so long."
+        ),
+    ] = None,
+) -> None:
+    """Serve a stand-in target on loopback, until Ctrl-C."""
+    from loadgen.errors import UsageError
+    from loadgen.sandbox import SandboxOptions, serve
+
+    if name != "azkaban":
+        raise UsageError(f"{name}: no such sandbox; there is azkaban")
+    options = SandboxOptions(
+        port=port, access_log=access_log, latency_ms=latency, fail_rate=fail_rate
+    )
+    serve(options, ready=lambda bound: typer.echo(f"Azkaban sandbox listening on http://127.0.0.1:{bound}"))

@@ -1,0 +1,82 @@
+"""Options that several commands share, spelled once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+Out: TypeAlias = Annotated[
+    Path, typer.Option("--out", envvar="LOADGEN_OUT", metavar="DIR", help="Where run directories lie.")
+]
+Run: TypeAlias = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run: its id, a part of it, its directory, or `latest`.")
+]
+Processes: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--processes",
+        envvar="LOADGEN_PROCESSES",
+        min=0,
+        metavar="N",
+        help="Processes that call the target; 0: only workers that join.  [default: one per core]",
+    ),
+]
+Concurrency: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--concurrency",
+        envvar="LOADGEN_CONCURRENCY",
+        min=1,
+        max=10_000,
+        metavar="N",
+        help="Items in flight per process.  [default: 16, or as the scenario says]",
+    ),
+]
+Listen: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--listen",
+        envvar="LOADGEN_LISTEN",
+        metavar="HOST:PORT",
+        help="Where workers reach the master; port 0 takes a free one.",
+    ),
+]
+WaitForWorkers: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        "--wait-for-workers",
+        envvar="LOADGEN_WAIT_FOR_WORKERS",
+        min=0,
+        metavar="N",
+        help="Hand nothing out before this many workers have joined.",
+    ),
+]
+Json: TypeAlias = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the summary there too; - for stdout.")
+]
+Quiet: TypeAlias = Annotated[
+    bool, typer.Option("--quiet", envvar="LOADGEN_QUIET", help="Print the verdict only.")
+]
+Settings: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Set an option of the scenario; may be repeated."),
+]
+Chunk: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--chunk",
+        envvar="LOADGEN_CHUNK",
+        metavar="N|auto",
+        help="Items in one job on the queue; auto decides while it runs.",
+    ),
+]
+
+OUT = Path("runs")
+LISTEN = "127.0.0.1:8888"
+PORT = 8888
+LEASE_TTL_S = 15.0
+"""How long a lease lives without a beat."""
+CONCURRENCY = 16
+"""Threads a process, where neither the command line nor the scenario says."""

@@ -1,0 +1,110 @@
+"""`loadgen worker`: join a master and work for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from loadgen.cli import words
+
+
+def worker(
+    server: Annotated[
+        str,
+        typer.Option(
+            "--server", envvar="LOADGEN_SERVER", metavar="HOST[:PORT]", help="Where the master listens."
+        ),
+    ] = "localhost",
+    processes: words.Processes = None,
+    concurrency: words.Concurrency = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file",
+            envvar="LOADGEN_TOKEN_FILE",
+            metavar="F",
+            help="The run's token.  [default: LOADGEN_TOKEN, or the one of a master on this machine]",
+        ),
+    ] = None,
+    scenario: Annotated[
+        Path | None,
+        typer.Option(
+            "--scenario", metavar="PATH", help="Run this copy only, and only if it is what the master runs."
+        ),
+    ] = None,
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Wait for the next run when this one is over.")
+    ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(
+            "--wait", metavar="SECONDS", min=0, help="How long to look for a master before giving up."
+        ),
+    ] = 600.0,
+) -> int:
+    """Join a master and work for it until its queue is drained."""
+    from loadgen.clock import SystemClock
+    from loadgen.errors import MasterGone, UsageError
+    from loadgen.queues import token as tokens
+    from loadgen.queues.client import QueueClient
+    from loadgen.worker import Worker, WorkerSettings
+
+    host, port = tokens.split_address(server, words.PORT)
+    if processes == 0:
+        raise UsageError("--processes 0: a worker needs at least one")
+
+    def find() -> QueueClient:
+        try:
+            token = tokens.find(os.environ, port, token_file)
+        except FileNotFoundError as error:
+            raise MasterGone(f"no master at {host}:{port} (no token in {error.filename})") from error
+        return QueueClient(token, host, port)
+
+    settings = WorkerSettings(
+        processes=processes or os.cpu_count() or 1,
+        concurrency=concurrency or words.CONCURRENCY,
+        patience_s=float("inf") if stay else wait,
+        scenario=scenario,
+    )
+    stopped = False
+    while not stopped:
+        current = Worker(find, settings, SystemClock(), _say)
+        stop = _stop_on_signal(current)
+        items = current.run()
+        _say(f"{current.name} is done: {items} items")
+        stopped = not stay or stop.called
+    return 0
+
+
+class _Stop:
+    """The first signal winds the worker down, the second ends it at once."""
+
+    def __init__(self, worker: object) -> None:
+        self._worker = worker
+        self.called = False
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        from loadgen.worker import Worker
+
+        if self.called:
+            os._exit(128 + number)
+        self.called = True
+        if isinstance(self._worker, Worker):
+            self._worker.stop(f"got {signal.Signals(number).name}")
+
+
+def _stop_on_signal(worker: object) -> _Stop:
+    stop = _Stop(worker)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    return stop
+
+
+def _say(text: str) -> None:
+    print(f"loadgen: {text}", file=sys.stderr, flush=True)  # noqa: T201 - a worker's log

@@ -1,0 +1,80 @@
+"""A sandbox for one run: a `loadgen sandbox` process on a free loopback port."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from loadgen.errors import LoadgenError
+
+IDLE_EXIT_S = 600
+"""Seconds; a sandbox that nobody asks for anything ends by itself: a resume may never come."""
+FILE = "sandbox.json"
+
+
+class SandboxProcess:
+    """A running sandbox: started for a run, or found again by the run's resume.
+
+    It outlives its master on purpose: what it holds is what a resumed run builds on.
+    """
+
+    def __init__(self, url: str, pid: int) -> None:
+        self.url = url
+        self.pid = pid
+
+    @classmethod
+    def start(cls, name: str, directory: Path) -> SandboxProcess:
+        """Start one; its access log lies in the run's directory.  Raises LoadgenError."""
+        access_log = directory / "access.jsonl"
+        command = [
+            *(sys.executable, "-m", "loadgen", "sandbox", name, "--port", "0"),
+            *("--access-log", str(access_log), "--idle-exit", str(IDLE_EXIT_S)),
+        ]
+        with (directory / "sandbox.log").open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603 - our own command
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            )
+        if process.stdout is None:
+            raise LoadgenError("the sandbox has no output")
+        with process.stdout as output:
+            line = output.readline().decode().strip()
+        url = line.rpartition(" ")[2]
+        if not url.startswith("http"):
+            process.kill()
+            words = (directory / "sandbox.log").read_text(errors="replace").strip()
+            raise LoadgenError(f"the sandbox did not start: {words.splitlines()[-1] if words else line}")
+        (directory / FILE).write_text(json.dumps({"url": url, "pid": process.pid}))
+        return cls(url, process.pid)
+
+    @classmethod
+    def find(cls, directory: Path) -> SandboxProcess | None:
+        """The sandbox of a run, when it is still there."""
+        try:
+            known = json.loads((directory / FILE).read_text())
+        except (OSError, ValueError):
+            return None
+        return cls(known["url"], known["pid"]) if is_alive(known["url"]) else None
+
+    def stop(self) -> None:
+        """End it; what it held is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+
+def is_alive(url: str) -> bool:
+    """Whether anything listens there."""
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 80), timeout=2).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,205 @@
+"""One run: prepare the target, hand out, record, until every item is settled; then verify.
+
+The master decides when; the queue hands out, the ledger keeps, workers do.  Everything it knows of the
+outside (workers to watch, a screen to draw) comes in as a tick that it calls a few times a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import requests
+
+from loadgen.clock import Clock
+from loadgen.errors import Incomplete, LoadgenError, ScenarioError, SetupFailed, TargetDown
+from loadgen.execution.runner import explain, open_session
+from loadgen.execution.session import Session
+from loadgen.ledger.store import Ledger
+from loadgen.loader import Loaded, Work
+from loadgen.queues.memory import MemoryQueue
+from loadgen.record import Mark, QueueView, Reported, Verified
+from loadgen.sample import NO_ITEM, Outcome, Sample
+from loadgen.scenario import Verification, where
+
+TICK_S = 0.1
+CONNECT_S = 10.0
+SETTLE_S = 90.0
+"""How long in-flight items may take to settle once the run was told to stop: longer than a call may last."""
+EXAMPLES = 20
+"""Names of missing and unexpected things that are kept."""
+OUTSIDE = -1
+"""The step of calls that belong to none: setup, verify, teardown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be run."""
+
+    loaded: Loaded
+    options: Any
+    target: str
+    work: Work
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What an earlier session of the run left of a step."""
+
+    settled: tuple[tuple[int, Outcome], ...] = ()
+    attempts: tuple[tuple[int, int], ...] = ()
+
+
+class Master:
+    """Runs a job."""
+
+    def __init__(self, job: Job, queue: MemoryQueue, ledger: Ledger, clock: Clock) -> None:
+        self._job = job
+        self._queue = queue
+        self._ledger = ledger
+        self._clock = clock
+        self._stopped: Incomplete | None = None
+        self._stopped_us = 0
+
+    def stop(self, reason: Incomplete) -> None:
+        """Hand out nothing more and let what is in flight settle.  Safe in a signal handler."""
+        if self._stopped is None:
+            self._stopped_us = self._clock.monotonic_us()
+            self._stopped = reason
+
+    @property
+    def stopped(self) -> Incomplete | None:
+        """Why it was told to stop; None: it was not."""
+        return self._stopped
+
+    def prepare(self, *, setup: bool) -> None:
+        """Reach the target, log in, set up.  Raises TargetDown and SetupFailed."""
+        target, hooks = self._job.target, self._job.loaded.scenario.hooks
+        _reach(target)
+        with self._session("setup") as session:
+            try:
+                session._be_logged_in()
+                if setup and "setup" in hooks:
+                    hooks["setup"](session, self._job.options)
+            except requests.ConnectionError as error:
+                raise TargetDown(f"{target}: {explain(error)}") from error
+            except Exception as error:
+                raise SetupFailed(f"setup failed: {explain(error)}") from error
+            _, refused = session.finish()
+            if refused:
+                raise SetupFailed(f"setup failed: {refused}")
+
+    def await_workers(self, count: int, tick: Callable[[int, QueueView], None]) -> None:
+        """Wait until `count` workers have joined.  Raises the Incomplete that stopped it."""
+        view = self._queue.view()
+        while sum(worker.here for worker in view.workers) < count:
+            if self._stopped is not None:
+                raise self._stopped
+            tick(0, view)
+            view = self._queue.wait(TICK_S)
+
+    def run(self, past: Callable[[int], Past], tick: Callable[[int, QueueView], None]) -> None:
+        """Run all steps.  Raises the Incomplete that stopped it, when the queue has settled."""
+        for step in self._job.work.plan.steps:
+            left = past(step.index)
+            self._queue.open(
+                step,
+                rows=self._job.work.rows[step.index],
+                keys=self._job.work.keys[step.index],
+                settled=left.settled,
+                attempts=left.attempts,
+            )
+            self._until_settled(step.index, tick)
+        self._queue.drain("all items are settled")
+
+    def verify(self) -> Verified | None:
+        """Ask the scenario what the target holds; None when it does not say.
+
+        Raises ScenarioError when verify itself fails.
+        """
+        hook = self._job.loaded.scenario.hooks.get("verify")
+        if hook is None:
+            return None
+        with self._session("verify") as session:
+            try:
+                answer = hook(session, self._job.options)
+            except requests.ConnectionError as error:
+                raise TargetDown(f"verification: {explain(error)}") from error
+            except Exception as error:
+                raise Incomplete(f"verification failed: {explain(error)}") from error
+        if not isinstance(answer, Verification):
+            raise ScenarioError(f"{where(hook)}: verify must return a Verification, not {answer!r}")
+        examples = {"missing": answer.missing[:EXAMPLES], "unexpected": answer.unexpected[:EXAMPLES]}
+        verified = Verified(
+            answer.expected, answer.found, len(answer.missing), len(answer.unexpected), examples
+        )
+        self._ledger.submit([verified, Mark("verified_us", self._clock.now_us())]).wait()
+        return verified
+
+    def _until_settled(self, step: int, tick: Callable[[int, QueueView], None]) -> None:
+        view = self._queue.view()
+        while not view.settled:
+            self._queue.expire()
+            if self._ledger.failed is not None:
+                raise self._ledger.failed
+            if self._stopped is not None:
+                self._queue.drain(str(self._stopped))
+                waited_s = (self._clock.monotonic_us() - self._stopped_us) / 1_000_000
+                if not view.leased or waited_s > SETTLE_S:
+                    raise self._stopped
+            try:
+                tick(step, view)
+            except Incomplete as error:
+                self.stop(error)
+            view = self._queue.wait(TICK_S)
+        tick(step, view)
+
+    @contextlib.contextmanager
+    def _session(self, name: str) -> Iterator[Session]:
+        """A Session of the master's own; its calls are kept, under the name of what they are for."""
+        samples: list[Sample] = []
+        session = open_session(
+            self._job.loaded.scenario, self._job.target, self._job.options, self._clock, samples.append
+        )
+        session.begin(name, NO_ITEM, 1)
+        try:
+            with session:
+                yield session
+        finally:
+            self._ledger.submit([Reported(OUTSIDE, 0, (), tuple(samples))]).wait()
+
+
+def teardown(loaded: Loaded, options: Any, target: str, clock: Clock) -> None:
+    """Undo a run on its target.  Raises TargetDown and LoadgenError."""
+    hook = loaded.scenario.hooks.get("teardown")
+    if hook is None:
+        raise ScenarioError(f"{loaded.path}: has no teardown, so there is nothing that clean could do")
+    _reach(target)
+    with open_session(loaded.scenario, target, options, clock) as session:
+        session.begin("teardown", NO_ITEM, 1)
+        try:
+            hook(session, options)
+        except Exception as error:
+            raise Incomplete(f"teardown failed: {explain(error)}") from error
+        _, refused = session.finish()
+        if refused:
+            raise LoadgenError(f"teardown failed: {refused}")
+
+
+def _reach(target: str) -> None:
+    """Fail early, in one line, when nothing listens at the target."""
+    url = urlsplit(target)
+    proxied = url.scheme in getproxies() and not proxy_bypass(url.hostname or "")
+    if not url.hostname or proxied:
+        return
+    port = url.port or (443 if url.scheme == "https" else 80)
+    try:
+        socket.create_connection((url.hostname, port), timeout=CONNECT_S).close()
+    except OSError as error:
+        reason = "timed out" if isinstance(error, TimeoutError) else error.strerror or str(error)
+        raise TargetDown(f"nothing answers at {target}: {reason.lower()}") from error
