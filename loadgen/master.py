@@ -83,7 +83,7 @@ class Master:
         _reach(target)
         with self._session("setup") as session:
             try:
-                session._be_logged_in()
+                session.log_in()
                 if setup and "setup" in hooks:
                     hooks["setup"](session, self._job.options)
             except requests.ConnectionError as error:

@@ -37,6 +37,6 @@ def sandbox(
     if name != "azkaban":
         raise UsageError(f"{name}: no such sandbox; there is azkaban")
     options = SandboxOptions(
-        port=port, access_log=access_log, latency_ms=latency, fail_rate=fail_rate
+        port=port, access_log=access_log, latency_ms=latency, fail_rate=fail_rate, idle_exit_s=idle_exit
     )
     serve(options, ready=lambda bound: typer.echo(f"Azkaban sandbox listening on http://127.0.0.1:{bound}"))

@@ -1,0 +1,305 @@
+"""The transport that sessions use: one libcurl easy handle, its connection kept alive and its clock in C.
+
+libcurl has habits of its own, and a load generator that promises "sent at most once" can afford none
+of them.  Redirects, authentication, cookies and proxies from the environment are off: the session
+decides.  `Expect: 100-continue` is off: it delays large uploads by up to a second.
+
+The dangerous habit cannot be switched off by any option: when a *reused* connection dies before the
+first byte of the answer, libcurl silently sends the request again on a new one, POST included.
+Against a server that reads the second request on a connection and then closes it, libcurl 8.23 showed
+the server every such request twice and reported one success (`NUM_CONNECTS` is 1 then, as after any
+reconnect, so it cannot be detected afterwards either).  But libcurl asks `PREREQFUNCTION` before each
+time it sends: `_Once` agrees once a call, and aborts the second time.  What libcurl had opened for it
+is closed unused, and the caller hears that the connection was closed without an answer.  This costs
+4 % of libcurl's bare rate (63,000 instead of 66,000 requests/s), and buys the promise.  A connection
+that the server had closed *before* the request is noticed and replaced before anything is sent; that
+is no retry.
+"""
+
+from __future__ import annotations
+
+import os
+from errno import ECONNREFUSED
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import certifi
+import pycurl
+from requests.utils import urldefragauth
+
+from loadgen.execution.http_errors import Trouble, peer
+from loadgen.execution.http_messages import Received
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import requests
+
+    from loadgen.execution.http_messages import Headers, Outgoing
+
+_E_PROXY = 97
+"""CURLE_PROXY, which pycurl does not name."""
+_UPLOAD_CHUNK = 512 * 1024
+
+_TROUBLES = {
+    pycurl.E_UNSUPPORTED_PROTOCOL: Trouble.NOT_HTTP,
+    pycurl.E_FTP_WEIRD_SERVER_REPLY: Trouble.NOT_HTTP,  # not only FTP's any more
+    pycurl.E_URL_MALFORMAT: Trouble.BAD_URL,
+    pycurl.E_COULDNT_RESOLVE_HOST: Trouble.UNRESOLVED,
+    pycurl.E_COULDNT_CONNECT: Trouble.UNREACHABLE,
+    pycurl.E_PARTIAL_FILE: Trouble.CUT,
+    pycurl.E_GOT_NOTHING: Trouble.NO_ANSWER,
+    pycurl.E_SEND_ERROR: Trouble.RESET,
+    pycurl.E_RECV_ERROR: Trouble.RESET,
+    pycurl.E_ABORTED_BY_CALLBACK: Trouble.NO_ANSWER,  # by _Once
+    pycurl.E_SEND_FAIL_REWIND: Trouble.NO_ANSWER,  # it wanted to send a stream again
+    pycurl.E_BAD_CONTENT_ENCODING: Trouble.UNDECODABLE,
+    pycurl.E_SSL_CONNECT_ERROR: Trouble.TLS,
+    pycurl.E_SSL_CERTPROBLEM: Trouble.TLS,
+    pycurl.E_SSL_CIPHER: Trouble.TLS,
+    pycurl.E_PEER_FAILED_VERIFICATION: Trouble.TLS,
+    pycurl.E_SSL_CACERT_BADFILE: Trouble.TLS,
+    pycurl.E_SSL_CRL_BADFILE: Trouble.TLS,
+    pycurl.E_SSL_ISSUER_ERROR: Trouble.TLS,
+    pycurl.E_SSL_ENGINE_INITFAILED: Trouble.TLS,
+    pycurl.E_SSL_ENGINE_NOTFOUND: Trouble.TLS,
+    pycurl.E_SSL_ENGINE_SETFAILED: Trouble.TLS,
+    pycurl.E_SSL_INVALIDCERTSTATUS: Trouble.TLS,
+    pycurl.E_SSL_PINNEDPUBKEYNOTMATCH: Trouble.TLS,
+    pycurl.E_SSL_SHUTDOWN_FAILED: Trouble.TLS,
+}
+
+
+class CurlTransport:
+    """One easy handle.  Used by one thread at a time."""
+
+    def __init__(self) -> None:
+        self.accept_encoding = "gzip, deflate, br" if "brotli" in pycurl.version else "gzip, deflate"
+        self._once = _Once()
+        self._head: list[bytes] = []
+        self._body: list[bytes] = []
+        self._curl = pycurl.Curl()
+        self._last: Outgoing | None = None
+        self._start_afresh()
+
+    def send(self, request: Outgoing) -> Received:
+        """Send it once and wait for the end.  What reading a stream raises is raised."""
+        self._head.clear()
+        self._body.clear()
+        self._once.sent = False
+        if self._stream is not None or not isinstance(request.body, bytes | None):
+            self._start_afresh()  # there is no other way from POSTFIELDS to READFUNCTION, and back
+        elif self._tls not in (None, (request.verify, request.cert)):
+            self._start_afresh()  # nor from a client certificate to none
+        # While it is None, the next call sets everything: aiming may stop half-way, at a bad header.
+        last, self._last = self._last, None
+        self._aim(request, last)
+        self._load(request)
+        self._last = request
+        try:
+            self._curl.perform()
+        except pycurl.error as error:
+            if self._stream is not None and self._stream.error is not None:
+                raise self._stream.error from None
+            return self._failed(request, *error.args)
+        return self._received()
+
+    def close(self) -> None:
+        """Close the connections; the next request opens new ones, as with requests."""
+        self._curl.close()
+        self._curl = pycurl.Curl()
+        self._start_afresh()
+
+    def _start_afresh(self) -> None:
+        """Set what never changes.  Connections outlive the reset."""
+        curl = self._curl
+        curl.reset()
+        for option, value in (
+            (pycurl.WRITEFUNCTION, self._body.append),
+            (pycurl.HEADERFUNCTION, self._head.append),
+            (pycurl.PREREQFUNCTION, self._once),
+            (pycurl.NOSIGNAL, 1),
+            (pycurl.TCP_NODELAY, 1),
+            (pycurl.FOLLOWLOCATION, 0),
+            (pycurl.PATH_AS_IS, 1),
+            (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
+            (pycurl.ACCEPT_ENCODING, ""),  # decode all it can; the header sent is the session's
+            (pycurl.NOPROXY, ""),  # else libcurl reads the environment's
+        ):
+            curl.setopt(option, value)
+        self._last = None
+        self._tls: object = None
+        self._shape = ""
+        self._stream: _Stream | None = None
+
+    def _aim(self, request: Outgoing, last: Outgoing | None) -> None:
+        """Where to, with which headers, for how long: only what differs from the last call."""
+        curl = self._curl
+        if last is None or request.url != last.url:
+            url = request.url
+            curl.setopt(pycurl.URL, (urldefragauth(url) if "@" in url else url).encode())
+        if last is None or request.headers is not last.headers:
+            curl.setopt(pycurl.HTTPHEADER, _header_lines(request.headers))
+        if last is None or (request.connect_s, request.total_s) != (last.connect_s, last.total_s):
+            curl.setopt(pycurl.TIMEOUT_MS, max(1, int(request.total_s * 1000)))
+            curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(request.connect_s * 1000)))
+        if last is None or request.proxy != last.proxy:
+            curl.setopt(pycurl.PROXY, request.proxy)  # empty: none, not even the environment's
+        if self._tls is None and request.url.startswith("https:"):
+            self._trust(request.verify, request.cert)
+            self._tls = (request.verify, request.cert)
+
+    def _trust(self, verify: bool | str, cert: str | tuple[str, str] | None) -> None:
+        curl = self._curl
+        curl.setopt(pycurl.SSL_VERIFYPEER, 1 if verify else 0)
+        curl.setopt(pycurl.SSL_VERIFYHOST, 2 if verify else 0)
+        authorities = verify if isinstance(verify, str) else certifi.where()
+        if Path(authorities).is_dir():
+            curl.unsetopt(pycurl.CAINFO)
+            curl.setopt(pycurl.CAPATH, authorities)
+        else:
+            curl.setopt(pycurl.CAINFO, authorities)
+        if cert:
+            certificate, key = cert if isinstance(cert, tuple) else (cert, cert)
+            curl.setopt(pycurl.SSLCERT, certificate)
+            curl.setopt(pycurl.SSLKEY, key)
+
+    def _load(self, request: Outgoing) -> None:
+        """Method and body; no body is `Content-Length: 0` where there could be one, as with requests."""
+        curl, method, body = self._curl, request.method, request.body
+        if body is None and method not in ("GET", "HEAD"):
+            body = b""
+        shape = method if body is None else f"{method} with body"
+        if shape != self._shape:
+            self._shape = shape
+            usual = "GET" if body is None else "POST"
+            curl.setopt({"GET": pycurl.HTTPGET, "POST": pycurl.POST}[usual], 1)
+            if method == "HEAD" and body is None:
+                curl.setopt(pycurl.NOBODY, 1)
+            if method in (usual, "HEAD"):
+                curl.unsetopt(pycurl.CUSTOMREQUEST)
+            else:
+                curl.setopt(pycurl.CUSTOMREQUEST, method)
+        if isinstance(body, bytes):
+            curl.setopt(pycurl.POSTFIELDS, body)
+        elif body is not None:
+            self._stream = _Stream(body)
+            curl.setopt(pycurl.READFUNCTION, self._stream.read)
+            curl.setopt(pycurl.POSTFIELDSIZE_LARGE, _announced_length(request.headers))
+            curl.setopt(pycurl.UPLOAD_BUFFERSIZE, _UPLOAD_CHUNK)
+
+    def _received(self) -> Received:
+        info = self._curl.getinfo
+        fresh = info(pycurl.NUM_CONNECTS) > 0
+        head = b"".join(self._head)
+        if head.find(b"\r\n\r\n") + 4 != len(head):
+            head = _final_head(head)
+        return Received(
+            info(pycurl.TOTAL_TIME_T),
+            info(pycurl.CONNECT_TIME_T) if fresh else 0,
+            info(pycurl.APPCONNECT_TIME_T) if fresh else 0,
+            info(pycurl.STARTTRANSFER_TIME_T),
+            info(pycurl.REQUEST_SIZE),  # with the body, whatever libcurl's manual says
+            info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T),
+            info(pycurl.RESPONSE_CODE),
+            head,
+            b"".join(self._body),
+        )
+
+    def _failed(self, request: Outgoing, code: int, why: str) -> Received:
+        info = self._curl.getinfo
+        fresh = info(pycurl.NUM_CONNECTS) > 0
+        return Received(
+            info(pycurl.TOTAL_TIME_T),
+            info(pycurl.CONNECT_TIME_T) if fresh else 0,
+            info(pycurl.APPCONNECT_TIME_T) if fresh else 0,
+            info(pycurl.STARTTRANSFER_TIME_T) if self._head else 0,
+            info(pycurl.REQUEST_SIZE),
+            info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T),
+            error=self._explain(request, code, why),
+        )
+
+    def _explain(self, request: Outgoing, code: int, why: str) -> requests.RequestException:
+        url, info = request.url, self._curl.getinfo
+        if request.proxy:
+            answered = info(pycurl.HTTP_CONNECTCODE)
+            if answered >= 300:  # noqa: PLR2004  (anything but "connected")
+                return Trouble.PROXY.error(url, f"proxy {peer(request.proxy)} answered {answered} to CONNECT")
+            if code in (pycurl.E_COULDNT_CONNECT, pycurl.E_COULDNT_RESOLVE_PROXY, _E_PROXY):
+                return Trouble.PROXY.error(url, f"cannot connect to proxy {peer(request.proxy)}: {why}")
+        if code == pycurl.E_OPERATION_TIMEDOUT:
+            if self._once.sent:
+                return Trouble.READ_TIMEOUT.error(url, f"{request.total_s:g}")
+            return Trouble.CONNECT_TIMEOUT.error(url, f"{min(request.connect_s, request.total_s):g}")
+        if code == pycurl.E_COULDNT_CONNECT:
+            number = info(pycurl.OS_ERRNO)
+            if number == ECONNREFUSED:
+                return Trouble.REFUSED.error(url)
+            return Trouble.UNREACHABLE.error(url, os.strerror(number).lower() if number else why)
+        if code == pycurl.E_RECV_ERROR and self._head:
+            return Trouble.CUT.error(url, why)
+        return _TROUBLES.get(code, Trouble.OTHER).error(url, why)
+
+
+class _Once:
+    """libcurl asks before each time it sends: yes once a call."""
+
+    def __init__(self) -> None:
+        self.sent = False
+
+    def __call__(self, *_: object) -> int:
+        if self.sent:
+            return pycurl.PREREQFUNC_ABORT
+        self.sent = True
+        return pycurl.PREREQFUNC_OK
+
+
+class _Stream:
+    """A body that is read while it is sent; keeps what reading it raised, for libcurl cannot pass it on."""
+
+    def __init__(self, body: Iterable[bytes | str]) -> None:
+        self.error: BaseException | None = None
+        read = getattr(body, "read", None)
+        self._pieces = iter(body) if read is None else iter(lambda: read(_UPLOAD_CHUNK) or None, None)
+        self._left = memoryview(b"")
+
+    def read(self, size: int) -> bytes | int:
+        """For READFUNCTION: up to `size` bytes, none at the end."""
+        try:
+            while not self._left:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    return b""
+                self._left = memoryview(piece.encode() if isinstance(piece, str) else piece)
+        except BaseException as error:
+            self.error = error
+            return pycurl.READFUNC_ABORT
+        data, self._left = self._left[:size], self._left[size:]
+        return bytes(data)
+
+
+def _header_lines(headers: Headers) -> list[bytes]:
+    """For HTTPHEADER: the given ones, and a word against each that libcurl would add by itself."""
+    lines = []
+    given = set()
+    for name, value in headers:
+        given.add(name.lower())
+        if name.lower() != "content-length":  # libcurl counts for itself
+            text = value.decode("latin-1") if isinstance(value, bytes) else value
+            lines.append(f"{name}: {text}" if text.strip() else f"{name};")
+    own = ("Accept", "Accept-Encoding", "Content-Type", "Expect", "Proxy-Connection", "User-Agent")
+    lines += [f"{name}:" for name in own if name.lower() not in given]
+    return [line.encode("latin-1") for line in lines]
+
+
+def _announced_length(headers: Headers) -> int:
+    """What Content-Length says; -1 (send it in chunks) without one."""
+    return next((int(value) for name, value in headers if name.lower() == "content-length"), -1)
+
+
+def _final_head(head: bytes) -> bytes:
+    """Without what came before (100 Continue, 103 Early Hints) and after (trailers) the answer's own head."""
+    start = head.rfind(b"\r\n\r\nHTTP/")
+    start = start + 4 if start >= 0 else 0
+    end = head.find(b"\r\n\r\n", start)
+    return head[start : end + 4] if end >= 0 else head[start:]

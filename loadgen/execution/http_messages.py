@@ -1,0 +1,217 @@
+"""What passes between the session and a transport: one request as it goes out, one answer as it came in.
+
+The session decides everything (headers, cookies, where to, how long), a transport only carries.  So both
+transports send the same bytes, and everything that is not transport exists once.  `Answer` is the
+`requests.Response` that the caller gets; what most callers never look at (headers, cookies, the prepared
+request) is built when it is asked for, because building it costs more than the call.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from datetime import timedelta
+from functools import cached_property
+from http.client import parse_headers
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+import requests
+import urllib3
+from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_encoding_from_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from http.client import HTTPMessage
+
+_CONTENT_TYPE = re.compile(rb"\ncontent-type:[ \t]*([^\r\n]*)", re.IGNORECASE)
+
+Headers = tuple[tuple[str, str | bytes], ...]
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """One request, ready to go."""
+
+    method: str
+    """Upper case."""
+    url: str
+    """Absolute, quoted, with its query."""
+    headers: Headers
+    """All of them but Host, in order; nothing is added that is not here."""
+    connect_s: float
+    """How long the connection may take."""
+    total_s: float
+    """How long the whole call may take, connecting included."""
+    body: bytes | Iterable[bytes] | None = None
+    """Streams are read while they are sent; their size is in the Content-Length header, or unknown."""
+    proxy: str = ""
+    """URL of the proxy; empty for none."""
+    verify: bool | str = True
+    """Check the server's certificate: against certifi's authorities, a file, or a directory of them."""
+    cert: str | tuple[str, str] | None = None
+    """Client certificate: one file, or certificate and key."""
+
+
+class Received(msgspec.Struct, frozen=True):
+    """How it ended, and how long its phases took, from the start of the call (0: did not happen)."""
+
+    total_us: int
+    """Until the last byte came, or it failed."""
+    connect_us: int = 0
+    """Until the TCP connection stood; 0 when one was reused."""
+    tls_us: int = 0
+    """Until the TLS handshake was over."""
+    first_byte_us: int = 0
+    """Until the first byte of the answer."""
+    bytes_out: int = 0
+    """Request line, headers and body."""
+    bytes_in: int = 0
+    """Status line, headers and body as they came, compressed or not."""
+    status: int = 0
+    """HTTP status; 0 when no whole answer came."""
+    head: bytes = b""
+    """Status line and headers of the final answer, with their line ends."""
+    body: bytes = b""
+    """Decoded as Content-Encoding says."""
+    error: requests.RequestException | None = None
+    """Why there is no answer, with a message of one line."""
+
+
+class Transport(Protocol):
+    """Carries one request at a time.  It never follows, retries, or adds to what it was given."""
+
+    accept_encoding: str
+    """The content encodings that it can decode, as an Accept-Encoding header."""
+
+    def send(self, request: Outgoing) -> Received:
+        """Send it once and wait for the end.  Raises only what reading the request's own body raised."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class Answer(requests.Response):
+    """A `requests.Response` that has its whole body, and builds the rest on demand."""
+
+    resolve: Callable[..., Iterator[requests.PreparedRequest]] | None = None
+    """requests' way to follow redirects; given where it has not been asked already."""
+    __attrs__ = [*requests.Response.__attrs__, "_elapsed_us"]  # noqa: RUF012  (requests' own name for what is pickled)
+
+    def __init__(self, outgoing: Outgoing, received: Received) -> None:
+        # Not super().__init__(): its empty cookie jar alone takes longer than this whole method.
+        self._outgoing = outgoing
+        self._head = received.head
+        self._content = received.body
+        self._content_consumed = True
+        self._next: requests.PreparedRequest | None = None
+        self._elapsed_us = received.first_byte_us
+        self.status_code = received.status
+        self.url = outgoing.url
+        self.history = []
+
+    @cached_property
+    def headers(self) -> CaseInsensitiveDict[str]:  # type: ignore[override]
+        """The answer's headers; repeated ones joined with a comma, as requests does."""
+        headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+        for line in self._head.decode("latin-1").split("\n")[1:]:
+            name, colon, value = line.partition(":")
+            if colon:
+                value = value.strip()
+                headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        return headers
+
+    @cached_property
+    def reason(self) -> str:  # type: ignore[override]
+        """The words after the status."""
+        words = self._head.partition(b"\n")[0].split(None, 2)
+        return words[2].decode("latin-1").strip() if len(words) > 2 else ""  # noqa: PLR2004
+
+    @cached_property
+    def encoding(self) -> str | None:  # type: ignore[override]
+        """The charset that the headers give."""
+        # json() and text ask for this after nearly every call: it must not cost all the headers.
+        found = _CONTENT_TYPE.search(self._head)
+        return get_encoding_from_headers({"content-type": found[1].decode("latin-1")} if found else {})
+
+    @cached_property
+    def cookies(self) -> RequestsCookieJar:  # type: ignore[override]
+        """The cookies that this answer set."""
+        jar = RequestsCookieJar()
+        if self.sets_cookies:
+            extract_cookies_to_jar(jar, self.request, self.raw)  # type: ignore[no-untyped-call]
+        return jar
+
+    @cached_property
+    def request(self) -> requests.PreparedRequest:  # type: ignore[override]
+        """What was sent."""
+        return prepared(self._outgoing)
+
+    @cached_property
+    def raw(self) -> Any:  # type: ignore[override]
+        """The (decoded) body once more as a file, for callers that read `response.raw`."""
+        raw = urllib3.HTTPResponse(
+            body=io.BytesIO(self._content or b""),
+            headers=list(self._message.items()),  # type: ignore[arg-type]
+            status=self.status_code,
+            reason=self.reason,
+            preload_content=False,
+            decode_content=False,
+        )
+        raw._original_response = _Original(self._message)  # type: ignore[assignment]  # noqa: SLF001
+        return raw
+
+    @property
+    def elapsed(self) -> timedelta:
+        """Until the first byte of the answer, by the transport's clock."""
+        return timedelta(microseconds=self._elapsed_us)
+
+    @elapsed.setter
+    def elapsed(self, _: timedelta) -> None:
+        """Not taken: requests would put its own reading here, which counts the wait for the GIL too."""
+
+    @property
+    def sets_cookies(self) -> bool:
+        """Whether there is anything for a cookie jar."""
+        return b"\nset-cookie:" in self._head.lower()
+
+    @cached_property
+    def _message(self) -> HTTPMessage:
+        return parse_headers(io.BytesIO(self._head.partition(b"\n")[2]))
+
+    @property
+    def next(self) -> requests.PreparedRequest | None:
+        """What following the redirect would send; None when there is none."""
+        if self._next is None and self.resolve is not None and self.is_redirect:
+            self._next = next(self.resolve(self, self.request, yield_requests=True), None)
+        return self._next
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class _Original:
+    """As much of an http.client response as requests' cookie code looks at."""
+
+    def __init__(self, message: HTTPMessage) -> None:
+        self.msg = message
+
+    def isclosed(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
+
+
+def prepared(outgoing: Outgoing) -> requests.PreparedRequest:
+    """The same request in requests' own form."""
+    request = requests.PreparedRequest()
+    request.method = outgoing.method
+    request.url = outgoing.url
+    request.headers = CaseInsensitiveDict(outgoing.headers)  # type: ignore[arg-type]
+    request.body = outgoing.body  # type: ignore[assignment]
+    request._cookies = RequestsCookieJar()  # type: ignore[attr-defined]  # noqa: SLF001
+    return request

@@ -1,0 +1,127 @@
+"""The socket and the process around the sandbox: bind, serve, stop."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import threading
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from loadgen.clock import SystemClock
+from loadgen.errors import AddressInUse, UsageError
+from loadgen.sandbox.accesslog import AccessLog
+from loadgen.sandbox.azkaban.app import Azkaban
+from loadgen.sandbox.front import Front
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from loadgen.sandbox.options import SandboxOptions
+
+KEEP_ALIVE_S = 200
+"""Jetty 6's idle time.  A short one would reset clients that send just when it runs out."""
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
+GRACE_S = 3
+"""How long requests in flight may take to end once the sandbox is told to stop."""
+
+
+def serve(options: SandboxOptions, *, ready: Callable[[int], None]) -> None:
+    """See `loadgen.sandbox.serve`."""
+    with closing(_listen(options)) as listener, closing(AccessLog(options.access_log)) as log:
+        port: int = listener.getsockname()[1]
+        _server(options, log, lambda: ready(port)).run(sockets=[listener])
+
+
+@contextmanager
+def running(options: SandboxOptions) -> Iterator[str]:
+    """See `loadgen.sandbox.running`."""
+    with closing(_listen(options)) as listener, closing(AccessLog(options.access_log)) as log:
+        started = threading.Event()
+        server = _server(options, log, started.set)
+        thread = threading.Thread(
+            target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True
+        )
+        thread.start()
+        try:
+            started.wait()
+            host = f"[{options.host}]" if ":" in options.host else options.host
+            yield f"http://{host}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _listen(options: SandboxOptions) -> socket.socket:
+    """A listening socket, bound before anything else is started: a taken port is known at once.
+
+    It names its protocol, as `socket.create_server` does not: asyncio turns Nagle's algorithm off only
+    for connections whose listener did, and each answer on a kept connection would wait 40 ms for it.
+    """
+    where = f"{options.host}:{options.port}"
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":  # elsewhere the option means that two may share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((options.host, options.port))
+        listener.listen(BACKLOG)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise AddressInUse(f"{where} is in use; choose another port, or 0 for a free one") from error
+        raise UsageError(f"cannot listen on {where}: {getattr(error, 'strerror', None) or error}") from error
+    return listener
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], enough: Callable[[], bool]) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._enough = enough
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: whether to stop."""
+        return await super().on_tick(counter) or self._enough()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """As uvicorn does it, but the signal is not raised again at the end: stopping is no failure."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {
+            number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _server(options: SandboxOptions, log: AccessLog, ready: Callable[[], None]) -> _Server:
+    clock = SystemClock()
+    front = Front(Azkaban(options, clock), log, latency_ms=options.latency_ms, clock=clock)
+    config = uvicorn.Config(
+        front,
+        lifespan="off",
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    idle_exit_s = options.idle_exit_s
+    return _Server(config, ready, lambda: idle_exit_s is not None and front.idle_s > idle_exit_s)
