@@ -1,0 +1,209 @@
+"""How long things took and what went wrong, in memory that does not grow with the run.
+
+Times go into HDR histograms: percentiles are then within 0.1 % of those of the sorted raw values, and
+histograms of several workers or runs can be added up, which percentiles cannot.  Count, extremes, mean
+and deviation are exact.  Errors are counted by fingerprint: the message without what differs each time.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+import msgspec
+from hdrh.histogram import HdrHistogram
+
+HIGHEST_US = 3_600_000_000
+"""An hour: longer times are counted as this in the percentiles, and as they are in everything else."""
+DIGITS = 3
+"""Significant digits of a percentile."""
+PERCENTILES = {"p50": 50.0, "p75": 75.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
+"""The percentiles of `Stats`, by field."""
+OTHER = "other"
+"""Where the kinds beyond the limit are counted."""
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """Times in milliseconds; all but the count are None when nothing was measured."""
+
+    count: int = 0
+    min: float | None = None
+    mean: float | None = None
+    stdev: float | None = None
+    """Of the population."""
+    p50: float | None = None
+    p75: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    p999: float | None = None
+    max: float | None = None
+
+
+class Timings:
+    """Accumulates durations."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.min_us = 0
+        self.max_us = 0
+        self._sum = 0
+        self._squares = 0
+        # made with the first value: most calls never open a connection, and a histogram takes 190 kB
+        self._histogram: HdrHistogram | None = None
+
+    def add(self, us: int) -> None:
+        """Count one duration, in microseconds."""
+        us = max(us, 0)
+        if self._histogram is None:
+            self._histogram = _histogram()
+            self.min_us = us
+        self.count += 1
+        self.min_us = min(self.min_us, us)
+        self.max_us = max(self.max_us, us)
+        # Python's integers do not overflow: these sums are exact where Welford's method is only stable
+        self._sum += us
+        self._squares += us * us
+        self._histogram.record_value(min(us, HIGHEST_US))
+
+    def merge(self, other: Timings) -> None:
+        """Count all that the other counted."""
+        if other._histogram is None:
+            return
+        if self._histogram is None:
+            self._histogram = _histogram()
+            self.min_us = other.min_us
+        self.count += other.count
+        self.min_us = min(self.min_us, other.min_us)
+        self.max_us = max(self.max_us, other.max_us)
+        self._sum += other._sum
+        self._squares += other._squares
+        self._histogram.add(other._histogram)
+
+    def stats(self) -> Stats:
+        """What was counted so far."""
+        if self._histogram is None:
+            return Stats()
+        deviation = math.sqrt(self.count * self._squares - self._sum * self._sum) / self.count
+        return Stats(
+            count=self.count,
+            min=_ms(self.min_us),
+            mean=_ms(self._sum / self.count),
+            stdev=_ms(deviation),
+            max=_ms(self.max_us),
+            **self._percentiles(self._histogram),
+        )
+
+    def _percentiles(self, histogram: HdrHistogram) -> dict[str, float]:
+        # The library rounds the rank to the nearest, so that p99 of 60 values would be the 59th.  The
+        # percentile of nearest *rank* is the smallest value that 99 % are at or below: the 60th.
+        exact = {name: 100 * rank(self.count, wanted) / self.count for name, wanted in PERCENTILES.items()}
+        values = histogram.get_percentile_to_value_dict(list(exact.values()))
+        return {name: _ms(min(max(values[share], self.min_us), self.max_us)) for name, share in exact.items()}
+
+
+def rank(count: int, percentile: float) -> int:
+    """Which of `count` sorted values the percentile is, from 1: the first that so many are at or below.
+
+    >>> rank(60, 99), rank(1, 50), rank(1000, 99.9)
+    (60, 1, 999)
+    """
+    return max(1, -(-count * round(percentile * 10) // 1000))
+
+
+def _histogram() -> HdrHistogram:
+    return HdrHistogram(1, HIGHEST_US, DIGITS)
+
+
+def _ms(us: float) -> float:
+    return round(us / 1000, 3)
+
+
+_VARYING = re.compile(
+    r"""(?P<kept>\b(?:HTTP|answered|status|code)[ =:]{1,2}[1-5]\d\d\b)  # a status is what tells errors apart
+    | (?P<uuid>\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b)
+    | (?P<key>"[A-Za-z_]+"\s*:)                    # a JSON key names, it does not vary
+    | (?P<name>(?<!\w)(?:'[^'\s]*'|"[^"\s]*"|`[^`\s]*`)(?!\w))  # one quoted word; a sentence is kept
+    | (?P<address>\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b | \[[0-9a-f:]*:[0-9a-f:]*\](?::\d+)?)
+    | (?P<hex>\b0x[0-9a-f]+\b | \b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{6,}\b)
+    | (?P<n>\d+(?:\.\d+)*)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_LONGEST = 160
+
+
+def fingerprint(message: str) -> str:
+    """The message without what differs from item to item: numbers, ids, names in quotes, addresses.
+
+    >>> fingerprint("POST /flow/17 answered 500: project 'p4' not found (0x7f3a)")
+    'POST /flow/<n> answered 500: project <name> not found (<hex>)'
+    """
+    line = _VARYING.sub(_placeholder, " ".join(message[: 4 * _LONGEST].split()))
+    return line[:_LONGEST].rstrip()
+
+
+def _placeholder(found: re.Match[str]) -> str:
+    kind = found.lastgroup
+    return found.group() if kind in {"kept", "key"} else f"<{kind}>"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorKind:
+    """Errors that differ in nothing but numbers and names."""
+
+    fingerprint: str
+    count: int
+    first_us: int
+    """When the first was seen, on the clock of whoever counted."""
+    last_us: int
+    sample: str
+    """The first of them, as it was."""
+
+
+class ErrorKinds:
+    """Counts errors by kind; beyond `limit` kinds the new ones are counted together as "other"."""
+
+    def __init__(self, limit: int = 100) -> None:
+        self._limit = limit
+        self._kinds: dict[str, ErrorKind] = {}
+        self._known: dict[str, str] = {}
+
+    def add(self, message: str, at_us: int) -> None:
+        """Count one error."""
+        self._count(ErrorKind(self._fingerprint(message), 1, at_us, at_us, message))
+
+    def merge(self, other: ErrorKinds) -> None:
+        """Count all that the other counted."""
+        for kind in other._kinds.values():
+            self._count(kind)
+
+    def ranked(self) -> list[ErrorKind]:
+        """The most frequent first."""
+        return sorted(self._kinds.values(), key=lambda kind: (-kind.count, kind.first_us))
+
+    def _count(self, new: ErrorKind) -> None:
+        name = new.fingerprint
+        if name not in self._kinds and len(self._kinds) >= self._limit:
+            name = OTHER
+        old = self._kinds.get(name)
+        if old is None:
+            self._kinds[name] = ErrorKind(name, new.count, new.first_us, new.last_us, new.sample)
+            return
+        earliest = min(old, new, key=lambda kind: kind.first_us)
+        self._kinds[name] = ErrorKind(
+            name,
+            old.count + new.count,
+            earliest.first_us,
+            max(old.last_us, new.last_us),
+            earliest.sample,
+        )
+
+    def _fingerprint(self, message: str) -> str:
+        """`fingerprint`, remembered: a broken target says the same thousands of times."""
+        name = self._known.get(message)
+        if name is None:
+            if len(self._known) >= 10 * self._limit:
+                self._known.clear()
+            name = self._known[message] = fingerprint(message)
+        return name

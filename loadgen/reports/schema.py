@@ -1,0 +1,175 @@
+"""The contract of `summary.json`, schema 1: names, nesting and order below are those of the file.
+
+It may grow; it never changes its meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from loadgen.record import ItemCounts
+from loadgen.reports.metrics import Stats
+
+SCHEMA = 1
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Whether the run did what it promised."""
+
+    ok: bool
+    exit_code: int
+    reasons: tuple[str, ...] = ()
+    """Short sentences for people; empty when all is well."""
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """Which run it was.  Durations are None for what was not reached."""
+
+    id: str
+    scenario: str
+    title: str
+    digest: str
+    target: str
+    options: dict[str, Any]
+    started_at: str
+    """ISO 8601, UTC, milliseconds; so are all points in time here."""
+    ended_at: str | None
+    wait_s: float | None
+    """From the start until the first chunk was handed out."""
+    active_s: float | None
+    """From there until the last was handed out."""
+    drain_s: float | None
+    """From there until the last result was in."""
+    verify_s: float | None
+    """From there until verification was over."""
+    seed: int | None
+    versions: dict[str, str]
+
+
+class Items(msgspec.Struct, frozen=True):
+    """How items ended; planned is the sum of the rest."""
+
+    planned: int
+    done: int
+    failed: int
+    unknown: int
+    dropped: int
+    cancelled: int
+    pending: int
+    """Left for a resume."""
+
+    @classmethod
+    def of(cls, counts: ItemCounts) -> Items:
+        """The counts, with what is pending spelled out."""
+        names = ("planned", "done", "failed", "unknown", "dropped", "cancelled", "pending")
+        return cls(*(getattr(counts, name) for name in names))
+
+
+class Tries(msgspec.Struct, frozen=True):
+    """How often items were tried; see `Attempts`."""
+
+    total: int
+    retries: int
+    duplicate_executions: int
+    in_doubt_resolved: int
+
+
+class StepSummary(msgspec.Struct, frozen=True):
+    """One step."""
+
+    name: str
+    items: Items
+    rate_per_s: float | None
+    """Settled items a second, from the first one's start to the last one's end."""
+    item_time: Stats
+    """How long the step's function ran, in the attempts that settled their items."""
+
+
+class CallSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """All calls of one label."""
+
+    name: str
+    count: int
+    errors: int
+    rate_per_s: float | None
+    """From the first one's start to the last one's end."""
+    service_time: Stats
+    response_time: Stats | None = None
+    """From when a call was meant to start; None in a closed model, which has no such moment."""
+    start_lag: Stats | None = None
+    time_to_first_byte: Stats
+    """Of the calls that got an answer."""
+    connect_time: Stats
+    """Of the calls that opened a connection."""
+    bytes_in: int
+    bytes_out: int
+    statuses: dict[str, int]
+    """By HTTP status; "0" when no answer came."""
+
+
+class VerificationSummary(msgspec.Struct, frozen=True):
+    """What the target holds, against what it should hold."""
+
+    expected: int
+    found: int
+    missing: int
+    unexpected: int
+    examples: dict[str, list[str]]
+
+
+class WorkerSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker."""
+
+    name: str
+    host: str
+    items: int
+    calls: int
+    cpu: float
+    """Share of one core while it was here."""
+    probe_ms: float | None = None
+    lost: bool
+    verdict: str | None = None
+
+
+class ErrorSummary(msgspec.Struct, frozen=True):
+    """Failed attempts, and failed calls outside any item, of one kind."""
+
+    fingerprint: str
+    count: int
+    first: str
+    last: str
+    sample: str
+
+
+class Generator(msgspec.Struct, frozen=True):
+    """Whether the generator itself was the bottleneck."""
+
+    verdict: str | None = None
+    reasons: tuple[str, ...] = ()
+
+
+class ThresholdSummary(msgspec.Struct, frozen=True):
+    """One gate."""
+
+    expr: str
+    value: float | None
+    ok: bool
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it."""
+
+    schema: int = SCHEMA
+    run: Run
+    verdict: Verdict
+    items: Items
+    attempts: Tries
+    steps: tuple[StepSummary, ...]
+    calls: tuple[CallSummary, ...]
+    verification: VerificationSummary | None
+    workers: tuple[WorkerSummary, ...]
+    errors: tuple[ErrorSummary, ...]
+    generator: Generator = Generator()
+    thresholds: tuple[ThresholdSummary, ...] = ()

@@ -1,0 +1,314 @@
+"""From a run's record to what there is to say about it, and into `summary.json`.
+
+One pass over the rows, in memory that does not grow with them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from loadgen.record import (
+    AttemptRow,
+    Attempts,
+    Event,
+    ItemCounts,
+    Phases,
+    RunFacts,
+    SampleRow,
+    StepFacts,
+    Verified,
+    WorkerFacts,
+)
+from loadgen.reports.metrics import OTHER, ErrorKind, ErrorKinds, Timings
+from loadgen.reports.schema import (
+    CallSummary,
+    ErrorSummary,
+    Items,
+    Run,
+    StepSummary,
+    Summary,
+    Tries,
+    Verdict,
+    VerificationSummary,
+    WorkerSummary,
+)
+from loadgen.sample import NO_ITEM, Outcome
+
+MAX_CALLS = 200
+"""Labels that are told apart; a scenario that puts ids into its labels must not fill the memory."""
+
+
+class Record(Protocol):
+    """A run, as its ledger tells it."""
+
+    @property
+    def directory(self) -> Path:
+        """Where the run's files lie."""
+        ...
+
+    def facts(self) -> RunFacts:
+        """What was known before the first item."""
+        ...
+
+    def phases(self) -> Phases:
+        """When its parts began and ended."""
+        ...
+
+    def verified(self) -> Verified | None:
+        """The verdict of the scenario's verify; None when it was not reached."""
+        ...
+
+    def steps(self) -> list[StepFacts]:
+        """In the order in which they run."""
+        ...
+
+    def counts(self, step: StepFacts, /) -> ItemCounts:
+        """How the step's items ended so far."""
+        ...
+
+    def attempts(self) -> Attempts:
+        """How often items were tried."""
+        ...
+
+    def attempt_rows(self) -> Iterator[AttemptRow]:
+        """Every try at every item."""
+        ...
+
+    def sample_rows(self) -> Iterator[SampleRow]:
+        """Every call."""
+        ...
+
+    def workers(self) -> list[WorkerFacts]:
+        """Who took part."""
+        ...
+
+    def events(self) -> list[Event]:
+        """What happened, in order."""
+        ...
+
+
+def total(record: Record) -> ItemCounts:
+    """How the items of all steps ended so far."""
+    return _sum([record.counts(step) for step in record.steps()])
+
+
+def summarize(record: Record, verdict: Verdict, watch: Callable[[SampleRow], None] | None = None) -> Summary:
+    """What there is to say: one pass over the attempts and one over the calls.
+
+    `watch` sees each call too, so that a timeline needs no second pass.
+    """
+    facts, phases = record.facts(), record.phases()
+    steps = record.steps()
+    counts = [record.counts(step) for step in steps]
+    tried, called = _Tried(phases.started_us), _Called(phases.started_us)
+    for attempt in record.attempt_rows():
+        tried.add(attempt)
+    for sample in record.sample_rows():
+        called.add(sample)
+        if watch is not None:
+            watch(sample)
+    tried.errors.merge(called.errors)
+    return Summary(
+        run=_run(facts, phases),
+        verdict=verdict,
+        items=Items.of(_sum(counts)),
+        attempts=_tries(record.attempts()),
+        steps=tuple(tried.step(step, count) for step, count in zip(steps, counts, strict=True)),
+        calls=called.summaries(),
+        verification=_verification(record.verified()),
+        workers=tuple(map(_worker, record.workers())),
+        errors=tuple(map(_error, tried.errors.ranked())),
+    )
+
+
+def write(summary: Summary, path: Path) -> None:
+    """Put the summary into the file at `path`, whole or not at all.  Raises OSError."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with fresh.open("wb") as file:
+            file.write(encode(summary))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def encode(summary: Summary) -> bytes:
+    """The summary as JSON for people and machines."""
+    return msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"
+
+
+class _Span:
+    """From the first start to the last end."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first_us = 0
+        self._last_us = 0
+
+    def add(self, start_us: int, duration_us: int) -> None:
+        end_us = start_us + duration_us
+        self._first_us = min(self._first_us, start_us) if self.count else start_us
+        self._last_us = max(self._last_us, end_us) if self.count else end_us
+        self.count += 1
+
+    def rate_per_s(self) -> float | None:
+        """None when nothing took any time."""
+        span_us = self._last_us - self._first_us
+        return round(self.count * 1_000_000 / span_us, 3) if span_us > 0 else None
+
+
+class _Tried:
+    """What the attempts tell."""
+
+    def __init__(self, started_us: int) -> None:
+        self.errors = ErrorKinds()
+        self._started_us = started_us
+        self._times: dict[int, Timings] = {}
+        self._spans: dict[int, _Span] = {}
+
+    def add(self, row: AttemptRow) -> None:
+        if row.error:
+            self.errors.add(row.error, self._started_us + row.start_us + row.duration_us)
+        if row.counted and row.outcome in (Outcome.DONE, Outcome.FAILED):
+            self._times.setdefault(row.step, Timings()).add(row.duration_us)
+            self._spans.setdefault(row.step, _Span()).add(row.start_us, row.duration_us)
+
+    def step(self, step: StepFacts, counts: ItemCounts) -> StepSummary:
+        span = self._spans.get(step.index, _Span())
+        times = self._times.get(step.index, Timings())
+        return StepSummary(step.name, Items.of(counts), span.rate_per_s(), times.stats())
+
+
+class _Label:
+    """What the calls of one label tell."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._errors = 0
+        self._span = _Span()
+        self._service, self._first_byte, self._connect = Timings(), Timings(), Timings()
+        self._bytes_in = self._bytes_out = 0
+        self._statuses: dict[int, int] = {}
+
+    def add(self, row: SampleRow) -> None:
+        self._errors += bool(row.error)
+        self._span.add(row.start_us, row.total_us)
+        self._service.add(row.total_us)
+        if row.first_byte_us:
+            self._first_byte.add(row.first_byte_us)
+        if row.connect_us:
+            self._connect.add(row.connect_us)
+        self._bytes_in += row.bytes_in
+        self._bytes_out += row.bytes_out
+        self._statuses[row.status] = self._statuses.get(row.status, 0) + 1
+
+    def summary(self) -> CallSummary:
+        return CallSummary(
+            name=self._name,
+            count=self._span.count,
+            errors=self._errors,
+            rate_per_s=self._span.rate_per_s(),
+            service_time=self._service.stats(),
+            time_to_first_byte=self._first_byte.stats(),
+            connect_time=self._connect.stats(),
+            bytes_in=self._bytes_in,
+            bytes_out=self._bytes_out,
+            statuses={str(status): count for status, count in sorted(self._statuses.items())},
+        )
+
+
+class _Called:
+    """What the calls tell."""
+
+    def __init__(self, started_us: int) -> None:
+        self.errors = ErrorKinds()
+        self._started_us = started_us
+        self._labels: dict[str, _Label] = {}
+
+    def add(self, row: SampleRow) -> None:
+        name = row.label if row.label in self._labels or len(self._labels) < MAX_CALLS else OTHER
+        label = self._labels.get(name)
+        if label is None:
+            label = self._labels[name] = _Label(name)
+        label.add(row)
+        # the error of a call within an item is told by the item's attempt, in more words
+        if row.error and row.item == NO_ITEM:
+            self.errors.add(f"{row.label}: {row.error}", self._started_us + row.start_us + row.total_us)
+
+    def summaries(self) -> tuple[CallSummary, ...]:
+        return tuple(label.summary() for label in self._labels.values())
+
+
+def _sum(counts: Sequence[ItemCounts]) -> ItemCounts:
+    added = ItemCounts()
+    for count in counts:
+        added = added.plus(count)
+    return added
+
+
+def _run(facts: RunFacts, phases: Phases) -> Run:
+    return Run(
+        id=facts.id,
+        scenario=facts.scenario,
+        title=facts.title,
+        digest=facts.digest,
+        target=facts.target,
+        options=facts.options,
+        started_at=_iso(phases.started_us),
+        ended_at=None if phases.ended_us is None else _iso(phases.ended_us),
+        wait_s=_between(phases.started_us, phases.first_lease_us),
+        active_s=_between(phases.first_lease_us, phases.draining_us),
+        drain_s=_between(phases.draining_us, phases.settled_us),
+        verify_s=_between(phases.settled_us, phases.verified_us),
+        seed=facts.seed,
+        versions=facts.versions,
+    )
+
+
+def _between(start_us: int | None, end_us: int | None) -> float | None:
+    """Seconds; None when one was not reached, or is a mark of an earlier session of a resumed run."""
+    if start_us is None or end_us is None or end_us < start_us:
+        return None
+    return round((end_us - start_us) / 1_000_000, 3)
+
+
+def _iso(at_us: int) -> str:
+    # whole milliseconds first: as a float, a time of today in seconds is good to a few microseconds only
+    at = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(milliseconds=at_us // 1000)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _tries(attempts: Attempts) -> Tries:
+    return Tries(attempts.total, attempts.retries, attempts.duplicate_executions, attempts.in_doubt_resolved)
+
+
+def _verification(verified: Verified | None) -> VerificationSummary | None:
+    if verified is None:
+        return None
+    examples = {what: list(names) for what, names in verified.examples.items()}
+    return VerificationSummary(
+        verified.expected, verified.found, verified.missing, verified.unexpected, examples
+    )
+
+
+def _worker(facts: WorkerFacts) -> WorkerSummary:
+    return WorkerSummary(
+        name=facts.name,
+        host=facts.host,
+        items=facts.items,
+        calls=facts.calls,
+        cpu=round(facts.cpu_s / facts.alive_s, 3) if facts.alive_s > 0 else 0.0,
+        lost=facts.lost,
+    )
+
+
+def _error(kind: ErrorKind) -> ErrorSummary:
+    return ErrorSummary(kind.fingerprint, kind.count, _iso(kind.first_us), _iso(kind.last_us), kind.sample)

@@ -1,0 +1,291 @@
+"""The end report for people: the verdict and what to do next, then what was done, how long it took, and why.
+
+Everything is said once, the important first.  Eighty columns and one screen are enough for a run that
+went well; a wider terminal gets more columns, a run that went badly more lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from loadgen.errors import ExitCode
+from loadgen.record import Event
+from loadgen.reports.chart import chart
+from loadgen.reports.grid import Column
+from loadgen.reports.metrics import Stats
+from loadgen.reports.page import Page
+from loadgen.reports.schema import CallSummary, StepSummary, Summary, WorkerSummary
+from loadgen.reports.timeline import Timeline
+from loadgen.reports.words import count, duration, percent, three
+
+_WORDS = {
+    ExitCode.OK: "OK",
+    ExitCode.ITEMS: "FAILED",
+    ExitCode.INCOMPLETE: "INCOMPLETE",
+    ExitCode.VERIFICATION: "MISMATCH",
+    ExitCode.THRESHOLD: "THRESHOLD",
+}
+_ROUTINE = frozenset({"worker joined", "worker left"})
+"""Events that the table of workers tells."""
+_RARE = ("dropped", "cancelled", "pending")
+"""Ends of items that are named only when there are any."""
+_FEW_BUCKETS = 5
+"""A chart of less shows nothing that the tables do not."""
+_ERRORS, _WORKERS, _CALLS, _EVENTS = 5, 8, 12, 5
+"""How many of each are shown."""
+
+
+def report(
+    console: Console, summary: Summary, timeline: Timeline, events: Sequence[Event], directory: Path
+) -> None:
+    """Print the report on the run whose files lie in `directory`."""
+    page = Page(console)
+    _verdict(page, summary)
+    _next(page, summary, directory)
+    page.blank()
+    _facts(page, summary)
+    _numbers(page, summary)
+    _steps(page, summary)
+    _calls(page, summary)
+    _chart(page, timeline)
+    _errors(page, summary)
+    _workers(page, summary)
+    _events(page, events)
+    page.print()
+
+
+def verdict_line(summary: Summary) -> str:
+    """The verdict in one line, for --quiet."""
+    word = _word(summary)
+    return f"{word}  {'; '.join(summary.verdict.reasons) or _all_well(summary)}"
+
+
+def _word(summary: Summary) -> str:
+    return _WORDS.get(ExitCode(summary.verdict.exit_code), "ERROR")
+
+
+def _all_well(summary: Summary) -> str:
+    items = summary.items
+    if not items.planned:
+        return "there was nothing to do"
+    run = summary.run
+    spent = [part for part in (run.active_s, run.drain_s) if part is not None]
+    return f"{items.done} of {count(items.planned, 'item')} done" + (
+        f" in {duration(sum(spent))}" if spent else ""
+    )
+
+
+def _verdict(page: Page, summary: Summary) -> None:
+    verdict = summary.verdict
+    first, *more = verdict.reasons or (_all_well(summary),)
+    style = "bold green" if verdict.ok else "bold red"
+    page.headline(_word(summary), f"{first} (exit code {verdict.exit_code})", style)
+    for reason in more:
+        page.note(reason, len(_word(summary)) + 2, lines=3)
+
+
+def _next(page: Page, summary: Summary, directory: Path) -> None:
+    run = summary.run.id
+    if summary.verdict.exit_code == ExitCode.INCOMPLETE:
+        page.fact("Go on", f"loadgen resume {run}")
+    page.fact("Report", f"loadgen report {run}")
+    if summary.items.planned > summary.items.pending:
+        page.fact("Undo", f"loadgen clean {run}")
+    page.fact("Files", str(directory))
+
+
+def _facts(page: Page, summary: Summary) -> None:
+    run = summary.run
+    page.fact("Run", f"{run.id}, {run.started_at[:10]} {_clock(run.started_at)} UTC")
+    page.fact("Scenario", f"{run.scenario} ({run.digest[:12]}): {run.title}".rstrip(": "))
+    page.fact("Target", run.target)
+    options = [f"{name}={_value(value)}" for name, value in run.options.items()]
+    seed = [] if run.seed is None else [f"seed {run.seed}"]
+    if options or seed:
+        page.fact("Options", ", ".join([*options, *seed]))
+    page.fact("Versions", ", ".join(f"{name} {version}" for name, version in run.versions.items()))
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else repr(value)
+
+
+def _clock(iso: str) -> str:
+    """HH:MM:SS of an ISO 8601 point in time."""
+    return iso[11:19]
+
+
+def _numbers(page: Page, summary: Summary) -> None:
+    items, tries, run = summary.items, summary.attempts, summary.run
+    ends = [f"{items.done} done", f"{items.failed} failed", f"{items.unknown} unknown"]
+    ends += [f"{number} {kind}" for kind in _RARE if (number := getattr(items, kind))]
+    page.fact("Items", f"{items.planned} planned: {', '.join(ends)}")
+    page.fact(
+        "Attempts",
+        f"{tries.total}: {tries.retries} retries, {tries.duplicate_executions} duplicate executions,"
+        f" {tries.in_doubt_resolved} doubts resolved",
+    )
+    phases = (
+        ("wait", run.wait_s),
+        ("active", run.active_s),
+        ("drain", run.drain_s),
+        ("verify", run.verify_s),
+    )
+    page.fact("Time", ", ".join(f"{name} {duration(seconds)}" for name, seconds in phases))
+    found = summary.verification
+    if found is None:
+        page.fact("Verified", "no")
+        return
+    page.fact(
+        "Verified",
+        f"{found.found} of {found.expected} expected found, {found.missing} missing,"
+        f" {found.unexpected} unexpected",
+    )
+    for what, names in found.examples.items():
+        if names:
+            page.note(f"{what}: {', '.join(names)}", 11)
+
+
+def _steps(page: Page, summary: Summary) -> None:
+    steps = summary.steps
+    if not steps:
+        return
+    page.blank()
+    times = [step.item_time for step in steps]
+    page.table(
+        [
+            Column("Steps (item time, ms)", tuple(step.name for step in steps), left=True),
+            Column("items", tuple(str(step.items.planned) for step in steps)),
+            Column("done", tuple(str(step.items.done) for step in steps)),
+            Column("failed", tuple(str(step.items.failed) for step in steps)),
+            *_rare(steps),
+            Column("rate/s", tuple(three(step.rate_per_s) for step in steps), spare=1),
+            *_times(times, p50=0, p90=4, p95=0, p99=2, max=1),
+        ]
+    )
+
+
+def _rare(steps: Sequence[StepSummary]) -> list[Column]:
+    """Columns for what did happen, so that the row adds up."""
+    columns = (
+        Column(kind, tuple(str(getattr(step.items, kind)) for step in steps)) for kind in ("unknown", *_RARE)
+    )
+    return [column for column in columns if set(column.cells) != {"0"}]
+
+
+def _calls(page: Page, summary: Summary) -> None:
+    if not summary.calls:
+        return
+    page.blank()
+    calls = sorted(summary.calls, key=lambda call: -call.count)[:_CALLS]
+    calls = [call for call in summary.calls if call in calls]
+    first_bytes = tuple(three(call.time_to_first_byte.p50) for call in calls)
+    connects = tuple(three(call.connect_time.p50) for call in calls)
+    times = [call.service_time for call in calls]
+    page.table(
+        [
+            Column("Calls (service time, ms)", tuple(call.name for call in calls), left=True),
+            Column("count", tuple(str(call.count) for call in calls)),
+            Column("errors", tuple(str(call.errors) for call in calls)),
+            Column("rate/s", tuple(three(call.rate_per_s) for call in calls), spare=3),
+            *_times(times, min=7, mean=5, p50=0, p90=6, p95=0, p99=1, p999=8, max=2),
+            Column("1st byte", first_bytes, spare=9),
+            Column("connect", connects, spare=10),
+        ]
+    )
+    if len(calls) < len(summary.calls):
+        page.note(f"and {count(len(summary.calls) - len(calls), 'label')} more, in summary.json", 2)
+    _statuses(page, calls)
+
+
+def _times(stats: Sequence[Stats], **spare: int) -> list[Column]:
+    """One column for each percentile."""
+    headers = {"p999": "p99.9"}
+    return [
+        Column(headers.get(name, name), tuple(three(getattr(one, name)) for one in stats), spare=loss)
+        for name, loss in spare.items()
+    ]
+
+
+def _statuses(page: Page, calls: Sequence[CallSummary]) -> None:
+    """A line for each label whose answers differ, or were no success."""
+    for call in calls:
+        if any(not status.startswith("2") for status in call.statuses):
+            shown = (f"{number} x {_status(status)}" for status, number in call.statuses.items())
+            page.note(f"{call.name}: {', '.join(shown)}", 2)
+
+
+def _status(status: str) -> str:
+    return "no answer" if status == "0" else status
+
+
+def _chart(page: Page, timeline: Timeline) -> None:
+    if len(timeline.buckets) < _FEW_BUCKETS:
+        return
+    page.blank()
+    page.title(f"Over time (service time of calls that ended within each {duration(timeline.width_s)})")
+    page.drawing(chart(timeline, page.width, page.glyphs))
+
+
+def _errors(page: Page, summary: Summary) -> None:
+    errors = summary.errors
+    if not errors:
+        return
+    page.blank()
+    more = f", the first {_ERRORS} of {len(errors)} kinds" if len(errors) > _ERRORS else ""
+    page.title(f"Errors ({sum(error.count for error in errors)}{more})")
+    for error in errors[:_ERRORS]:
+        since, until = _clock(error.first), _clock(error.last)
+        when = f"at {since}" if since == until else f"{since} to {until}"
+        page.note(f"{error.count} x {error.fingerprint}", 2)
+        sample = "" if error.sample == error.fingerprint else f", e.g. {error.sample}"
+        page.note(f"{when} UTC{sample}", 6)
+
+
+def _workers(page: Page, summary: Summary) -> None:
+    workers = sorted(summary.workers, key=lambda worker: (not worker.lost, -worker.items))
+    if not workers:
+        return
+    page.blank()
+    shown = workers[:_WORKERS]
+    items, calls = sum(worker.items for worker in workers), sum(worker.calls for worker in workers)
+    page.table(
+        [
+            Column("Workers", tuple(worker.name for worker in shown), left=True),
+            Column("host", tuple(worker.host for worker in shown), spare=2, left=True),
+            Column("items", tuple(str(worker.items) for worker in shown)),
+            Column("share", tuple(percent(worker.items, items) for worker in shown)),
+            Column("calls", tuple(str(worker.calls) for worker in shown), spare=1),
+            Column("cpu", tuple(f"{100 * worker.cpu:.0f} %" for worker in shown)),
+            Column("lost", tuple("LOST" if worker.lost else "no" for worker in shown)),
+        ]
+    )
+    if len(shown) < len(workers):
+        page.note(_rest(workers[_WORKERS:], items, calls), 2)
+
+
+def _rest(workers: Sequence[WorkerSummary], items: int, calls: int) -> str:
+    """The workers that are not shown, in one line."""
+    theirs = sum(worker.items for worker in workers)
+    lost = sum(worker.lost for worker in workers)
+    return (
+        f"and {count(len(workers), 'worker')} more: {theirs} items ({percent(theirs, items)}),"
+        f" {sum(worker.calls for worker in workers)} of {calls} calls, {lost} lost"
+    )
+
+
+def _events(page: Page, events: Sequence[Event]) -> None:
+    shown = [event for event in events if event.kind not in _ROUTINE]
+    if not shown:
+        return
+    page.blank()
+    more = f", the last {_EVENTS} of {len(shown)}" if len(shown) > _EVENTS else ""
+    page.title(f"Events (UTC{more})")
+    for event in shown[-_EVENTS:]:
+        seconds = event.at_us // 1_000_000 % 86_400
+        at = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+        page.note(f"{at} {event.kind}: {event.text}", 2)
