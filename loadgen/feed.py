@@ -32,6 +32,8 @@ class Feed:
 
     def take(self, count: int) -> Feed:
         """Use the first `count` rows; fewer in the file is an error before the run starts."""
+        if count < 0:
+            raise FeedError(f"{self.path}: take({count}): 0 or more is needed")
         return replace(self, count=count)
 
     def rows(self, folder: Path) -> Sequence[Row]:
@@ -45,7 +47,7 @@ class Feed:
         except OSError as error:
             raise FeedError(f"{path}: cannot read rows: {error.strerror or error}") from error
         except UnicodeDecodeError as error:
-            raise FeedError(f"{path}: not UTF-8 text (byte {error.start})") from error
+            raise FeedError(f"{path}: not UTF-8 text: {error.reason}") from error
         if self.count is None:
             return rows
         if self.count > len(rows):
@@ -59,10 +61,13 @@ def csv(path: str | Path, *, delimiter: str = ",") -> Feed:
     def read(file: Path) -> Iterator[Row]:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             reader = _csv.DictReader(lines, delimiter=delimiter)
-            for row in reader:
-                if None in row or None in row.values():
-                    raise FeedError(f"{file}:{reader.line_num}: not as many fields as the header has")
-                yield row
+            try:
+                for row in reader:
+                    if None in row or None in row.values():
+                        raise FeedError(f"{file}:{reader.line_num}: not as many fields as the header has")
+                    yield row
+            except _csv.Error as error:
+                raise FeedError(f"{file}:{reader.reader.line_num}: not CSV: {error}") from error
 
     return Feed(Path(path), read)
 
@@ -71,13 +76,13 @@ def jsonl(path: str | Path) -> Feed:
     """Rows of a JSON lines file: one object a line; empty lines are skipped."""
 
     def read(file: Path) -> Iterator[Row]:
-        with file.open(encoding="utf-8") as lines:
+        with file.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
                 if not line.strip():
                     continue
                 try:
                     row = _json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     raise FeedError(f"{file}:{number}: not JSON: {error}") from error
                 if not isinstance(row, dict):
                     raise FeedError(f"{file}:{number}: a row must be an object, not {line.strip()[:40]}")

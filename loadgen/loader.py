@@ -12,11 +12,12 @@ import hashlib
 import importlib.util
 import inspect
 import sys
+import sysconfig
 import traceback
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 from types import ModuleType
 from typing import Any
 
@@ -33,6 +34,10 @@ LARGEST_BUNDLE = 3 * 1024 * 1024
 
 LARGEST_NAMED = 512 * 1024
 """Bytes; a larger file that the scenario names is data for the master (rows), not part of the code."""
+
+
+LONGEST_SHOWN = 60
+"""Characters of a value in a message."""
 
 
 class Bundle(msgspec.Struct, frozen=True):
@@ -53,11 +58,12 @@ class Bundle(msgspec.Struct, frozen=True):
 
     def unpack(self, folder: Path) -> Path:
         """Write the files below `folder`; returns the scenario file's path."""
+        for name in (self.entry, *self.files):
+            relative = PureWindowsPath(name)  # it knows slashes of both kinds, and drives
+            if relative.anchor or ".." in relative.parts or not relative.parts:
+                raise ScenarioError(f"{name!r}: a bundle's files stay in its folder")
         for name, content in self.files.items():
-            relative = PurePosixPath(name)
-            if relative.is_absolute() or ".." in relative.parts:
-                raise ScenarioError(f"{name}: a bundle's files stay in its folder")
-            path = folder / relative
+            path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         return folder / self.entry
@@ -94,7 +100,7 @@ def load(path: Path) -> Loaded:
     before = set(sys.modules)
     module = _run(path.resolve())
     scenario = _only_scenario(module, path)
-    _check_options(scenario, path)
+    _check_options(scenario)
     _check_steps(scenario)
     title = (inspect.getdoc(module) or "").partition("\n")[0]
     return Loaded(path, path.stem, title, scenario, _bundle(path.resolve(), set(sys.modules) - before))
@@ -112,22 +118,39 @@ def _run(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses and pickling look their module up
     try:
         spec.loader.exec_module(module)
-    except ScenarioError as error:
-        raise (
-            error if str(path) in str(error) else ScenarioError(f"{_line(error, path)}: {error}")
-        ) from error
+    except LoadgenError as error:
+        placed = str(error).startswith(f"{path}:")
+        raise ScenarioError(str(error) if placed else f"{_line(error, path)}: {error}") from error
     except SyntaxError as error:
-        raise ScenarioError(f"{error.filename}:{error.lineno}: {error.msg}") from error
+        if error.filename and _is_own(Path(error.filename), path.parent):
+            raise ScenarioError(f"{error.filename}:{error.lineno}: {error.msg}") from error
+        raise ScenarioError(f"{_line(error, path)}: {_said(error)}") from error
     except (Exception, SystemExit) as error:
-        raise ScenarioError(f"{_line(error, path)}: {type(error).__name__}: {error}") from error
+        raise ScenarioError(f"{_line(error, path)}: {_said(error)}") from error
     return module
 
 
+def _said(error: BaseException) -> str:
+    """What kind of error it is and what it says, on one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _is_own(file: Path, folder: Path) -> bool:
+    """Whether a file is the scenario's: below its folder, and not of Python, loadgen or a package."""
+    return (
+        folder in file.parents
+        and "site-packages" not in file.parts
+        and Path(sysconfig.get_path("stdlib")) not in file.parents
+        and Path(__file__).parent not in file.parents
+    )
+
+
 def _line(error: BaseException, path: Path) -> str:
-    """`file:line` of the last frame of the traceback that lies in the scenario's folder."""
+    """`file:line` of the last frame of the traceback that is the scenario's own."""
     frames = traceback.extract_tb(error.__traceback__)
-    inside = [frame for frame in frames if Path(frame.filename).parent == path.parent]
-    return f"{inside[-1].filename}:{inside[-1].lineno}" if inside else str(path)
+    own = [frame for frame in frames if _is_own(Path(frame.filename), path.parent)]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else f"{path}:1"
 
 
 def _only_scenario(module: ModuleType, path: Path) -> Scenario:
@@ -140,33 +163,50 @@ def _only_scenario(module: ModuleType, path: Path) -> Scenario:
     return next(iter(found.values()))
 
 
-def _check_options(scenario: Scenario, path: Path) -> None:
+def _check_options(scenario: Scenario) -> None:
     kind = scenario.options
     if not dataclasses.is_dataclass(kind):
-        raise ScenarioError(f"{scenario.location}: options= must be a dataclass, not {kind!r}")
+        raise ScenarioError(f"{scenario.location}: options= must be a dataclass, not {_short(kind)}")
+    if not isinstance(kind, type):
+        raise ScenarioError(
+            f"{scenario.location}: options= must be a dataclass, not {_short(kind)}: give the class itself"
+        )
     try:
         hints = typing.get_type_hints(kind)
     except Exception as error:
-        raise ScenarioError(f"{_class_line(kind, None, path)}: option types: {error}") from error
+        raise ScenarioError(f"{_class_line(kind, None, scenario.location)}: option types: {error}") from error
     for field in dataclasses.fields(kind):
-        reason = _options.unsupported(hints[field.name])
+        reason = _options.unsupported(hints[field.name]) if field.init else None
         if reason:
-            raise ScenarioError(f"{_class_line(kind, field.name, path)}: option {field.name}: {reason}")
+            place = _class_line(kind, field.name, scenario.location)
+            raise ScenarioError(f"{place}: option {field.name}: {reason}")
 
 
-def _class_line(kind: type, field: str | None, path: Path) -> str:
-    """`file:line` of a class, or of one of its fields."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.ClassDef) and node.name == kind.__name__:
-            for part in node.body:
-                if (
-                    isinstance(part, ast.AnnAssign)
-                    and isinstance(part.target, ast.Name)
-                    and part.target.id == field
-                ):
-                    return f"{path}:{part.lineno}"
-            return f"{path}:{node.lineno}"
-    return str(path)
+def _class_line(kind: type, field: str | None, otherwise: str) -> str:
+    """`file:line` of a field, or of the class when none of that name stands in it or its bases."""
+    place = ""
+    for base in kind.__mro__:
+        file, tree = _source(base)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name == base.__name__:
+                place = place or f"{file}:{node.lineno}"
+                for part in node.body:
+                    if (
+                        isinstance(part, ast.AnnAssign)
+                        and isinstance(part.target, ast.Name)
+                        and part.target.id == field
+                    ):
+                        return f"{file}:{part.lineno}"
+    return place or otherwise
+
+
+def _source(kind: type) -> tuple[str, ast.AST]:
+    """The file of a class, parsed; nothing for one that no file tells of."""
+    try:
+        file = inspect.getsourcefile(kind) or ""
+        return file, ast.parse(Path(file).read_bytes())
+    except (TypeError, OSError):  # built in, or made by exec
+        return "", ast.Module([], [])
 
 
 def _check_steps(scenario: Scenario) -> None:
@@ -201,10 +241,8 @@ def _bundle(path: Path, imported: set[str]) -> Bundle:
 
 def _imported_files(folder: Path, imported: set[str]) -> set[Path]:
     """Modules below the folder that the scenario brought in."""
-    own = (name for name in imported if name.partition(".")[0] != "loadgen" and name in sys.modules)
-    files = (getattr(sys.modules[name], "__file__", None) for name in own)
-    paths = (Path(file) for file in files if file)
-    return {path for path in paths if folder in path.parents and "site-packages" not in path.parts}
+    files = (getattr(sys.modules.get(name), "__file__", None) for name in imported)
+    return {path for path in (Path(file) for file in files if file) if _is_own(path, folder)}
 
 
 def _named_files(folder: Path, source: Path) -> set[Path]:
@@ -258,7 +296,7 @@ def _items(step: Step[..., Any], options: Any, path: Path) -> tuple[int, Sequenc
         items = items.rows(path.resolve().parent)
     if isinstance(items, bool | str | bytes) or not isinstance(items, int | Sequence):
         raise ScenarioError(
-            f"{where(step.function)}: items of {step.name} must be a count or rows, not {items!r}"
+            f"{where(step.function)}: items of {step.name} must be a count or rows, not {_short(items)}"
         )
     if isinstance(items, int):
         if items < 0:
@@ -270,7 +308,7 @@ def _items(step: Step[..., Any], options: Any, path: Path) -> tuple[int, Sequenc
         items = list(items)
     try:
         msgspec.msgpack.encode(items)
-    except (TypeError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ScenarioError(
             f"{where(step.function)}: rows of {step.name} must be plain data: {error}"
         ) from error
@@ -282,13 +320,13 @@ def _keys(step: Step[..., Any], count: int, rows: Sequence[Any] | None, options:
     if key is None:
         return None
     try:
-        return [key(rows[index] if rows else index, options) for index in range(count)]
+        keys = [key(rows[index] if rows else index, options) for index in range(count)]
+        set(keys)  # one that cannot be hashed is found now, not when the step begins
     except LoadgenError:
         raise
     except Exception as error:
-        raise ScenarioError(
-            f"{where(step.function)}: key of {step.name}: {type(error).__name__}: {error}"
-        ) from error
+        raise ScenarioError(f"{where(step.function)}: key of {step.name}: {_said(error)}") from error
+    return keys
 
 
 def _ask(step: Step[..., Any], function: Callable[[Any], Items], options: Any) -> Items:
@@ -297,9 +335,13 @@ def _ask(step: Step[..., Any], function: Callable[[Any], Items], options: Any) -
     except FeedError:
         raise
     except Exception as error:
-        raise ScenarioError(
-            f"{where(step.function)}: items of {step.name}: {type(error).__name__}: {error}"
-        ) from error
+        raise ScenarioError(f"{where(step.function)}: items of {step.name}: {_said(error)}") from error
+
+
+def _short(value: object) -> str:
+    """A value in a message: one line, not too long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def only_copy(loaded: Loaded, digest: str) -> Mapping[str, bytes]:

@@ -88,7 +88,7 @@ class Master:
                     hooks["setup"](session, self._job.options)
             except requests.ConnectionError as error:
                 raise TargetDown(f"{target}: {explain(error)}") from error
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise SetupFailed(f"setup failed: {explain(error)}") from error
             _, refused = session.finish()
             if refused:
@@ -120,7 +120,7 @@ class Master:
     def verify(self) -> Verified | None:
         """Ask the scenario what the target holds; None when it does not say.
 
-        Raises ScenarioError when verify itself fails.
+        Raises Incomplete when verify itself fails: the run is reported all the same.
         """
         hook = self._job.loaded.scenario.hooks.get("verify")
         if hook is None:
@@ -130,10 +130,14 @@ class Master:
                 answer = hook(session, self._job.options)
             except requests.ConnectionError as error:
                 raise TargetDown(f"verification: {explain(error)}") from error
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise Incomplete(f"verification failed: {explain(error)}") from error
+            _, refused = session.finish()
+        if refused:
+            raise Incomplete(f"verification failed: {refused}")
         if not isinstance(answer, Verification):
-            raise ScenarioError(f"{where(hook)}: verify must return a Verification, not {answer!r}")
+            text = f"{where(hook)}: verify must return a Verification, not {answer!r}"
+            raise Incomplete(f"verification failed: {text}")
         examples = {"missing": answer.missing[:EXAMPLES], "unexpected": answer.unexpected[:EXAMPLES]}
         verified = Verified(
             answer.expected, answer.found, len(answer.missing), len(answer.unexpected), examples
@@ -184,7 +188,7 @@ def teardown(loaded: Loaded, options: Any, target: str, clock: Clock) -> None:
         session.begin("teardown", NO_ITEM, 1)
         try:
             hook(session, options)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise Incomplete(f"teardown failed: {explain(error)}") from error
         _, refused = session.finish()
         if refused:

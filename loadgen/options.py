@@ -68,7 +68,7 @@ def parse(
     `kept` are the options of an earlier run, as `shown` gave them: they stand where nothing was set.
     Raises OptionError with one line: an unknown name (with the nearest one), a value of the wrong type.
     """
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    fields = _fields(kind)
     hints = typing.get_type_hints(kind)
     texts = _settings(settings, fields, hints)
     plain = {n: v for n, v in (kept or {}).items() if n in fields and not fields[n].metadata.get("secret")}
@@ -80,10 +80,15 @@ def parse(
     for name, text in texts.items():
         try:
             values[name] = _value(text, hints[name])
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RuntimeError):  # RuntimeError: a `~user` that has no home
             shown_text = MASK if fields[name].metadata.get("secret") else repr(text)
             raise OptionError(f"option {name}: {shown_text} is not {_expected(hints[name])}") from None
     return _make(kind, fields, values)
+
+
+def _fields(options: Any) -> dict[str, dataclasses.Field[Any]]:
+    """The fields that can be set: all but those that `__post_init__` computes."""
+    return {field.name: field for field in dataclasses.fields(options) if field.init}
 
 
 def _settings(
@@ -99,7 +104,7 @@ def _settings(
             raise OptionError(f"--set {name}: no such option; {_nearest(name, fields)}")
         if fields[name].metadata.get("secret"):
             raise OptionError(f"--set {name}: a secret, so it comes from {fields[name].metadata['env']}")
-        repeated = name in texts and typing.get_origin(hints[name]) in (list, tuple)
+        repeated = name in texts and typing.get_origin(_present(hints[name])) in (list, tuple)
         texts[name] = f"{texts[name]},{text}" if repeated else text
     return texts
 
@@ -119,7 +124,23 @@ def _make(kind: type[T], fields: Mapping[str, dataclasses.Field[Any]], values: M
     except OptionError:
         raise
     except Exception as error:
-        raise OptionError(f"options refused: {error}") from error
+        secrets = [values[name] for name in values if fields[name].metadata.get("secret")]
+        reason = _masked(str(error), secrets)
+        cause = error if reason == str(error) else None
+        raise OptionError(f"options refused: {' '.join(reason.split())}") from cause
+
+
+def _masked(text: str, secrets: Sequence[Any]) -> str:
+    for secret in filter(None, map(str, secrets)):
+        text = text.replace(repr(secret), MASK).replace(secret, MASK)
+    return text
+
+
+def _present(kind: Any) -> Any:
+    """The type without its `| None`."""
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return next(arg for arg in typing.get_args(kind) if arg is not type(None))
+    return kind
 
 
 def _value(text: str, kind: Any) -> Any:
@@ -127,7 +148,7 @@ def _value(text: str, kind: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         if text.lower() in ("", "none"):
             return None
-        return _value(text, next(arg for arg in args if arg is not type(None)))
+        return _value(text, _present(kind))
     if origin is typing.Literal:
         return next(choice for choice in _checked(args, text) if str(choice) == text)
     if origin in (list, tuple):
@@ -150,16 +171,19 @@ def _checked(choices: Sequence[Any], text: str) -> Sequence[Any]:
 
 
 def _member(kind: type[enum.Enum], text: str) -> enum.Enum:
-    for member in kind:
-        if text in (str(member.value), member.name, member.name.lower()):
-            return member
-    raise ValueError(text)
+    values = {str(member.value): member for member in kind}
+    names = {member.name: member for member in kind}
+    lower = {name.lower(): member for name, member in names.items()}
+    try:
+        return (lower | names | values)[text]  # a value goes before a name
+    except KeyError:
+        raise ValueError(text) from None
 
 
 def _expected(kind: Any) -> str:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        return f"{_expected(next(arg for arg in args if arg is not type(None)))} or none"
+        return f"{_expected(_present(kind))} or none"
     if origin is typing.Literal:
         return f"one of {', '.join(map(str, args))}"
     if origin in (list, tuple):
@@ -188,16 +212,14 @@ def _nearest(name: str, fields: Mapping[str, Any]) -> str:
 def shown(options: Any) -> dict[str, Any]:
     """Options as plain data for people, ledger and reports: secrets masked."""
     return {
-        field.name: MASK if field.metadata.get("secret") else _plain(getattr(options, field.name))
-        for field in dataclasses.fields(options)
+        name: MASK if field.metadata.get("secret") else _plain(getattr(options, name))
+        for name, field in _fields(options).items()
     }
 
 
 def pack(options: Any) -> bytes:
     """Options as MessagePack, secrets included: for the worker, never for the disk."""
-    return msgspec.msgpack.encode(
-        {f.name: _plain(getattr(options, f.name)) for f in dataclasses.fields(options)}
-    )
+    return msgspec.msgpack.encode({name: _plain(getattr(options, name)) for name in _fields(options)})
 
 
 def unpack(kind: type[T], data: bytes) -> T:
@@ -208,11 +230,23 @@ def unpack(kind: type[T], data: bytes) -> T:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, enum.Enum):
-        return value.value
+        return _plain(value.value)
+    if isinstance(value, int | float) and not -(2**63) <= value < 2**64:
+        return str(value)  # beyond the integers of MessagePack; JSON knows neither inf nor nan
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     return str(value) if isinstance(value, Path) else value
 
 
 def _restored(value: Any, kind: Any) -> Any:
-    return msgspec.convert(value, kind, dec_hook=lambda wanted, plain: wanted(plain))
+    """The inverse of `_plain`, knowing the field's type."""
+    kind = _present(kind)
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if value is None:
+        return None
+    if origin in (list, tuple):
+        return origin(_restored(part, args[0]) for part in value)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        same = [member for member in kind if _plain(member) == value]
+        return same[0] if same else kind(value)
+    return kind(value) if isinstance(value, str) and kind in (int, float, Path) else value

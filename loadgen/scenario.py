@@ -58,7 +58,7 @@ class Retry:
 
     def wait_s(self, attempt: int, rng: random.Random) -> float:
         """How long to wait after `attempt` (from 1), in seconds."""
-        longest = min(self.backoff_s * 2.0 ** (attempt - 1), self.max_backoff_s)
+        longest = min(self.backoff_s * 2.0 ** min(attempt - 1, 1000), self.max_backoff_s)
         return longest * rng.uniform(0.5, 1.0)
 
 
@@ -212,7 +212,8 @@ class Scenario:
         """
 
         def note(function: Callable[P, R]) -> Step[P, R]:
-            check_parameters(function, (SCRIPTED, DESCRIBED), f"step {function.__name__}")
+            what = f"step {function.__name__}" if inspect.isfunction(function) else "step"
+            check_parameters(function, (SCRIPTED, DESCRIBED), what)
             if any(step.name == function.__name__ for step in self.steps):
                 raise ScenarioError(f"{where(function)}: a second step named {function.__name__}")
             step = Step(function, items, key, delivery, retry)
@@ -243,8 +244,13 @@ def check_parameters(
     """Raise ScenarioError when a function does not take the parameters that it will be called with."""
     if not inspect.isfunction(function):
         raise ScenarioError(f"{what}: expected a function, not {function!r}")
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise ScenarioError(f"{where(function)}: {what} must be a plain function, without async and yield")
     choices = [wanted] if isinstance(wanted[0], str) else wanted
-    parameters = tuple(inspect.signature(function).parameters)
-    if parameters not in choices:
+    signature = inspect.signature(function).parameters
+    parameters = tuple(signature)
+    keywords = any(parameter.kind is parameter.KEYWORD_ONLY for parameter in signature.values())
+    if parameters not in choices or keywords:
         takes = " or ".join(f"({', '.join(choice)})" for choice in choices)
-        raise ScenarioError(f"{where(function)}: {what} takes {takes}, not ({', '.join(parameters)})")
+        took = f"({', '.join(parameters)})" + (" by keyword" if keywords else "")
+        raise ScenarioError(f"{where(function)}: {what} takes {takes}, not {took}")

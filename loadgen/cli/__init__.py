@@ -12,6 +12,9 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    from loadgen.cli.app import run_app
+    try:
+        from loadgen.cli.app import run_app
 
-    return run_app(list(sys.argv[1:] if argv is None else argv))
+        return run_app(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # before there was anything to wind down
+        return 130

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 
 from loadgen import __version__
@@ -25,7 +24,8 @@ from loadgen.cli.worker import worker
 from loadgen.errors import ExitCode, LoadgenError
 
 EPILOG = """Exit codes: 0 all done; 1 internal error; 2 usage, configuration or scenario mistake; 3 items
-failed or unknown; 4 incomplete but resumable; 5 verification mismatch; 130/143 left at once on a second signal."""
+failed or unknown; 4 incomplete but resumable; 5 verification mismatch; 130/143 left at once on a second
+signal."""
 
 
 def _version(wanted: bool) -> None:
@@ -44,14 +44,21 @@ def _root(
     ] = False,
 ) -> None:
     """Batch load generator: every item exactly as often as promised, timed as truly as wrk."""
-    context.default_map = read_config(Path.cwd())
+    commands: Mapping[str, Any] = context.command.commands  # type: ignore[attr-defined]
+    options = {name: _parameters(command) for name, command in commands.items()}
+    context.default_map = read_config(Path.cwd(), options)
+
+
+def _parameters(command: Any) -> dict[str, str]:
+    """A command's parameters, by the names of its options."""
+    words = [(word, part.name) for part in command.params for word in part.opts if word.startswith("--")]
+    return {word.removeprefix("--").replace("-", "_"): name for word, name in words}
 
 
 def make_app() -> typer.Typer:
     """The command line."""
     app = typer.Typer(
         name="loadgen",
-        no_args_is_help=True,
         add_completion=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -69,14 +76,9 @@ def run_app(argv: Sequence[str]) -> int:
     debug = "--debug" in argv or bool(os.environ.get("LOADGEN_DEBUG"))
     arguments = [argument for argument in argv if argument != "--debug"]
     try:
-        code = make_app()(args=arguments, prog_name="loadgen", standalone_mode=False)
-        return int(code or 0)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())  # noqa: T201 - help is output
-        return ExitCode.USAGE
-    except click.ClickException as error:
-        return _fail(error, error.format_message().replace("\n", " "), ExitCode.USAGE, debug=debug)
-    except (click.Abort, KeyboardInterrupt):
+        code = make_app()(args=arguments or ["--help"], prog_name="loadgen", standalone_mode=False)
+        return int(code or 0) if arguments else ExitCode.USAGE
+    except (typer.Abort, KeyboardInterrupt):
         return ExitCode.SIGINT
     except LoadgenError as error:
         return _fail(error, str(error), error.exit_code, debug=debug)
@@ -84,6 +86,9 @@ def run_app(argv: Sequence[str]) -> int:
         sys.stderr.close()  # the reader of our output left: nothing to say, nobody to say it to
         return ExitCode.INTERNAL
     except Exception as error:
+        # click's errors, or those of the copy of click that newer typers carry: no common class has them all
+        if format_message := getattr(error, "format_message", None):
+            return _fail(error, " ".join(format_message().split()), ExitCode.USAGE, debug=debug)
         text = f"internal error: {type(error).__name__}: {error} (run again with --debug for the traceback)"
         return _fail(error, text, ExitCode.INTERNAL, debug=debug)
 

@@ -32,4 +32,4 @@ def clean(run: words.Run, out: words.Out = words.OUT) -> None:
     loaded = kept_scenario(path)
     options: Any = scenario_options.parse(loaded.scenario.options, (), os.environ, kept=facts.options)
     teardown(loaded, options, facts.target, SystemClock())
-    console.print(f"cleaned {facts.target} of run {facts.id}", soft_wrap=True)
+    console.print(f"cleaned {facts.target} of run {facts.id}", soft_wrap=True, highlight=False, markup=False)

@@ -24,7 +24,7 @@ from loadgen.cli import words
 from loadgen.cli.finish import finish
 from loadgen.cli.prepare import Prepared, keep_scenario
 from loadgen.clock import SystemClock
-from loadgen.errors import ExitCode, Incomplete, LoadgenError, TargetDown
+from loadgen.errors import ExitCode, Incomplete, LoadgenError, TargetDown, UsageError
 from loadgen.launch.local import LocalPlan, LocalWorker
 from loadgen.launch.sandbox import SandboxProcess
 from loadgen.ledger import directory as directories
@@ -44,6 +44,8 @@ from loadgen.scenario import Scenario
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WORKER_PATIENCE_S = 30.0
 """How long a local worker looks for a master that is gone."""
+SHOW_CURSOR = b"\x1b[?25h\n"
+"""The live lines hide the cursor, and end without a line break."""
 LEAVE_S = 5.0
 """How long workers get to leave once the queue is drained."""
 
@@ -64,9 +66,18 @@ class Order:
 
     @classmethod
     def settle(
-        cls, scenario: Scenario, *, processes: int | None, concurrency: int | None, listen: str, **rest: Any
+        cls,
+        scenario: Scenario,
+        *,
+        processes: int | None,
+        concurrency: int | None,
+        listen: str,
+        json: Path | None,
+        **rest: Any,
     ) -> Order:
         """Fill in what was not said.  Raises UsageError."""
+        if json is not None and json != Path("-") and (json.is_dir() or not json.parent.is_dir()):
+            raise UsageError(f"--json {json}: {'a folder' if json.is_dir() else 'its folder does not exist'}")
         host, port = tokens.split_address(listen, words.PORT)
         chosen = scenario.processes if processes is None else processes
         return cls(
@@ -74,6 +85,7 @@ class Order:
             concurrency=concurrency or scenario.concurrency or words.CONCURRENCY,
             host=host or "127.0.0.1",
             port=port,
+            json=json,
             **rest,
         )
 
@@ -120,11 +132,17 @@ class Conductor:
         directory = directories.make(out, directories.new_id(prepared.loaded.name, started_us))
         self._lock(directory)
         keep_scenario(directory, prepared.loaded)
-        target = prepared.target
-        if prepared.sandbox:
-            sandbox = SandboxProcess.start(prepared.sandbox, directory)
+        if not prepared.sandbox:
+            return self._begin(prepared, prepared.target, directory, started_us)
+        sandbox = SandboxProcess.start(prepared.sandbox, directory)
+        try:
             self._say(f"sandbox: {prepared.sandbox.capitalize()} at {sandbox.url}, started for this run")
-            target = sandbox.url
+            return self._begin(prepared, sandbox.url, directory, started_us)
+        except BaseException:  # it broke, there is nothing to resume: nobody will come back to the sandbox
+            sandbox.stop()
+            raise
+
+    def _begin(self, prepared: Prepared, target: str, directory: Path, started_us: int) -> int:
         facts = prepared.facts(directory.name, target, self._order.settings(prepared))
         return self._conduct(prepared, facts, directory, started_us)
 
@@ -187,12 +205,15 @@ class Conductor:
         screen = stack.enter_context(display(self._console, quiet=order.quiet))
 
         def tick(step: int | None, view: QueueView) -> None:
-            now_us = clock.now_us()
-            screen.show(pulse.progress(step, view, now_us))
+            if self._signalled:
+                pulse.happened(f"{master.stopped}: what is in flight settles; once more leaves at once")
+            progress = pulse.progress(step, view, clock.now_us())
+            screen.show(progress)
             if self._local is not None:
-                self._local.tend(view.counts.settled)
+                self._local.tend(progress.run_counts.settled)
 
-        fresh = session.restored is None
+        # the first lease comes after setup: a run that never got so far has its setup still to do
+        fresh = session.restored is None or not session.restored.leases
         self._attended(lambda: master.prepare(setup=fresh), lambda: tick(None, queue_.view()))
         self._start_workers(session, stack, pulse)
         master.await_workers(order.wait_for_workers, lambda _, view: tick(None, view))
@@ -200,7 +221,9 @@ class Conductor:
             master.run(session.past, tick)
         finally:
             self._note_phases(queue_.view(), ledger)
-        self._attended(master.verify, lambda: tick(None, queue_.view()))
+        pulse.happened("all items are settled: verifying")
+        last = session.prepared.steps[-1].index
+        self._attended(master.verify, lambda: tick(last, queue_.view()))
         self._await_departure(queue_)
 
     def _open_doors(self, queue_: MemoryQueue, stack: contextlib.ExitStack) -> None:
@@ -287,9 +310,14 @@ class Conductor:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         """The first signal lets what is in flight settle, the second leaves at once."""
-        if self._signalled or self._master is None:
+        if self._master is None:
+            raise SystemExit(128 + number)  # nothing is in flight yet; what was started ends on the way out
+        if self._signalled:
             if self._local is not None:
                 self._local.kill()
+            if self._console.is_terminal:
+                with contextlib.suppress(OSError):
+                    os.write(self._console.file.fileno(), SHOW_CURSOR)
             os._exit(128 + number)
         self._signalled = True
         self._master.stop(Incomplete(f"stopped by {signal.Signals(number).name}"))

@@ -38,6 +38,7 @@ def finish(directory: Path, console: Console, *, json: Path | None, quiet: bool)
                 f"{summary.run.id}: {word}{': ' + reasons if reasons else ''}",
                 soft_wrap=True,
                 highlight=False,
+                markup=False,
             )
         else:
             render("terminal", reader, verdict, console)

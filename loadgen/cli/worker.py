@@ -76,7 +76,13 @@ def worker(
     while not stopped:
         current = Worker(find, settings, SystemClock(), _say)
         stop = _stop_on_signal(current)
-        items = current.run()
+        try:
+            items = current.run()
+        except MasterGone as error:
+            if not (stay and stop.called):  # told to leave while it waits for the next run: all is well
+                raise
+            _say(str(error))
+            return 0
         _say(f"{current.name} is done: {items} items")
         stopped = not stay or stop.called
     return 0

@@ -43,8 +43,12 @@ class SandboxProcess:
             )
         if process.stdout is None:
             raise LoadgenError("the sandbox has no output")
-        with process.stdout as output:
-            line = output.readline().decode().strip()
+        try:
+            with process.stdout as output:
+                line = output.readline().decode().strip()
+        except BaseException:  # interrupted while it starts
+            process.kill()
+            raise
         url = line.rpartition(" ")[2]
         if not url.startswith("http"):
             process.kill()

@@ -22,8 +22,12 @@ class RunLock:
             self._connection = sqlite3.connect(
                 directory / FILE, timeout=0, isolation_level=None, check_same_thread=False
             )
+        except sqlite3.Error as error:
+            raise RunDirectoryError(f"{directory}: cannot lock it: {error}") from error
+        try:
             self._connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
+            self._connection.close()
             busy = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
             reason = "another master is running it" if busy else f"cannot lock it: {error}"
             raise RunDirectoryError(f"{directory}: {reason}") from error

@@ -40,14 +40,13 @@ class Reader:
             raise RunNotFound(f"{directory}: no run there (it has no {FILE})")
         try:
             self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-            self._meta = dict(self._connection.execute("SELECT key, value FROM meta"))
         except sqlite3.Error as error:
             raise RunNotFound(f"{path}: cannot read the ledger: {error}") from error
-        if version > len(MIGRATIONS):
-            raise RunNotFound(f"{path}: written by a newer loadgen (schema {version})")
-        if "facts" not in self._meta:
-            raise RunNotFound(f"{directory}: the run ended before it began")
+        try:
+            self._meta = self._read_meta(path)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -60,6 +59,18 @@ class Reader:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def _read_meta(self, path: Path) -> dict[str, str]:
+        try:
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+            if version > len(MIGRATIONS):
+                raise RunNotFound(f"{path}: written by a newer loadgen (schema {version})")
+            meta = dict(self._connection.execute("SELECT key, value FROM meta"))
+        except sqlite3.Error as error:
+            raise RunNotFound(f"{path}: cannot read the ledger: {error}") from error
+        if "facts" not in meta:
+            raise RunNotFound(f"{self.directory}: the run ended before it began")
+        return meta
 
     def facts(self) -> RunFacts:
         """What was known before the first item."""

@@ -63,6 +63,8 @@ class Ledger:
         self._submitted: queue.SimpleQueue[Commit | None] = queue.SimpleQueue()
         self._failed: LedgerFailed | None = None
         self._texts: dict[str, int] = {}
+        self._closed = False
+        self._gate = threading.Lock()
         self._opened: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
@@ -80,25 +82,32 @@ class Ledger:
         self.submit([_Begin(facts, tuple(steps)), Mark("started_us", self._started_us)]).wait()
 
     def submit(self, entries: Sequence[Entry | _Begin]) -> Commit:
-        """Have the entries committed, in order of submission."""
+        """Have the entries committed, in order of submission; refused once the ledger is closed."""
         ticket = Commit(entries)  # type: ignore[arg-type]
-        self._submitted.put(ticket)
+        with self._gate:  # nothing comes behind the end, where nobody would answer it
+            if not self._closed:
+                self._submitted.put(ticket)
+                return ticket
+        ticket.error = self._failed or LedgerFailed(f"{self.path}: the ledger is closed")
+        ticket.done.set()
         return ticket
 
     def close(self) -> None:
         """Commit what was submitted, fold the WAL into the file, and stop."""
-        self._submitted.put(None)
+        with self._gate:
+            self._closed = True
+            self._submitted.put(None)
         self._thread.join()
 
     def _run(self) -> None:
         try:
             connection = _open(self.path)
             self._texts = dict(connection.execute("SELECT value, id FROM text"))
-        except (sqlite3.Error, OSError) as error:
-            self._opened.put(RunDirectoryError(f"{self.path}: cannot write the ledger: {error}"))
-            return
         except RunDirectoryError as error:
             self._opened.put(error)
+            return
+        except Exception as error:
+            self._opened.put(RunDirectoryError(f"{self.path}: cannot write the ledger: {error}"))
             return
         self._opened.put(None)
         try:
@@ -133,10 +142,10 @@ class Ledger:
                     for entry in ticket.entries:
                         self._keep(connection, entry)
                 connection.execute("COMMIT")
-            except sqlite3.Error as error:
+            except Exception as error:  # also a number or a text that SQLite does not take: somebody waits
                 self._failed = LedgerFailed(f"{self.path}: cannot write the ledger: {error}")
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+                with contextlib.suppress(sqlite3.Error):
+                    connection.rollback()
         for ticket in tickets:
             ticket.error = self._failed
             ticket.done.set()

@@ -131,12 +131,18 @@ class KeyedSupply:
 
     def give_back(self, items: Iterable[int]) -> None:
         """Put them back in front, in order: nothing of the key may overtake them."""
-        returned = sorted(items, reverse=True)
-        for item in returned:
+        lanes, mixed = set(), set()
+        for item in sorted(items, reverse=True):
             lane = self._lane_of[item]
-            self._lanes[lane].appendleft(item)
+            queue = self._lanes[lane]
+            if queue and queue[0] < item:
+                mixed.add(lane)  # the lane comes back in parts, earlier items first
+            queue.appendleft(item)
             self._out[lane] -= 1
-        for lane in {self._lane_of[item] for item in returned}:
+            lanes.add(lane)
+        for lane in mixed:
+            self._lanes[lane] = deque(sorted(self._lanes[lane]))
+        for lane in lanes:
             self._offer(lane)
 
     def _pick(self, wanted: int) -> list[int]:

@@ -69,7 +69,12 @@ def split_address(text: str, default_port: int) -> tuple[str, int]:
         host, port = text, str(default_port)
     if not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the highest port
         raise UsageError(f"{text}: expected HOST or HOST:PORT")
-    return host.strip("[]"), int(port)
+    host = host.strip("[]")
+    try:
+        host.encode("idna")  # as the resolver does later, which raises UnicodeError and no OSError
+    except UnicodeError as error:
+        raise UsageError(f"{text}: expected HOST or HOST:PORT") from error
+    return host, int(port)
 
 
 def new_secret() -> bytes:
@@ -79,11 +84,11 @@ def new_secret() -> bytes:
 
 def state_directory(environ: Mapping[str, str]) -> Path:
     """Where tokens of running masters lie, by the user's platform conventions."""
-    if "LOADGEN_STATE_DIR" in environ:
+    if environ.get("LOADGEN_STATE_DIR"):
         return Path(environ["LOADGEN_STATE_DIR"])
     if os.name == "nt":
-        return Path(environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "loadgen"
-    return Path(environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state")) / "loadgen"
+        return Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "loadgen"
+    return Path(environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "loadgen"
 
 
 def token_file(environ: Mapping[str, str], port: int) -> Path:

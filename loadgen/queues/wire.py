@@ -188,11 +188,12 @@ class Listener:
         try:
             family, kind, proto, _, sockaddr = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
             self._sock = socket.socket(family, kind, proto)
+        except OSError as error:
+            raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        try:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._sock.bind(sockaddr)
             self._sock.listen(backlog)
-        except socket.gaierror as error:
-            raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from error
         except OSError as error:
             self._sock.close()
             if error.errno == errno.EADDRINUSE:

@@ -1,0 +1,66 @@
+"""For the unit tests of scenarios: a Session that `responses` can answer, an item done as a pool does it.
+
+@responses.activate
+def test_a_book_is_added() -> None:
+    responses.post("http://library.test/books", json={"id": 7})
+    with session("http://library.test") as http:
+        tried = do_item(add_book, 0, Options(), http)
+    assert tried.result.outcome is Outcome.DONE
+    assert tried.value == 7
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from loadgen.clock import SystemClock
+from loadgen.execution.runner import Errand, Runner
+from loadgen.execution.session import Session
+from loadgen.sample import Outcome, Result, Sample
+from loadgen.scenario import Step
+
+__all__ = ["Outcome", "Tried", "do_item", "session"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of an item."""
+
+    result: Result
+    """Of its last attempt."""
+    samples: list[Sample]
+    """One for each HTTP request of all attempts."""
+
+    @property
+    def value(self) -> Any:
+        """What the manifest would get."""
+        return msgspec.msgpack.decode(self.result.value)
+
+
+class _Impatient(SystemClock):
+    """Does not wait between attempts."""
+
+    def sleep(self, seconds: float) -> None:
+        """Go on at once."""
+
+
+def session(base_url: str) -> Session:
+    """A Session on the `requests` transport.  It has no login: call the scenario's, or set `on_login`."""
+    return Session(base_url, transport="requests")
+
+
+def do_item(step: Step[..., Any], item: Any, options: Any, session: Session) -> Tried:
+    """Do an item, its step's Retry included, without waiting between attempts.
+
+    `item` is what the step's function is given: an index, or a data row.  Nothing that the step raises
+    comes out of this: it is in the result, as it would be in the ledger.
+    """
+    index = item if isinstance(item, int) else 0
+    samples: list[Sample] = []
+    for attempt, calls in Runner(options, session, _Impatient()).run(Errand(step, index, item, 1)):
+        result = attempt
+        samples += calls
+    return Tried(result, samples)

@@ -1,0 +1,77 @@
+"""Time: the machine's, and the one that tests step."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from loadgen.clock import Clock, SteppedClock, SystemClock
+
+
+def test_the_system_clock_is_the_wall_clock_in_microseconds() -> None:
+    """Between two readings of `time.time_ns`, give or take what the two clocks drifted apart."""
+    before = time.time_ns() // 1000
+    now = SystemClock().now_us()
+    assert before - 1_000_000 <= now <= time.time_ns() // 1000 + 1_000_000
+
+
+def test_setting_the_machines_clock_moves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wall clock is read once and carried on by the monotonic one."""
+    clock = SystemClock()
+    before = clock.now_us()
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+    assert 0 <= clock.now_us() - before < 60_000_000
+
+
+def test_monotonic_and_wall_clock_advance_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A duration is the same by either, to the microsecond."""
+    ticks = [5_000_000_000]
+    monkeypatch.setattr(time, "monotonic_ns", lambda: ticks[0])
+    clock = SystemClock()
+    wall, mono = clock.now_us(), clock.monotonic_us()
+    ticks[0] += 1_234_000
+    assert (clock.now_us() - wall, clock.monotonic_us() - mono) == (1234, 1234)
+
+
+def test_the_system_clock_sleeps_for_real(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hands the seconds on as they are."""
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    SystemClock().sleep(0.25)
+    assert slept == [0.25]
+
+
+def test_a_stepped_clock_stands_still_until_told() -> None:
+    """Steps and sleeps move both of its times by the same amount."""
+    clock = SteppedClock(start_us=1_000)
+    assert (clock.now_us(), clock.monotonic_us()) == (1_000, 0)
+    clock.step(1.5)
+    clock.sleep(0.000001)
+    assert (clock.now_us(), clock.monotonic_us()) == (1_501_001, 1_500_001)
+
+
+def test_steps_of_many_threads_add_up() -> None:
+    """None is lost."""
+    clock = SteppedClock()
+
+    def step() -> None:
+        for _ in range(500):
+            clock.step(0.001)
+
+    threads = [threading.Thread(target=step) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert clock.monotonic_us() == 2_000_000
+
+
+@pytest.mark.parametrize("clock", [SystemClock(), SteppedClock()])
+def test_both_are_clocks(clock: Clock) -> None:
+    """Whole microseconds, not going backwards."""
+    first, second = clock.monotonic_us(), clock.monotonic_us()
+    assert isinstance(first, int)
+    assert isinstance(clock.now_us(), int)
+    assert first <= second

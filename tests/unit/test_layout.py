@@ -1,0 +1,116 @@
+"""The house is kept in order: every module tells its story, stays short, and does nothing when imported."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import loadgen
+
+HOUSE = Path(loadgen.__file__).parent
+FILES = sorted(HOUSE.rglob("*.py"))
+MODULES = [
+    ".".join(file.relative_to(HOUSE.parent).with_suffix("").parts).removesuffix(".__init__")
+    for file in FILES
+    if file.name != "__main__.py"
+]
+LONGEST_FILE = 400
+
+every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(HOUSE)))
+
+
+def test_there_is_a_house() -> None:
+    """The other tests would pass on an empty one."""
+    assert {"loadgen", "loadgen.plan", "loadgen.queues.wire", "loadgen.ledger.store"} <= set(MODULES)
+    assert (HOUSE / "py.typed").is_file()
+
+
+@every_file
+def test_a_module_tells_its_story(file: Path) -> None:
+    """In a docstring."""
+    assert ast.get_docstring(ast.parse(file.read_bytes()))
+
+
+@every_file
+def test_a_file_is_not_long(file: Path) -> None:
+    """What no longer fits is two things."""
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+
+
+@every_file
+def test_a_module_only_declares(file: Path) -> None:
+    """Imports, constants, types, functions, classes; no loop, no call for its effect, no open file."""
+    for node in ast.parse(file.read_bytes()).body:
+        match node:
+            case (
+                ast.Import() | ast.ImportFrom() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef()
+            ):
+                pass
+            case ast.Expr(value=ast.Constant(value=str())):
+                pass  # the story, or what explains the constant above it
+            case ast.Assign() | ast.AnnAssign():
+                called = {ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
+                assert not called & {"open", "print", "input", "os.getenv", "time.time", "threading.Lock"}, (
+                    called
+                )
+            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+                pass  # nothing of it runs
+            case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+                assert file.name == "__main__.py"
+            case ast.If() | ast.Try():
+                raise AssertionError(f"line {node.lineno}: what a module is must not depend on where it is")
+            case _:
+                assert file.name == "__main__.py", f"line {node.lineno}: {ast.unparse(node)[:60]}"
+
+
+@every_file
+def test_a_module_has_no_state(file: Path) -> None:
+    """No function reassigns a global of its module."""
+    tree = ast.parse(file.read_bytes())
+    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Global)]
+
+
+WATCH = """
+import importlib, json, logging, os, signal, sys, threading, warnings
+
+done, watched = [], ("socket.connect", "socket.bind", "subprocess.Popen", "os.fork", "os.system", "os.putenv",
+                     "os.mkdir", "os.remove", "os.rename", "signal.pthread_kill", "sqlite3.connect")
+
+def hook(event, args):
+    if event in watched or (event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+")):
+        done.append(f"{module}: {event} {args}"[:200])
+
+def state():
+    signals = [signal.getsignal(number) for number in signal.valid_signals()]
+    loggers = [*logging.root.handlers, logging.root.level]
+    return {"signals": signals, "environ": dict(os.environ), "path": list(sys.path), "cwd": os.getcwd(),
+            "filters": list(warnings.filters), "excepthook": sys.excepthook, "loggers": loggers,
+            "threads": threading.active_count(), "recursion": sys.getrecursionlimit()}
+
+module, library = "", sys.argv[1:]
+for module in library:  # what the libraries do is not ours: the second time only our own modules are new
+    importlib.import_module(module)
+before = state()
+for name in [name for name in sys.modules if name.partition(".")[0] == "loadgen"]:
+    del sys.modules[name]
+sys.addaudithook(hook)
+for module in library:
+    importlib.import_module(module)
+after = state()
+done += [name for name in before if before[name] != after[name]]
+print(json.dumps(done))
+"""
+
+
+def test_importing_everything_does_nothing() -> None:
+    """No thread, no socket, no process, no file written; signals, environment, paths, logging as before."""
+    command = [sys.executable, "-B", "-W", "error", "-c", WATCH, *MODULES]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == [], "and nothing else was printed"
