@@ -36,6 +36,10 @@ LARGEST_NAMED = 512 * 1024
 """Bytes; a larger file that the scenario names is data for the master (rows), not part of the code."""
 
 
+_MODULE = "loadgen_scenario_"
+_IMPORTED = "__loadgen_imported__"
+"""What a scenario's module is called, and where it notes the modules that came with it."""
+
 LONGEST_SHOWN = 60
 """Characters of a value in a message."""
 
@@ -97,20 +101,33 @@ def load(path: Path) -> Loaded:
     """
     if not path.is_file():
         raise ScenarioError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
+    _forget()
     before = set(sys.modules)
     module = _run(path.resolve())
     scenario = _only_scenario(module, path)
     _check_options(scenario)
     _check_steps(scenario)
     title = (inspect.getdoc(module) or "").partition("\n")[0]
-    return Loaded(path, path.stem, title, scenario, _bundle(path.resolve(), set(sys.modules) - before))
+    imported = set(sys.modules) - before
+    vars(module)[_IMPORTED] = imported
+    return Loaded(path, path.stem, title, scenario, _bundle(path.resolve(), imported))
+
+
+def _forget() -> None:
+    """Have modules imported anew that an earlier load brought in: they may be others now."""
+    for module in [module for name, module in sys.modules.items() if name.startswith(_MODULE)]:
+        folder = Path(str(module.__file__)).parent
+        for name in getattr(module, _IMPORTED, ()):
+            file = getattr(sys.modules.get(name), "__file__", None)
+            if file and _is_own(Path(file), folder):
+                del sys.modules[name]
 
 
 def _run(path: Path) -> ModuleType:
     folder = str(path.parent)
     if folder not in sys.path:  # so that the scenario can import what lies beside it
         sys.path.insert(0, folder)
-    name = f"loadgen_scenario_{path.stem}"
+    name = f"{_MODULE}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ScenarioError(f"{path}: not a Python file (its name must end in .py)")
@@ -284,7 +301,8 @@ def make_work(loaded: Loaded, options: Any, *, steps: Sequence[str] = (), chunk:
     plans, rows, keys = [], [], []
     for index, step in enumerate(chosen):
         count, data = _items(step, options, loaded.path)
-        plans.append(StepPlan(index, step.name, count, step.delivery, chunk))
+        budget = step.retry.budget if step.retry is not None else 0.0
+        plans.append(StepPlan(index, step.name, count, step.delivery, budget, chunk))
         rows.append(data)
         keys.append(_keys(step, count, data, options))
     return Work(Plan(tuple(plans)), tuple(rows), tuple(keys))

@@ -30,6 +30,8 @@ class StepPlan:
     """How many items there are."""
     delivery: Delivery = "at_most_once"
     """What happens to an item whose outcome is unknown."""
+    retry_budget: float = 0.0
+    """Retries may be at most this share of all attempts so far."""
     chunk: int | None = None
     """Items a chunk; None: decided while it runs, by `chunk_size`."""
 

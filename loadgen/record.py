@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import msgspec
 
+from loadgen.plan import Chunk
 from loadgen.sample import Outcome, Result, Sample
 
 
@@ -32,6 +33,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The scenario's options, secrets masked."""
     seed: int | None = None
     """Feeds every random choice of the run; None: there is none."""
+    undoable: bool = False
+    """Whether the scenario has a teardown."""
     settings: dict[str, Any]
     """Processes, concurrency, chunk, steps: what the command line settled."""
     versions: dict[str, str]
@@ -55,6 +58,8 @@ class Phases(msgspec.Struct, frozen=True, kw_only=True):
 
     started_us: int
     """The run directory was made."""
+    prepared_us: int | None = None
+    """Login and setup were done: a resume does not repeat them."""
     first_lease_us: int | None = None
     """The first chunk was handed out."""
     draining_us: int | None = None
@@ -65,6 +70,8 @@ class Phases(msgspec.Struct, frozen=True, kw_only=True):
     """Verification was over."""
     ended_us: int | None = None
     """The report was written."""
+    cleaned_us: int | None = None
+    """It was undone on its target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +95,95 @@ class Granted:
 
     lease: int
     worker: int
+    chunk: Chunk
+    verifying: bool
+    """The items are to be looked for on the target, not to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """Items of a lease are about to be sent: positions in the chunk's order."""
+
+    lease: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseEnded:
+    """A lease is over."""
+
+    lease: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenItem:
+    """What must be remembered of an item without an outcome, beyond that it is open."""
+
+    item: int
+    attempt: int
+    """The next one to make; for an item in doubt: the one in doubt."""
+    lost: int
+    """How often it was lost while armed."""
+    in_doubt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """An item was settled without a result."""
+
+    item: int
+    outcome: Outcome
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What the lease machine decided about items of a step."""
+
     step: int
-    items: int
-    """How many."""
+    fates: Sequence[Fate]
+    opened: Sequence[OpenItem]
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """Items with these outcomes are to be done again, as new attempts."""
+
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A settled item, as the ledger knows it."""
+
+    item: int
+    outcome: Outcome
+    attempt: int
+    has_result: bool
+    """False: decided without one, so that a late result is still welcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """A lease that is not over, as the ledger knows it."""
+
+    lease: int
+    session: str
+    chunk: Chunk
+    verifying: bool
+    armed: tuple[tuple[int, int], ...]
+    """Spans of positions in the chunk's order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What an earlier session of the run left of a step."""
+
+    settled: Sequence[Settled] = ()
+    opened: Sequence[OpenItem] = ()
+    leases: Sequence[LeaseRecord] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +196,11 @@ class Reported:
     """Each attempt that ended."""
     samples: Sequence[Sample]
     """Each call that ended."""
-    counted: frozenset[tuple[int, int]] = frozenset()
+    counted: Collection[tuple[int, int]] = frozenset()
     """The (item, attempt) pairs among the results that settle their item; the rest are tries before a
     retry, or executions of an item that was settled already."""
+    resolved: Collection[int] = frozenset()
+    """Items of which a result here ended the doubt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +271,21 @@ class Ended:
     """Why it stopped early; empty when it did not."""
 
 
-Entry: TypeAlias = Joined | Granted | Reported | Acknowledged | WorkerLoad | Event | Mark | Verified | Ended
+Entry: TypeAlias = (
+    Joined
+    | Granted
+    | Armed
+    | LeaseEnded
+    | Decided
+    | Reopened
+    | Reported
+    | Acknowledged
+    | WorkerLoad
+    | Event
+    | Mark
+    | Verified
+    | Ended
+)
 """What the ledger is asked to keep."""
 
 
@@ -285,38 +394,3 @@ class ManifestRow:
     step: str
     item: int
     value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerView:
-    """A worker, for people."""
-
-    name: str
-    slots: int
-    items: int
-    calls: int
-    in_flight: int
-    cpu: float
-    """Share of one core, since it joined."""
-    here: bool
-    lost: bool
-
-
-@dataclass(frozen=True, slots=True)
-class QueueView:
-    """The queue at one moment, for people and for the master's decisions."""
-
-    counts: ItemCounts
-    """Of the step that is open."""
-    leased: int
-    """Items that are out."""
-    first_lease_us: int | None
-    """When the run's first chunk was handed out: wall clock, microseconds since 1970."""
-    last_lease_us: int | None
-    """When the last chunk so far was handed out."""
-    workers: tuple[WorkerView, ...]
-
-    @property
-    def settled(self) -> bool:
-        """Every item of the open step has its outcome."""
-        return self.counts.pending == 0

@@ -7,8 +7,14 @@ Units stand in the names.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Annotated, TypeAlias
 
 import msgspec
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+"""What the ledger can keep: a mad worker's numbers are turned away at the door, not in a commit."""
+Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+"""The same; no infinity, no NaN."""
 
 NO_ITEM = -1
 """The item index of calls made outside any item: login on the master, setup, verify, teardown."""
@@ -32,6 +38,17 @@ class Outcome(IntEnum):
     """It was never sent: the run was told to leave it."""
 
 
+class Presence(IntEnum):
+    """What was found when an item in doubt was looked for on the target."""
+
+    EXISTS = 1
+    """Its effect is there."""
+    ABSENT = 2
+    """Its effect is not there."""
+    UNSURE = 3
+    """It could not be told."""
+
+
 class Sample(msgspec.Struct, frozen=True, array_like=True):
     """One HTTP request, timed by the transport itself.
 
@@ -39,27 +56,27 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     (no new connection, no TLS, no answer) is 0.
     """
 
-    item: int
+    item: Annotated[int, msgspec.Meta(ge=NO_ITEM, le=2**62)]
     """Index of the item that made the call, or NO_ITEM."""
-    attempt: int
+    attempt: Count
     """Which try at the item, from 1."""
     label: str
     """What the report calls it, e.g. `create_flow POST /manager`."""
-    start_us: int
+    start_us: Count
     """When it was started: wall clock of the worker, microseconds since 1970."""
-    total_us: int
+    total_us: Count
     """Service time: from the start until the last byte came, or it failed."""
-    connect_us: int = 0
+    connect_us: Count = 0
     """Until the TCP connection stood; 0 when one was reused."""
-    tls_us: int = 0
+    tls_us: Count = 0
     """Until the TLS handshake was over; 0 when there was none."""
-    first_byte_us: int = 0
+    first_byte_us: Count = 0
     """Until the first byte of the answer."""
-    bytes_out: int = 0
+    bytes_out: Count = 0
     """Size of the request: line, headers and body."""
-    bytes_in: int = 0
+    bytes_in: Count = 0
     """Size of the answer: status line, headers and body."""
-    status: int = 0
+    status: Count = 0
     """HTTP status; 0 when no answer came."""
     error: str = ""
     """Why the call counts as failed; empty when it does not."""
@@ -68,19 +85,19 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
 class Result(msgspec.Struct, frozen=True, array_like=True):
     """One attempt at one item, as the worker saw it end."""
 
-    item: int
+    item: Count
     """Index of the item in its step."""
-    attempt: int
+    attempt: Count
     """Which try, from 1."""
     outcome: Outcome
     """DONE or FAILED; the other outcomes are the master's to say."""
-    start_us: int
+    start_us: Count
     """When the step's function was called: wall clock of the worker, microseconds since 1970."""
-    duration_us: int
+    duration_us: Count
     """How long the step's function ran."""
     error: str = ""
     """One line for people; empty when DONE."""
     value: msgspec.Raw = NOTHING
     """What the step returned, as MessagePack; goes into the manifest unless it is None."""
-    final: bool = True
-    """False when the worker will try the item again itself (an attempt that a Retry answers)."""
+    retry_ms: Count | None = None
+    """Ask for another attempt, so many milliseconds from now; None: this is how the item ended."""

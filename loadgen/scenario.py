@@ -50,16 +50,23 @@ class Retry:
     backoff_s: float = 0.5
     """Before the second attempt, in seconds."""
     max_backoff_s: float = 30.0
-    """The longest wait, in seconds."""
+    """The longest wait, in seconds; a longer Retry-After is cut to it."""
+    budget: float = 0.2
+    """Retries may be at most this share of the step's attempts so far (ten are always allowed): when
+    everything fails, trying everything again only makes it worse."""
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise ScenarioError(f"Retry(attempts={self.attempts}): at least 1 is needed")
 
-    def wait_s(self, attempt: int, rng: random.Random) -> float:
-        """How long to wait after `attempt` (from 1), in seconds."""
+    def wait_s(self, attempt: int, rng: random.Random, retry_after_s: float | None = None) -> float:
+        """How long to wait after `attempt` (from 1), in seconds.
+
+        `retry_after_s`: what the target asked for; it is waited for at least, up to `max_backoff_s`.
+        """
         longest = min(self.backoff_s * 2.0 ** min(attempt - 1, 1000), self.max_backoff_s)
-        return longest * rng.uniform(0.5, 1.0)
+        wait = longest * rng.uniform(0.5, 1.0)
+        return wait if retry_after_s is None else min(max(wait, retry_after_s), self.max_backoff_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +162,9 @@ class Scenario:
     """Everything that loadgen needs to know about a piece of work.
 
     `options` is a frozen dataclass; each of its fields is a `--set NAME=VALUE`.  `target` is the base
-    URL, or `sandbox:NAME` for a built-in stand-in.  `transport`, `timeout` (seconds, total per call),
-    `processes` and `concurrency` (threads a process) are defaults that the command line can override.
+    URL, or `sandbox:NAME` for a built-in stand-in.  `timeout` is in seconds, in all, for calls that say
+    nothing else.  `processes` and `concurrency` (threads a process) hold unless the command line says
+    otherwise.
     """
 
     def __init__(
@@ -171,6 +179,7 @@ class Scenario:
     ) -> None:
         caller = sys._getframe(1)  # noqa: SLF001 - the line to name when two scenarios stand in one file
         self.location = f"{caller.f_code.co_filename}:{caller.f_lineno}"
+        _check_settings(self.location, transport, timeout, processes=processes, concurrency=concurrency)
         self.options = options
         self.target = target
         self.transport: Transport = transport
@@ -198,6 +207,8 @@ class Scenario:
 
     def step(
         self,
+        _bare: None = None,
+        /,
         *,
         items: Items | Callable[[Any], Items],
         key: Callable[[Any, Any], Any] | None = None,
@@ -230,6 +241,17 @@ class Scenario:
             )
         self.hooks[name] = function
         return function
+
+
+def _check_settings(location: str, transport: Any, timeout: Any, **counts: Any) -> None:
+    """Raise ScenarioError for what type checkers would tell, where nobody asked them."""
+    if transport not in ("curl", "requests"):
+        raise ScenarioError(f"{location}: transport={transport!r} is neither 'curl' nor 'requests'")
+    if not isinstance(timeout, int | float) or not timeout > 0:
+        raise ScenarioError(f"{location}: timeout={timeout!r} is not a number of seconds above 0")
+    for name, count in counts.items():
+        if count is not None and (not isinstance(count, int) or count < (name == "concurrency")):
+            raise ScenarioError(f"{location}: {name}={count!r} is not a number of {name}")
 
 
 def where(function: Callable[..., Any]) -> str:

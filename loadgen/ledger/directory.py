@@ -22,7 +22,7 @@ LATEST = "latest"
 def new_id(scenario: str, now_us: int) -> str:
     """A run's id: sorts by time, tells the scenario, and is not used twice."""
     moment = datetime.fromtimestamp(now_us / 1_000_000, UTC)
-    return f"{moment:%Y%m%d-%H%M%S}-{scenario}-{secrets.token_hex(2)}"
+    return f"{moment:%Y%m%d-%H%M%S}{moment.microsecond // 1000:03d}-{scenario}-{secrets.token_hex(2)}"
 
 
 def make(out: Path, run: str) -> Path:

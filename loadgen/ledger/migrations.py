@@ -2,7 +2,8 @@
 
 Times are microseconds: `start_us` since the run's first start (small numbers are stored in few bytes),
 `at_us` since 1970.  An item has a row in `item` once it is settled, and in `attempt` for every try:
-histograms and timings come from `attempt` and `sample`, counts from `item`.
+histograms and timings come from `attempt` and `sample`, counts from `item`.  What is neither settled nor
+new is in `open_item`; `lease` and `arm` tell what was handed out and may have been sent.
 """
 
 from __future__ import annotations
@@ -23,12 +24,22 @@ MIGRATIONS: tuple[str, ...] = (
         alive_s REAL NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0
     );
     CREATE TABLE lease (
-        id INTEGER PRIMARY KEY, worker INTEGER NOT NULL, step INTEGER NOT NULL, items INTEGER NOT NULL
+        id INTEGER PRIMARY KEY, worker INTEGER NOT NULL, step INTEGER NOT NULL, chunk BLOB NOT NULL,
+        verifying INTEGER NOT NULL, ended INTEGER NOT NULL DEFAULT 0
     );
+    CREATE TABLE arm (
+        lease INTEGER NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL,
+        PRIMARY KEY (lease, start, stop)
+    ) WITHOUT ROWID;
+    CREATE TABLE open_item (
+        step INTEGER NOT NULL, item INTEGER NOT NULL, attempt INTEGER NOT NULL, lost INTEGER NOT NULL,
+        in_doubt INTEGER NOT NULL, PRIMARY KEY (step, item)
+    ) WITHOUT ROWID;
     CREATE TABLE text (id INTEGER PRIMARY KEY, value TEXT NOT NULL UNIQUE);
     CREATE TABLE item (
         step INTEGER NOT NULL, item INTEGER NOT NULL, outcome INTEGER NOT NULL, attempt INTEGER NOT NULL,
-        value BLOB, PRIMARY KEY (step, item)
+        has_result INTEGER NOT NULL, resolved INTEGER NOT NULL, reason INTEGER, value BLOB,
+        PRIMARY KEY (step, item)
     ) WITHOUT ROWID;
     CREATE TABLE attempt (
         step INTEGER NOT NULL, item INTEGER NOT NULL, attempt INTEGER NOT NULL, worker INTEGER NOT NULL,

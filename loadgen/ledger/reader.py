@@ -13,15 +13,20 @@ import msgspec
 from loadgen.errors import RunNotFound
 from loadgen.ledger.migrations import MIGRATIONS
 from loadgen.ledger.store import FILE
+from loadgen.plan import Chunk
 from loadgen.record import (
     AttemptRow,
     Attempts,
     Event,
     ItemCounts,
+    LeaseRecord,
     ManifestRow,
+    OpenItem,
+    Past,
     Phases,
     RunFacts,
     SampleRow,
+    Settled,
     StepFacts,
     Verified,
     WorkerFacts,
@@ -104,11 +109,21 @@ class Reader:
 
     def attempts(self) -> Attempts:
         """How often items were tried."""
+        ((resolved,),) = self._all("SELECT coalesce(sum(resolved), 0) FROM item")
         ((total, retries, duplicates),) = self._all(
             """SELECT count(*), coalesce(sum(attempt > 1), 0), coalesce(sum(final AND NOT counted), 0)
                FROM attempt"""
         )
-        return Attempts(total, retries, duplicates, 0)
+        return Attempts(total, retries, duplicates, resolved)
+
+    def fates(self) -> list[tuple[str, int]]:
+        """Why items failed or are unknown of which no result came, and how many for that reason."""
+        return self._all(
+            """SELECT text.value, count(*) FROM item JOIN text ON text.id = item.reason
+               WHERE NOT has_result AND outcome IN (?, ?) GROUP BY text.value ORDER BY text.value""",
+            Outcome.FAILED,
+            Outcome.UNKNOWN,
+        )
 
     def attempt_rows(self) -> Iterator[AttemptRow]:
         """Every try at every item, in the order in which they were reported."""
@@ -151,18 +166,40 @@ class Reader:
         )
         return (ManifestRow(name, item, msgspec.msgpack.decode(value)) for name, item, value in rows)
 
-    def settled(self, step: int) -> list[tuple[int, Outcome]]:
-        """Items of a step that have their outcome."""
-        rows = self._all("SELECT item, outcome FROM item WHERE step = ? ORDER BY item", step)
-        return [(item, Outcome(outcome)) for item, outcome in rows]
-
-    def tried(self, step: int) -> list[tuple[int, int]]:
-        """The last attempt made at each item of a step that is not settled."""
-        return self._all(
-            """SELECT item, max(attempt) FROM attempt
-               WHERE step = ?1 AND item NOT IN (SELECT item FROM item WHERE step = ?1) GROUP BY item""",
+    def past(self, step: int) -> Past:
+        """What is known of a step's items and of the leases that are not over."""
+        settled = self._all(
+            "SELECT item, outcome, attempt, has_result FROM item WHERE step = ? ORDER BY item", step
+        )
+        opened = self._all(
+            """SELECT item, attempt, lost, in_doubt FROM open_item
+               WHERE step = ?1 AND item NOT IN (SELECT item FROM item WHERE step = ?1) ORDER BY item""",
             step,
         )
+        return Past(
+            settled=[
+                Settled(item, Outcome(outcome), attempt, bool(r)) for item, outcome, attempt, r in settled
+            ],
+            opened=[OpenItem(item, attempt, lost, bool(doubt)) for item, attempt, lost, doubt in opened],
+            leases=self._open_leases(step),
+        )
+
+    def _open_leases(self, step: int) -> list[LeaseRecord]:
+        rows = self._all(
+            """SELECT lease.id, session, chunk, verifying FROM lease JOIN worker ON worker.id = lease.worker
+               WHERE step = ? AND NOT ended ORDER BY lease.id""",
+            step,
+        )
+        return [
+            LeaseRecord(
+                lease,
+                session,
+                msgspec.msgpack.decode(chunk, type=Chunk),
+                bool(verifying),
+                tuple(self._all("SELECT start, stop FROM arm WHERE lease = ? ORDER BY start", lease)),
+            )
+            for lease, session, chunk, verifying in rows
+        ]
 
     def sessions(self) -> dict[str, tuple[int, int]]:
         """By worker session: the worker's number and the last report that was acknowledged."""

@@ -21,12 +21,16 @@ from loadgen.errors import LedgerFailed, RunDirectoryError
 from loadgen.ledger.migrations import migrate
 from loadgen.record import (
     Acknowledged,
+    Armed,
+    Decided,
     Ended,
     Entry,
     Event,
     Granted,
     Joined,
+    LeaseEnded,
     Mark,
+    Reopened,
     Reported,
     RunFacts,
     StepFacts,
@@ -36,6 +40,14 @@ from loadgen.record import (
 from loadgen.sample import NOTHING, Result, Sample
 
 FILE = "run.db"
+
+_COUNT = """
+    INSERT INTO item VALUES (?, ?, ?, ?, 1, ?, NULL, ?)
+    ON CONFLICT DO UPDATE SET outcome = excluded.outcome, attempt = excluded.attempt, has_result = 1,
+        resolved = excluded.resolved, reason = NULL, value = excluded.value
+    WHERE has_result = 0
+"""
+"""An item is counted once: a result replaces only what was decided without one."""
 
 
 class Commit:
@@ -151,15 +163,16 @@ class Ledger:
             ticket.done.set()
 
     def _keep(self, connection: sqlite3.Connection, entry: Entry | _Begin) -> None:
-        keep: Callable[[sqlite3.Connection, Any], object] = _KEEPERS[type(entry)]
         if isinstance(entry, Reported):
             self._keep_reported(connection, entry)
+        elif isinstance(entry, Decided):
+            self._keep_decided(connection, entry)
         else:
-            keep(connection, entry)
+            _KEEPERS[type(entry)](connection, entry)
 
     def _keep_reported(self, connection: sqlite3.Connection, entry: Reported) -> None:
         if entry.counted:
-            connection.executemany("INSERT OR IGNORE INTO item VALUES (?, ?, ?, ?, ?)", _items(entry))
+            connection.executemany(_COUNT, _items(entry))
         connection.executemany(
             "INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [self._attempt(connection, entry, result) for result in entry.results],
@@ -167,6 +180,19 @@ class Ledger:
         connection.executemany(
             "INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [self._sample(connection, entry, sample) for sample in entry.samples],
+        )
+
+    def _keep_decided(self, connection: sqlite3.Connection, entry: Decided) -> None:
+        connection.executemany(
+            "INSERT OR IGNORE INTO item VALUES (?, ?, ?, ?, 0, 0, ?, NULL)",
+            [
+                (entry.step, fate.item, int(fate.outcome), fate.attempt, self._text(connection, fate.reason))
+                for fate in entry.fates
+            ],
+        )
+        connection.executemany(
+            "INSERT OR REPLACE INTO open_item VALUES (?, ?, ?, ?, ?)",
+            [(entry.step, item.item, item.attempt, item.lost, item.in_doubt) for item in entry.opened],
         )
 
     def _attempt(self, connection: sqlite3.Connection, entry: Reported, result: Result) -> tuple[Any, ...]:
@@ -179,7 +205,7 @@ class Ledger:
             result.start_us - self._started_us,
             result.duration_us,
             self._text(connection, result.error) if result.error else None,
-            result.final,
+            result.retry_ms is None,
             (result.item, result.attempt) in entry.counted,
         )
 
@@ -236,7 +262,14 @@ def _fold(connection: sqlite3.Connection) -> None:
 
 def _items(entry: Reported) -> list[tuple[Any, ...]]:
     return [
-        (entry.step, result.item, int(result.outcome), result.attempt, _value(result))
+        (
+            entry.step,
+            result.item,
+            int(result.outcome),
+            result.attempt,
+            result.item in entry.resolved,
+            _value(result),
+        )
         for result in entry.results
         if (result.item, result.attempt) in entry.counted
     ]
@@ -249,6 +282,7 @@ def _value(result: Result) -> bytes | None:
 
 def _keep_begin(connection: sqlite3.Connection, entry: _Begin) -> None:
     _set(connection, "facts", msgspec.json.encode(entry.facts).decode())
+    _set(connection, "incomplete", "")
     connection.executemany(
         "INSERT OR REPLACE INTO step VALUES (?, ?, ?, ?)",
         [(step.index, step.name, step.items, step.delivery) for step in entry.steps],
@@ -257,7 +291,8 @@ def _keep_begin(connection: sqlite3.Connection, entry: _Begin) -> None:
 
 def _keep_joined(connection: sqlite3.Connection, entry: Joined) -> None:
     connection.execute(
-        "INSERT OR IGNORE INTO worker (id, session, name, host, slots) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO worker (id, session, name, host, slots) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET slots = excluded.slots",
         (entry.worker, entry.session, entry.name, entry.host, entry.slots),
     )
 
@@ -271,12 +306,31 @@ def _keep_load(connection: sqlite3.Connection, entry: WorkerLoad) -> None:
 
 def _keep_granted(connection: sqlite3.Connection, entry: Granted) -> None:
     connection.execute(
-        "INSERT INTO lease VALUES (?, ?, ?, ?)", (entry.lease, entry.worker, entry.step, entry.items)
+        "INSERT INTO lease (id, worker, step, chunk, verifying) VALUES (?, ?, ?, ?, ?)",
+        (entry.lease, entry.worker, entry.chunk.step, msgspec.msgpack.encode(entry.chunk), entry.verifying),
     )
+
+
+def _keep_armed(connection: sqlite3.Connection, entry: Armed) -> None:
+    connection.execute("INSERT OR IGNORE INTO arm VALUES (?, ?, ?)", (entry.lease, entry.start, entry.stop))
+
+
+def _keep_lease_ended(connection: sqlite3.Connection, entry: LeaseEnded) -> None:
+    connection.execute("UPDATE lease SET ended = 1 WHERE id = ?", (entry.lease,))
+    connection.execute("DELETE FROM arm WHERE lease = ?", (entry.lease,))
 
 
 def _keep_acknowledged(connection: sqlite3.Connection, entry: Acknowledged) -> None:
     connection.execute("UPDATE worker SET seq = ? WHERE id = ?", (entry.seq, entry.worker))
+
+
+def _keep_reopened(connection: sqlite3.Connection, entry: Reopened) -> None:
+    chosen = f"outcome IN ({', '.join(str(int(outcome)) for outcome in entry.outcomes)})"
+    connection.execute(
+        "INSERT OR REPLACE INTO open_item "  # noqa: S608 - numbers of an enum
+        f"SELECT step, item, attempt + 1, 0, 0 FROM item WHERE {chosen}"
+    )
+    connection.execute(f"DELETE FROM item WHERE {chosen}")  # noqa: S608 - the same
 
 
 def _keep_event(connection: sqlite3.Connection, entry: Event) -> None:
@@ -305,10 +359,12 @@ _KEEPERS: dict[type, Callable[[sqlite3.Connection, Any], object]] = {
     Joined: _keep_joined,
     WorkerLoad: _keep_load,
     Granted: _keep_granted,
+    Armed: _keep_armed,
+    LeaseEnded: _keep_lease_ended,
+    Reopened: _keep_reopened,
     Acknowledged: _keep_acknowledged,
     Event: _keep_event,
     Mark: _keep_mark,
     Ended: _keep_ended,
     Verified: _keep_verified,
-    Reported: lambda _connection, _entry: None,
 }

@@ -9,6 +9,8 @@ from typing import Any
 
 from loadgen.errors import CROSSING, MasterGone, TokenError
 from loadgen.queues.messages import (
+    Arm,
+    Armed,
     Beat,
     Bye,
     Drained,
@@ -46,6 +48,11 @@ class QueueClient:
     def lease(self, message: LeaseRequest) -> Lease | Wait | Drained:
         """Get a chunk.  Raises MasterGone, as do all of these."""
         reply: Lease | Wait | Drained = self._call("lease", message, Lease | Wait | Drained)
+        return reply
+
+    def arm(self, message: Arm) -> Armed:
+        """Mark items as about to be sent."""
+        reply: Armed = self._call("arm", message, Armed)
         return reply
 
     def report(self, message: Report) -> Receipt:

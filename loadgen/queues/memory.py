@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
 
-from loadgen import __version__
 from loadgen.clock import Clock
-from loadgen.errors import Refused
+from loadgen.errors import Refused, RemoteError
 from loadgen.plan import StepPlan, chunk_size
+from loadgen.queues.decisions import Decisions, Rules
 from loadgen.queues.leases import LeaseMachine
+from loadgen.queues.members import Member, Restored
 from loadgen.queues.messages import (
     PROTOCOL,
+    Arm,
+    Armed,
+    Batch,
     Beat,
     Bye,
     Drained,
@@ -36,21 +39,30 @@ from loadgen.queues.messages import (
 from loadgen.queues.supply import supply
 from loadgen.record import (
     Acknowledged,
+    Decided,
     Entry,
     Event,
     Granted,
     Joined,
-    QueueView,
+    LeaseEnded,
+    Past,
     Reported,
     WorkerLoad,
-    WorkerView,
+)
+from loadgen.record import (
+    Armed as ArmedMark,
 )
 from loadgen.sample import Outcome
+from loadgen.version import __version__
+from loadgen.view import QueueView
 
 LARGEST_ROWS = 1024 * 1024
 """Bytes of rows in one lease: keeps the frame well below its limit."""
-IDLE_WAIT_S = 0.1
-"""How long a worker waits before it asks again while others hold what is left."""
+IDLE_WAIT_S = 0.02
+"""How long a worker waits before it asks again while others hold what is left, times the workers."""
+LONGEST_WAIT_S = 1.0
+OPENING_S = 1.0
+"""How long a call of an earlier session's worker waits for its step to be open again."""
 
 
 class Ticket(Protocol):
@@ -69,49 +81,33 @@ class Recorder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """What an earlier session of the run left behind."""
-
-    sessions: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """By session: the worker's number and the last report acknowledged."""
-    workers: int = 0
-    """The highest worker number."""
-    leases: int = 0
-    """The highest lease number."""
-
-
-@dataclass(slots=True)
-class _Worker:
-    number: int
-    hello: Hello
-    seen_us: int
-    joined_us: int
-    seq: int = 0
-    items: int = 0
-    calls: int = 0
-    in_flight: int = 0
-    cpu_s: float = 0.0
-    alive_s: float = 0.0
-    lost: bool = False
-    here: bool = True
-
-
 class MemoryQueue:
     """One step at a time, handed out in chunks to whoever says hello."""
 
     def __init__(
-        self, welcome: Welcome, recorder: Recorder, clock: Clock, restored: Restored | None = None
+        self,
+        welcome: Welcome,
+        recorder: Recorder,
+        clock: Clock,
+        *,
+        quarantine_s: float = 0.0,
+        restored: Restored | None = None,
     ) -> None:
+        """`quarantine_s`: the longest that a request can live, in seconds."""
         self._welcome = welcome
         self._recorder = recorder
         self._clock = clock
         self._ttl_us = round(welcome.ttl_s * 1_000_000)
+        self._quarantine_us = round(quarantine_s * 1_000_000)
         known = restored or Restored()
-        self._workers: dict[str, _Worker] = {}
+        self._workers: dict[str, Member] = {}
         self._left = dict(known.sessions)
+        self._resuming = restored is not None
+        self._patience_s = OPENING_S
         self._next_worker = known.workers + 1
-        self._machine = LeaseMachine(0, ttl_us=self._ttl_us, first_lease=known.leases + 1)
+        nothing = Rules(step=0, delivery="at_most_once", ttl_us=self._ttl_us, quarantine_us=0)
+        self._machine = LeaseMachine(0, nothing, first_lease=known.leases + 1)
+        self._earlier: dict[int, LeaseMachine] = {}  # of the steps before: a late result still ends a doubt
         self._step: StepPlan | None = None
         self._rows: list[msgspec.Raw] | None = None
         self._most = 1
@@ -120,7 +116,7 @@ class MemoryQueue:
         self._last_lease_us: int | None = None
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._listener: Callable[[int, Report], None] | None = None
+        self._listener: Callable[[Sequence[Batch]], None] | None = None
 
     # What the master does with it
 
@@ -130,19 +126,28 @@ class MemoryQueue:
         *,
         rows: Sequence[Any] | None = None,
         keys: Sequence[Hashable] | None = None,
-        settled: Sequence[tuple[int, Outcome]] = (),
-        attempts: Sequence[tuple[int, int]] = (),
+        past: Past | None = None,
     ) -> None:
-        """Start handing out a step; `settled` and `attempts` are what an earlier session left of it."""
+        """Start handing out a step; `past` is what an earlier session left of it."""
+        encoded = None if rows is None else [_encoded(row) for row in rows]
         with self._lock:
-            machine = LeaseMachine(step.items, ttl_us=self._ttl_us, first_lease=self._machine.next_lease)
-            machine.restore(settled, attempts)
-            resumed = bool(settled)
-            machine.stock(lambda is_pending: supply(step, keys, is_pending, resumed=resumed))
-            self._machine, self._step = machine, step
-            self._rows = None if rows is None else [_encoded(row) for row in rows]
-            largest = max(map(len, self._rows), default=1) if self._rows else 1
-            self._most = max(1, LARGEST_ROWS // largest)
+            rules = Rules(
+                step=step.index,
+                delivery=step.delivery,
+                ttl_us=self._ttl_us,
+                quarantine_us=self._quarantine_us,
+                keyed=keys is not None,
+                retry_budget=step.retry_budget,
+            )
+            machine = LeaseMachine(step.items, rules, first_lease=self._machine.next_lease)
+            if past is not None:
+                machine.restore(past, self._clock.monotonic_us())
+            machine.stock(lambda is_pending: supply(step, keys, is_pending, resumed=past is not None))
+            if self._step is not None:
+                self._earlier[self._step.index] = self._machine
+            self._machine, self._step, self._rows = machine, step, encoded
+            self._changed.notify_all()
+            self._most = max(1, LARGEST_ROWS // max(map(len, encoded or ()), default=1))
 
     def drain(self, reason: str) -> None:
         """Hand out nothing any more: every lease call is answered with Drained."""
@@ -154,26 +159,26 @@ class MemoryQueue:
         """Take back what was not renewed in time."""
         with self._changed:
             now_us = self._clock.monotonic_us()
-            expired = self._machine.expire(now_us)
-            entries: list[Entry] = []
-            for lease in expired:
-                worker = self._workers[lease.session]
-                worker.lost = worker.lost or now_us - worker.seen_us >= self._ttl_us
-                text = f"{worker.hello.name} was not heard of in time: {lease.items} items back in the queue"
-                entries.append(self._event("lease expired", text))
-                entries.append(self._load(worker))
+            made = self._machine.expire(now_us)
+            entries = self._noted(made)
             for worker in self._workers.values():
                 if worker.here and now_us - worker.seen_us >= self._ttl_us:
-                    worker.here = False
-                    worker.in_flight = 0
-            if expired:
+                    worker.here, worker.lost, worker.in_flight = False, True, 0
+                    entries.append(self._load(worker))
+            for loss in made.losses:
+                name = self._name(loss.session)
+                text = f"{name} was not heard of in time: {loss.unsent} items back in the queue"
+                if loss.armed:
+                    text += f", {loss.armed} may have been sent"
+                entries.append(self._event("lease expired", text))
+            if entries:
                 self._changed.notify_all()
             ticket = self._recorder.submit(entries)
-        if expired:
+        if entries:
             ticket.wait()
 
-    def listen(self, listener: Callable[[int, Report], None]) -> None:
-        """Have each accepted report handed to `listener`, with the worker's number, once it is on disk."""
+    def listen(self, listener: Callable[[Sequence[Batch]], None]) -> None:
+        """Have what workers report handed to `listener`, once it is on disk."""
         self._listener = listener
 
     def wait(self, seconds: float) -> QueueView:
@@ -187,16 +192,17 @@ class MemoryQueue:
         with self._lock:
             return QueueView(
                 counts=self._machine.counts,
+                settled=self._machine.settled,
                 leased=self._machine.leased,
                 first_lease_us=self._first_lease_us,
                 last_lease_us=self._last_lease_us,
-                workers=tuple(map(_view, self._workers.values())),
+                workers=tuple(map(Member.view, self._workers.values())),
             )
 
     # What workers do with it
 
     def hello(self, message: Hello) -> Welcome:
-        """Join, or join again after a reconnect."""
+        """Join, or join again after a reconnect, or in the place of a worker that died."""
         if message.protocol != PROTOCOL or message.version != __version__:
             raise Refused(
                 f"worker {message.name} runs loadgen {message.version} (protocol {message.protocol}), "
@@ -209,11 +215,16 @@ class MemoryQueue:
             if worker is None:
                 number, seq = self._left.pop(message.session, (self._next_worker, 0))
                 self._next_worker = max(self._next_worker, number + 1)
-                worker = _Worker(number, message, now_us, now_us, seq)
+                worker = Member(number, message, now_us, now_us, seq)
                 text = f"{message.name} joined with {message.slots} slots"
                 joined = Joined(number, message.session, message.name, message.host, message.slots)
                 entries += [joined, self._event("worker joined", text)]
                 self._workers[message.session] = worker
+            elif worker.hello.slots != message.slots:  # now it knows how many the scenario wants
+                worker.hello = message
+                entries.append(
+                    Joined(worker.number, message.session, message.name, message.host, message.slots)
+                )
             worker.seen_us, worker.here = now_us, True
             self._changed.notify_all()
             ticket = self._recorder.submit(entries)
@@ -228,63 +239,109 @@ class MemoryQueue:
                 return Drained(self._drained)
             step = self._step
             if step is None or not self._machine.unleased:
-                return Wait(IDLE_WAIT_S)
+                return self._wait()
             here = sum(other.here for other in self._workers.values())
             size = step.chunk or chunk_size(self._machine.unleased, message.want, here)
             size = min(size, self._most)
             now_us = self._clock.monotonic_us()
             grant = self._machine.grant(message.session, size, message.lanes, now_us)
             if grant is None:
-                return Wait(IDLE_WAIT_S)
+                return self._wait()
             self._last_lease_us = self._clock.now_us()
             self._first_lease_us = self._first_lease_us or self._last_lease_us
             rows = self._rows
             ticket = self._recorder.submit(
-                [Granted(grant.lease, worker.number, step.index, len(grant.chunk))]
+                [Granted(grant.lease, worker.number, grant.chunk, grant.verifying)]
             )
         data = () if rows is None else tuple(rows[item] for item in grant.chunk)
         ticket.wait()
-        return Lease(grant.lease, grant.chunk, grant.attempts, data)
+        return Lease(grant.lease, grant.chunk, grant.attempts, data, grant.verifying)
+
+    def arm(self, message: Arm) -> Armed:
+        """Mark items as about to be sent.  A stale lease is not armed: its worker must drop it."""
+        dropped, skip = [], []
+        entries: list[Entry] = []
+        with self._lock:
+            self._worker(message.session)
+            self._await_step(0)
+            now_us = self._clock.monotonic_us()
+            for mark in message.marks:
+                span = (mark.start, mark.stop)
+                skipped = self._machine.arm(message.session, mark.lease, span, now_us)
+                if skipped is None:
+                    dropped.append(mark.lease)
+                else:
+                    skip += [(mark.lease, item) for item in skipped]
+                    entries.append(ArmedMark(mark.lease, mark.start, mark.stop))
+            ticket = self._recorder.submit(entries)
+        ticket.wait()
+        return Armed(tuple(dropped), tuple(skip))
 
     def report(self, message: Report) -> Receipt:
-        """Keep results; a report seen before is acknowledged and ignored."""
+        """Keep results; a batch seen before is acknowledged and ignored."""
         with self._changed:
-            worker = self._worker(message.session)
-            fresh = message.seq > worker.seq
-            entries = self._take_in(worker, message) if fresh else []
+            worker = self._worker(message.session, replayed=True)
+            self._await_step(max((batch.step for batch in message.batches), default=0))
+            fresh = [batch for batch in message.batches if batch.seq > worker.seq]
+            self._check(fresh)
+            entries = self._take_in(worker, fresh)
+            worker.cpu_s, worker.in_flight = max(worker.cpu_s, message.cpu_s), message.in_flight
             ticket = self._recorder.submit(entries)
             self._changed.notify_all()
         ticket.wait()  # also for a repeated report: its first copy may still be on its way to the disk
         if fresh and self._listener is not None:
-            self._listener(worker.number, message)
+            self._listener(fresh)
         return Receipt()
 
-    def _take_in(self, worker: _Worker, message: Report) -> list[Entry]:
+    def _check(self, batches: Sequence[Batch]) -> None:
+        """Nothing is taken in of a report that cannot be true.  Raises RemoteError."""
+        if any(batch.step >= len(self._welcome.steps) for batch in batches):
+            raise RemoteError("the report is of a step that does not exist")
+        machines = self._earlier if self._step is None else {**self._earlier, self._step.index: self._machine}
+        items = {step: machine.counts.planned for step, machine in machines.items()}
+        for batch in batches:
+            most = items.get(batch.step, 2**62)
+            if any(result.item >= most or result.outcome > Outcome.FAILED for result in batch.results):
+                raise RemoteError("the report is of an item or an outcome that does not exist")
+
+    def _take_in(self, worker: Member, batches: Sequence[Batch]) -> list[Entry]:
         entries: list[Entry] = []
-        for batch in message.batches:
-            counted: frozenset[tuple[int, int]] = frozenset()
+        now_us = self._clock.monotonic_us()
+        for batch in batches:
+            made = Decisions()
             if self._step is not None and batch.step == self._step.index:
-                counted = self._machine.settle(batch.lease, batch.results)
-            entries.append(Reported(batch.step, worker.number, batch.results, batch.samples, counted))
-            worker.items += len(counted)
+                made = self._machine.settle(batch.lease, batch.results, now_us)
+                found = self._machine.verdict(worker.hello.session, batch.lease, batch.verdicts, now_us)
+                entries += self._noted(found) if found is not None else []
+            elif batch.step in self._earlier:
+                made = self._earlier[batch.step].settle(batch.lease, batch.results, now_us)
+            entries.append(
+                Reported(batch.step, worker.number, batch.results, batch.samples, made.counted, made.resolved)
+            )
+            entries += self._noted(made)
+            worker.items += len(made.counted)
             worker.calls += len(batch.samples)
-        worker.seq = message.seq
-        worker.cpu_s, worker.in_flight = max(worker.cpu_s, message.cpu_s), message.in_flight
-        return [*entries, Acknowledged(worker.number, message.seq)]
+            worker.seq = batch.seq
+        return [*entries, Acknowledged(worker.number, worker.seq)] if batches else entries
 
     def beat(self, message: Beat) -> Receipt:
         """Renew the leases that are named; those that are not named run out."""
         with self._lock:
             worker = self._worker(message.session)
             worker.cpu_s, worker.in_flight = message.cpu_s, message.in_flight
+            self._await_step(0)  # a receipt would tell a worker that its leases live
             return Receipt(self._machine.renew(message.session, message.leases, self._clock.monotonic_us()))
 
     def release(self, message: Release) -> Receipt:
-        """Take a lease back; what was not reported was never started."""
+        """Take a lease back."""
         with self._changed:
             self._worker(message.session)
-            self._machine.release(message.session, message.lease)
+            self._await_step(0)
+            now_us = self._clock.monotonic_us()
+            made = self._machine.release(message.session, message.lease, message.unstarted, now_us)
+            ticket = self._recorder.submit(self._noted(made))
             self._changed.notify_all()
+        ticket.wait()
         return Receipt()
 
     def bye(self, message: Bye) -> Receipt:
@@ -301,32 +358,60 @@ class MemoryQueue:
         ticket.wait()
         return Receipt()
 
-    def _worker(self, session: str) -> _Worker:
+    def _worker(self, session: str, *, replayed: bool = False) -> Member:
+        """Who calls.  `replayed`: results of a worker that died may come from another one."""
         worker = self._workers.get(session)
+        if worker is None and replayed and session in self._left:
+            number, seq = self._left.pop(session)
+            hello = Hello(session, "a worker of an earlier session", "", 0, PROTOCOL, __version__)
+            now_us = self._clock.monotonic_us()
+            worker = self._workers[session] = Member(number, hello, now_us, now_us, seq, here=False)
         if worker is None:
             raise Refused("say hello first")
+        worker.here = worker.here or not replayed
+        if not worker.here:
+            return worker
         worker.seen_us = self._clock.monotonic_us()
         worker.alive_s = (worker.seen_us - worker.joined_us) / 1_000_000
         return worker
 
-    def _load(self, worker: _Worker) -> WorkerLoad:
+    def _await_step(self, index: int) -> None:
+        """A resumed master serves before it knows its leases: it can say nothing about them until then.
+
+        Raises Refused when the step is not open in time; the worker asks again.
+        """
+        if self._resuming and not self._changed.wait_for(lambda: self._is_open(index), self._patience_s):
+            raise Refused("the step is not open again yet")
+
+    def _is_open(self, index: int) -> bool:
+        return self._step is not None and self._step.index >= index
+
+    def _wait(self) -> Wait:
+        """Soon, as others may free a key; but so that all who wait together ask no more than so often."""
+        here = sum(worker.here for worker in self._workers.values())
+        return Wait(min(IDLE_WAIT_S * max(here, 1), LONGEST_WAIT_S))
+
+    def _name(self, session: str) -> str:
+        worker = self._workers.get(session)
+        return "a worker of an earlier session" if worker is None else worker.hello.name
+
+    def _noted(self, made: Decisions) -> list[Entry]:
+        """The machine's decisions, for the ledger."""
+        entries: list[Entry] = [ArmedMark(*mark) for mark in made.marks]
+        entries += [LeaseEnded(lease) for lease in made.ended]
+        if (made.fates or made.opened) and self._step is not None:
+            entries.append(Decided(self._step.index, tuple(made.fates), tuple(made.opened)))
+        entries += [
+            self._event("conflict", f"item {item}: one attempt was reported with two different results")
+            for item in sorted(made.conflicts)
+        ]
+        return entries
+
+    def _load(self, worker: Member) -> WorkerLoad:
         return WorkerLoad(worker.number, worker.cpu_s, worker.alive_s, worker.lost)
 
     def _event(self, kind: str, text: str) -> Event:
         return Event(self._clock.now_us(), kind, text)
-
-
-def _view(worker: _Worker) -> WorkerView:
-    return WorkerView(
-        name=worker.hello.name,
-        slots=worker.hello.slots,
-        items=worker.items,
-        calls=worker.calls,
-        in_flight=worker.in_flight,
-        cpu=worker.cpu_s / worker.alive_s if worker.alive_s else 0.0,
-        here=worker.here,
-        lost=worker.lost,
-    )
 
 
 def _encoded(row: Any) -> msgspec.Raw:

@@ -5,27 +5,31 @@ Every call is idempotent: delivered twice, it changes nothing more.
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import Annotated, Protocol, TypeAlias
 
 import msgspec
 
 from loadgen.loader import Bundle
 from loadgen.plan import Chunk
-from loadgen.sample import Result, Sample
+from loadgen.sample import Count, Presence, Result, Sample, Seconds
 
 PROTOCOL = 1
 """Changes whenever a message changes its meaning."""
 
 
+Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""Of a worker: people see it on their terminals."""
+
+
 class Hello(msgspec.Struct, frozen=True, tag=True):
     """A worker introduces itself; again after a reconnect, with the same session."""
 
-    session: str
+    session: Name
     """Random, the worker's own."""
-    name: str
+    name: Name
     """Host and process id."""
-    host: str
-    slots: int
+    host: Name
+    slots: Count
     """Processes times threads."""
     protocol: int
     version: str
@@ -51,6 +55,8 @@ class Welcome(msgspec.Struct, frozen=True, tag=True):
     """The scenario's code."""
     ttl_s: float
     """How long a lease lives without a beat, in seconds."""
+    concurrency: Count
+    """Threads a process, for workers that were not told."""
     correlate: bool
     """Whether calls carry X-Loadgen-Run, -Item and -Attempt."""
 
@@ -59,10 +65,34 @@ class LeaseRequest(msgspec.Struct, frozen=True, tag=True):
     """A worker wants work."""
 
     session: str
-    want: int
+    want: Count
     """Items it would like: what it gets through in about a second."""
-    lanes: int
+    lanes: Count
     """Items it could have in flight at the same time."""
+
+
+class Mark(msgspec.Struct, frozen=True, array_like=True):
+    """Items of a lease that are about to be sent: positions in the chunk's order."""
+
+    lease: Count
+    start: Count
+    stop: Count
+
+
+class Arm(msgspec.Struct, frozen=True, tag=True):
+    """A worker will send nothing that it has not marked before, and heard so."""
+
+    session: str
+    marks: tuple[Mark, ...]
+
+
+class Armed(msgspec.Struct, frozen=True, tag=True):
+    """The marks are in the ledger."""
+
+    dropped: tuple[int, ...] = ()
+    """Leases that the worker has no more: nothing of them was marked, nothing may be sent."""
+    skip: tuple[tuple[int, int], ...] = ()
+    """(lease, item): settled meanwhile, not to be sent."""
 
 
 class Lease(msgspec.Struct, frozen=True, tag=True):
@@ -74,6 +104,8 @@ class Lease(msgspec.Struct, frozen=True, tag=True):
     """The attempt to make of an item; 1 where it is not named."""
     rows: tuple[msgspec.Raw, ...] = ()
     """The data rows, in the chunk's order; empty when items are counted."""
+    verifying: bool = False
+    """The items are not to be done, but to be looked for on the target."""
 
 
 class Wait(msgspec.Struct, frozen=True, tag=True):
@@ -89,24 +121,26 @@ class Drained(msgspec.Struct, frozen=True, tag=True):
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):
-    """What came of a lease so far."""
+    """What came of a lease since the batch before."""
 
-    lease: int
-    step: int
+    seq: Count
+    """Counts the session's batches from 1; one that was seen before is acknowledged and ignored."""
+    lease: Count
+    step: Count
     results: tuple[Result, ...]
     samples: tuple[Sample, ...]
+    verdicts: tuple[tuple[Count, Presence], ...] = ()
+    """By item: what was found on the target, for a lease that is verifying."""
 
 
 class Report(msgspec.Struct, frozen=True, tag=True):
     """Results, kept by the worker until the receipt is there."""
 
     session: str
-    seq: int
-    """Counts the session's reports from 1; a number seen before is acknowledged and ignored."""
     batches: tuple[Batch, ...]
-    cpu_s: float = 0.0
+    cpu_s: Seconds = 0.0
     """CPU time of the worker's processes so far, in seconds."""
-    in_flight: int = 0
+    in_flight: Count = 0
     """Items being executed."""
 
 
@@ -114,18 +148,20 @@ class Beat(msgspec.Struct, frozen=True, tag=True):
     """A worker is alive and still holds these leases."""
 
     session: str
-    leases: tuple[int, ...]
-    cpu_s: float
+    leases: tuple[Count, ...]
+    cpu_s: Seconds
     """CPU time of its processes so far, in seconds."""
-    in_flight: int
+    in_flight: Count
     """Items being executed."""
 
 
 class Release(msgspec.Struct, frozen=True, tag=True):
-    """A worker gives a lease back; what it did not report was never started."""
+    """A worker gives a lease back."""
 
     session: str
-    lease: int
+    lease: Count
+    unstarted: tuple[Count, ...] = ()
+    """Items that were marked and not started after all; others without a result may have been sent."""
 
 
 class Bye(msgspec.Struct, frozen=True, tag=True):
@@ -142,8 +178,8 @@ class Receipt(msgspec.Struct, frozen=True, tag=True):
     """Leases that the worker named and no longer has: it must not start what is left of them."""
 
 
-Request: TypeAlias = Hello | LeaseRequest | Report | Beat | Release | Bye
-Reply: TypeAlias = Welcome | Lease | Wait | Drained | Receipt
+Request: TypeAlias = Hello | LeaseRequest | Arm | Report | Beat | Release | Bye
+Reply: TypeAlias = Welcome | Lease | Wait | Drained | Armed | Receipt
 
 
 class Queue(Protocol):
@@ -155,6 +191,10 @@ class Queue(Protocol):
 
     def lease(self, message: LeaseRequest) -> Lease | Wait | Drained:
         """Get a chunk."""
+        ...
+
+    def arm(self, message: Arm) -> Armed:
+        """Mark items as about to be sent; they are marked on disk when this returns."""
         ...
 
     def report(self, message: Report) -> Receipt:

@@ -31,6 +31,14 @@ class Supply(Protocol):
         """Items that were handed out are to be handed out again."""
         ...
 
+    def hold(self, item: int) -> None:
+        """This item, not pending, was handed out by an earlier session and is still out."""
+        ...
+
+    def clear(self) -> None:
+        """Hand out nothing any more."""
+        ...
+
 
 def supply(
     step: StepPlan,
@@ -91,6 +99,14 @@ class PlainSupply:
         """Keep them as ranges, in front of what was never handed out."""
         self._returned.extend(ranges(items))
 
+    def hold(self, item: int) -> None:
+        """Nothing is held per item."""
+
+    def clear(self) -> None:
+        """Forget the rest."""
+        self._cursor = self._step.items
+        self._returned.clear()
+
 
 class KeyedSupply:
     """Items with keys: a lane each, those with the most left to do first."""
@@ -144,6 +160,16 @@ class KeyedSupply:
             self._lanes[lane] = deque(sorted(self._lanes[lane]))
         for lane in lanes:
             self._offer(lane)
+
+    def hold(self, item: int) -> None:
+        """Its lane is not free."""
+        self._out[self._lane_of[item]] += 1
+
+    def clear(self) -> None:
+        """Forget the rest."""
+        for lane in self._lanes:
+            lane.clear()
+        self._free.clear()
 
     def _pick(self, wanted: int) -> list[int]:
         picked: list[int] = []

@@ -97,27 +97,40 @@ def token_file(environ: Mapping[str, str], port: int) -> Path:
 
 
 def write(path: Path, token: Token) -> None:
-    """Keep a token in a file that only its owner can read."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)  # an old file's wider mode would be kept
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(f"{token}\n")
-    except OSError as error:
-        raise TokenError(f"{path}: cannot write the token: {error.strerror}") from error
+    """Keep a token in a file that only its owner can read.  Raises TokenError."""
+    write_private(path, f"{token}\n".encode())
 
 
 def read(path: Path) -> Token:
     """Read a token file.  Raises TokenError, also when others could read it."""
     try:
-        if os.name == "posix" and path.stat().st_mode & 0o077:
-            raise TokenError(f"{path}: others can read this token file; run: chmod 600 {path}")
-        return Token.parse(path.read_text(encoding="ascii"))
-    except OSError as error:
-        raise TokenError(f"{path}: cannot read the token: {error.strerror}") from error
+        return Token.parse(read_private(path).decode("ascii"))
     except UnicodeDecodeError as error:
         raise TokenError(f"{path}: not a token file") from error
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file of mode 0600, whole or not at all.  Raises TokenError."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        draft.replace(path)
+    except OSError as error:
+        raise TokenError(f"{path}: cannot write it: {error.strerror}") from error
+
+
+def read_private(path: Path) -> bytes:
+    """Read a file that only its owner may read.  Raises TokenError."""
+    try:
+        if os.name == "posix" and path.stat().st_mode & 0o077:
+            raise TokenError(f"{path}: others can read it; run: chmod 600 {path}")
+        return path.read_bytes()
+    except OSError as error:
+        raise TokenError(f"{path}: cannot read it: {error.strerror}") from error
 
 
 def find(environ: Mapping[str, str], port: int, file: Path | None = None) -> Token:
@@ -130,6 +143,9 @@ def find(environ: Mapping[str, str], port: int, file: Path | None = None) -> Tok
     if environ.get(VARIABLE):
         return Token.parse(environ[VARIABLE])
     path = token_file(environ, port)
-    if not path.exists():
-        raise FileNotFoundError(2, "no token", str(path))
-    return read(path)
+    try:
+        return read(path)
+    except TokenError:
+        if not path.exists():  # asked afterwards: a master may be leaving just now
+            raise FileNotFoundError(2, "no token", str(path)) from None
+        raise

@@ -9,17 +9,13 @@ a manager's server stops serving a peer without sending it another frame.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import errno
 import hashlib
 import hmac
 import socket
 import ssl
 import struct
-import tempfile
 import time
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -30,11 +26,16 @@ from loadgen.queues.messages import Reply, Request
 LARGEST_FRAME = 4 * 1024 * 1024
 """Bytes.  A stranger cannot make us allocate more."""
 
+BACKLOG = 512
+"""Connections that wait to be accepted.  With managers' own 16, a burst costs a worker a second."""
+
 CONNECT_TIMEOUT_S = 5.0
 HANDSHAKE_TIMEOUT_S = 10.0
 """TLS and authentication together are a few round trips."""
 FRAME_TIMEOUT_S = 30.0
 """From a frame's first byte to its last."""
+CALL_TIMEOUT_S = 10.0
+"""Until the reply to a call begins: a connection that died silently is found out before a lease is over."""
 IDLE_TIMEOUT_S = 60.0
 """Between frames; workers beat every two seconds."""
 
@@ -81,7 +82,7 @@ class ServerCodec:
         if kind == _ERROR and isinstance(result, LoadgenError) and name in CROSSING:
             return self._encoder.encode((_ERROR, (name, str(result))))
         return self._encoder.encode(
-            (_ERROR, (RemoteError.__name__, "the master failed to answer; see its log"))
+            (_ERROR, (RemoteError.__name__, "the master failed to answer: it tells why"))
         )
 
 
@@ -116,11 +117,23 @@ class FrameConnection:
         self._codec = codec
         self.idle_timeout_s = idle_timeout_s
 
+    @property
+    def peer(self) -> str:
+        """The address of the other side; empty when it has left."""
+        try:
+            return str(self._sock.getpeername()[0])
+        except OSError:
+            return ""
+
     def secure(self, context: ssl.SSLContext) -> None:
         """Server side of the TLS handshake.  Raises EOFError."""
         try:
             self._sock.settimeout(HANDSHAKE_TIMEOUT_S)
-            self._sock = context.wrap_socket(self._sock, server_side=True)
+            # wrapped before the handshake begins: `shut` must find the socket that is in use
+            self._sock = secured = context.wrap_socket(
+                self._sock, server_side=True, do_handshake_on_connect=False
+            )
+            secured.do_handshake()
         except (OSError, ValueError) as error:
             self.close()
             raise EOFError from error
@@ -162,6 +175,11 @@ class FrameConnection:
             self.close()
             raise
 
+    def shut(self) -> None:
+        """End the connection from another thread: whoever waits on it gets EOFError."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         """Close, without ceremony: no peer is waited for."""
         with contextlib.suppress(OSError):
@@ -193,7 +211,7 @@ class Listener:
         try:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._sock.bind(sockaddr)
-            self._sock.listen(backlog)
+            self._sock.listen(max(backlog, BACKLOG))
         except OSError as error:
             self._sock.close()
             if error.errno == errno.EADDRINUSE:
@@ -242,7 +260,7 @@ def connect(host: str, port: int, fingerprint: bytes) -> FrameConnection:
     except BaseException:
         sock.close()
         raise
-    return FrameConnection(secured, ClientCodec())
+    return FrameConnection(secured, ClientCodec(), idle_timeout_s=CALL_TIMEOUT_S)
 
 
 def tune(sock: socket.socket) -> None:
@@ -251,45 +269,3 @@ def tune(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(IDLE_TIMEOUT_S * 1000))
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Identity:
-    """The master's certificate, ready to serve."""
-
-    context: ssl.SSLContext
-    fingerprint: bytes
-    """SHA-256 of the certificate (DER)."""
-
-
-def new_identity() -> Identity:
-    """A self-signed certificate for this run; trust comes from the fingerprint in the token."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loadgen master")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=3650))
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.num_tickets = 0  # sessions are not resumed, and a ticket to a peer that left is an error
-    with tempfile.TemporaryDirectory() as folder:  # ssl reads keys from files only; mode 0700
-        file = Path(folder) / "master.pem"
-        file.write_bytes(pem)
-        context.load_cert_chain(file)
-    der = certificate.public_bytes(serialization.Encoding.DER)
-    return Identity(context, hashlib.sha256(der).digest())

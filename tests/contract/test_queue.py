@@ -15,9 +15,12 @@ from loadgen.errors import Refused, TokenError
 from loadgen.loader import Bundle
 from loadgen.plan import StepPlan
 from loadgen.queues.client import QueueClient
+from loadgen.queues.identity import new_identity
 from loadgen.queues.memory import MemoryQueue
 from loadgen.queues.messages import (
     PROTOCOL,
+    Arm,
+    Armed,
     Batch,
     Beat,
     Bye,
@@ -25,6 +28,7 @@ from loadgen.queues.messages import (
     Hello,
     Lease,
     LeaseRequest,
+    Mark,
     Queue,
     Receipt,
     Release,
@@ -33,10 +37,12 @@ from loadgen.queues.messages import (
     Welcome,
 )
 from loadgen.queues.server import QueueManager
-from loadgen.record import Acknowledged, Entry, Event, Reported
-from loadgen.sample import Outcome, Result, Sample
+from loadgen.record import Acknowledged, Decided, Entry, Event, Reported
+from loadgen.record import Armed as ArmedMark
+from loadgen.sample import Outcome, Presence, Result, Sample
 
 TTL_S = 15.0
+QUARANTINE_S = 60.0
 
 
 class Notebook:
@@ -61,7 +67,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock = SteppedClock()
         self.notebook = Notebook()
-        self.memory = MemoryQueue(a_welcome(), self.notebook, self.clock)
+        self.memory = MemoryQueue(a_welcome(), self.notebook, self.clock, quarantine_s=QUARANTINE_S)
         self.queue: Queue = self.memory
 
 
@@ -75,6 +81,7 @@ def a_welcome() -> Welcome:
         digest="d",
         bundle=Bundle("s.py", {"s.py": b"pass"}),
         ttl_s=TTL_S,
+        concurrency=4,
         correlate=True,
     )
 
@@ -83,10 +90,11 @@ def a_hello(session: str = "w1") -> Hello:
     return Hello(session, f"host-{session}", "host", 4, PROTOCOL, __version__)
 
 
-def a_result(item: int, attempt: int = 1, outcome: Outcome = Outcome.DONE, *, final: bool = True) -> Result:
-    return Result(
-        item, attempt, outcome, 1_000_000, 2_000, "" if outcome is Outcome.DONE else "no", final=final
-    )
+def a_result(
+    item: int, attempt: int = 1, outcome: Outcome = Outcome.DONE, *, retry_ms: int | None = None
+) -> Result:
+    error = "" if outcome is Outcome.DONE else "no"
+    return Result(item, attempt, outcome, 1_000_000, 2_000, error, retry_ms=retry_ms)
 
 
 def a_sample(item: int) -> Sample:
@@ -95,7 +103,14 @@ def a_sample(item: int) -> Sample:
 
 def a_report(lease: Lease, items: Sequence[int], *, seq: int, session: str = "w1") -> Report:
     results = tuple(a_result(item, lease.attempts.get(item, 1)) for item in items)
-    return Report(session, seq, (Batch(lease.id, lease.chunk.step, results, tuple(map(a_sample, items))),))
+    return Report(session, (Batch(seq, lease.id, lease.chunk.step, results, tuple(map(a_sample, items))),))
+
+
+def arm(bench: Bench, lease: Lease, start: int = 0, stop: int | None = None, session: str = "w1") -> Armed:
+    """Mark items of a lease, all of them unless said otherwise."""
+    return bench.queue.arm(
+        Arm(session, (Mark(lease.id, start, stop if stop is not None else len(lease.chunk)),))
+    )
 
 
 @pytest.fixture(params=["memory", "manager"])
@@ -104,7 +119,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     if request.param == "memory":
         yield bench
         return
-    manager = QueueManager(("127.0.0.1", 0))
+    manager = QueueManager(("127.0.0.1", 0), new_identity())
     token = manager.bind()
     manager.serve(bench.memory)
     host, _, port = token.address.rpartition(":")
@@ -162,8 +177,8 @@ def test_a_report_delivered_twice_changes_nothing_more(bench: Bench) -> None:
     assert (len(bench.notebook.of(Reported)), bench.memory.view().counts) == before
 
 
-def test_a_lease_without_beats_goes_back_and_the_beat_tells_its_worker(bench: Bench) -> None:
-    """After the lease's life its items are handed out again, as the next attempt; the event is noted."""
+def test_an_expired_lease_goes_back_and_the_beat_tells_its_worker(bench: Bench) -> None:
+    """What was not armed was never sent: it is handed out again as the same attempt; the event is noted."""
     bench.memory.open(StepPlan(0, "step", 4, chunk=4))
     bench.queue.hello(a_hello("w1"))
     bench.queue.hello(a_hello("w2"))
@@ -172,9 +187,91 @@ def test_a_lease_without_beats_goes_back_and_the_beat_tells_its_worker(bench: Be
     bench.memory.expire()
     again = lease(bench, session="w2")
     assert list(again.chunk) == list(lost.chunk)
-    assert set(again.attempts.values()) == {2}
+    assert again.attempts == {}
     assert bench.queue.beat(Beat("w1", (lost.id,), 0.0, 0)).dropped == (lost.id,)
     assert any("4 items back in the queue" in event.text for event in bench.notebook.of(Event))
+
+
+def test_an_armed_item_of_a_lost_worker_is_unknown(bench: Bench) -> None:
+    """at_most_once: it may have been sent, so it is never sent again; the rest goes back."""
+    bench.memory.open(StepPlan(0, "step", 4, chunk=4))
+    bench.queue.hello(a_hello())
+    lost = lease(bench)
+    assert arm(bench, lost, 0, 2) == Armed()
+    bench.clock.step(TTL_S + 1)
+    bench.memory.expire()
+    assert list(lease(bench).chunk) == [2, 3]
+    counts = bench.memory.view().counts
+    assert (counts.unknown, counts.done, counts.pending) == (2, 0, 2)
+    fates = [fate.item for entry in bench.notebook.of(Decided) for fate in entry.fates]
+    assert fates == [0, 1]
+
+
+def test_an_armed_item_of_a_lost_worker_is_done_again(bench: Bench) -> None:
+    """at_least_once: as the next attempt."""
+    bench.memory.open(StepPlan(0, "step", 2, delivery="at_least_once", chunk=2))
+    bench.queue.hello(a_hello())
+    lost = lease(bench)
+    arm(bench, lost, 0, 1)
+    bench.clock.step(TTL_S + 1)
+    bench.memory.expire()
+    attempts: dict[int, int] = {}
+    for _ in range(2):
+        again = lease(bench)
+        attempts |= {item: again.attempts.get(item, 1) for item in again.chunk}
+    assert attempts == {0: 2, 1: 1}
+
+
+@pytest.mark.parametrize(
+    ("presence", "done", "unknown", "again"),
+    [(Presence.EXISTS, 1, 0, False), (Presence.ABSENT, 0, 0, True), (Presence.UNSURE, 0, 1, False)],
+)
+def test_an_item_in_doubt_is_looked_for(
+    bench: Bench, presence: Presence, done: int, unknown: int, again: bool
+) -> None:
+    """verify: after the quarantine it is leased to be verified; what is found decides."""
+    bench.memory.open(StepPlan(0, "step", 1, delivery="verify"))
+    bench.queue.hello(a_hello())
+    lost = lease(bench)
+    arm(bench, lost)
+    bench.clock.step(TTL_S + 1)
+    bench.memory.expire()
+    assert isinstance(bench.queue.lease(LeaseRequest("w1", 5, 5)), Wait)
+    bench.clock.step(QUARANTINE_S)
+    looking = lease(bench)
+    assert looking.verifying
+    assert list(looking.chunk) == [0]
+    bench.queue.report(Report("w1", (Batch(1, looking.id, 0, (), (), ((0, presence),)),)))
+    counts = bench.memory.view().counts
+    assert (counts.done, counts.unknown) == (done, unknown)
+    if again:
+        following = lease(bench)
+        assert (following.verifying, following.attempts) == (False, {0: 2})
+
+
+def test_a_stale_lease_cannot_be_armed(bench: Bench) -> None:
+    """Its worker is told to drop it, and nothing is marked."""
+    bench.memory.open(StepPlan(0, "step", 2, chunk=2))
+    bench.queue.hello(a_hello())
+    stale = lease(bench)
+    bench.clock.step(TTL_S + 1)
+    assert arm(bench, stale) == Armed(dropped=(stale.id,))
+    assert bench.notebook.of(ArmedMark) == []
+
+
+def test_arming_tells_what_a_late_result_has_settled(bench: Bench) -> None:
+    """The item is named, so that its worker skips it."""
+    bench.memory.open(StepPlan(0, "step", 2, delivery="at_least_once", chunk=2))
+    bench.queue.hello(a_hello("w1"))
+    bench.queue.hello(a_hello("w2"))
+    lost = lease(bench, session="w1")
+    arm(bench, lost, session="w1")
+    bench.clock.step(TTL_S + 1)
+    bench.memory.expire()
+    again = lease(bench, session="w2")
+    bench.queue.report(a_report(lost, [again.chunk.start], seq=1, session="w1"))
+    answer = bench.queue.arm(Arm("w2", (Mark(again.id, 0, len(again.chunk)),)))
+    assert (again.id, again.chunk.start) in answer.skip or again.id in answer.dropped
 
 
 def test_beats_keep_a_lease_alive_only_when_they_name_it(bench: Bench) -> None:
@@ -193,13 +290,15 @@ def test_beats_keep_a_lease_alive_only_when_they_name_it(bench: Bench) -> None:
 
 def test_a_late_result_counts_and_the_second_execution_does_not(bench: Bench) -> None:
     """The result of an expired lease settles its item; what the next holder reports is a duplicate."""
-    bench.memory.open(StepPlan(0, "step", 1))
+    bench.memory.open(StepPlan(0, "step", 1, delivery="at_least_once"))
     bench.queue.hello(a_hello("w1"))
     bench.queue.hello(a_hello("w2"))
     lost = lease(bench, session="w1")
+    arm(bench, lost, session="w1")
     bench.clock.step(TTL_S + 1)
     bench.memory.expire()
     again = lease(bench, session="w2")
+    arm(bench, again, session="w2")
     bench.queue.report(a_report(lost, [0], seq=1, session="w1"))
     assert bench.memory.view().counts.done == 1
     bench.queue.report(a_report(again, [0], seq=1, session="w2"))
@@ -208,15 +307,17 @@ def test_a_late_result_counts_and_the_second_execution_does_not(bench: Bench) ->
 
 
 def test_released_items_come_back_as_the_same_attempt(bench: Bench) -> None:
-    """What was released was never started."""
+    """What was not armed, and what was armed and not started, comes back; the rest of it is in doubt."""
     bench.memory.open(StepPlan(0, "step", 6, chunk=6))
     bench.queue.hello(a_hello())
     got = lease(bench)
-    bench.queue.report(a_report(got, [0, 1], seq=1))
-    bench.queue.release(Release("w1", got.id))
+    arm(bench, got, 0, 4)
+    bench.queue.report(a_report(got, [0], seq=1))
+    bench.queue.release(Release("w1", got.id, unstarted=(2, 3)))
     again = lease(bench)
     assert list(again.chunk) == [2, 3, 4, 5]
     assert again.attempts == {}
+    assert bench.memory.view().counts.unknown == 1
 
 
 def test_items_of_one_key_are_never_out_twice(bench: Bench) -> None:
@@ -243,16 +344,33 @@ def test_rows_travel_with_their_chunk(bench: Bench) -> None:
         assert [msgspec.msgpack.decode(row) for row in got.rows] == [rows[item] for item in got.chunk]
 
 
-def test_an_attempt_before_a_retry_settles_nothing(bench: Bench) -> None:
-    """A result that is not final is kept as an attempt; the item stays with its worker."""
+def test_a_retry_is_an_attempt_of_its_own_at_its_time(bench: Bench) -> None:
+    """A result that asks for a retry settles nothing; the item is handed out again when it is time."""
     bench.memory.open(StepPlan(0, "step", 1))
     bench.queue.hello(a_hello())
     got = lease(bench)
-    first = a_result(0, 1, Outcome.FAILED, final=False)
-    bench.queue.report(Report("w1", 1, (Batch(got.id, 0, (first,), ()),)))
+    arm(bench, got)
+    first = a_result(0, 1, Outcome.FAILED, retry_ms=500)
+    bench.queue.report(Report("w1", (Batch(1, got.id, 0, (first,), ()),)))
     assert bench.memory.view().counts.settled == 0
-    bench.queue.report(Report("w1", 2, (Batch(got.id, 0, (a_result(0, 2),), ()),)))
+    assert isinstance(bench.queue.lease(LeaseRequest("w1", 1, 1)), Wait)
+    bench.clock.step(0.5)
+    second = lease(bench)
+    assert second.attempts == {0: 2}
+    bench.queue.report(Report("w1", (Batch(2, second.id, 0, (a_result(0, 2),), ()),)))
     assert bench.memory.view().counts.done == 1
+
+
+def test_retries_end_with_their_budget(bench: Bench) -> None:
+    """Ten are always allowed; then the share of the step's budget decides, and the failure stands."""
+    bench.memory.open(StepPlan(0, "step", 30, retry_budget=0.0, chunk=30))
+    bench.queue.hello(a_hello())
+    got = lease(bench)
+    arm(bench, got)
+    failures = tuple(a_result(item, 1, Outcome.FAILED, retry_ms=0) for item in got.chunk)
+    bench.queue.report(Report("w1", (Batch(1, got.id, 0, failures, ()),)))
+    counts = bench.memory.view().counts
+    assert (counts.failed, counts.pending) == (20, 10)
 
 
 def test_a_drained_queue_hands_out_nothing(bench: Bench) -> None:
@@ -308,7 +426,7 @@ def test_many_workers_at_once_share_the_items_exactly(bench: Bench) -> None:
 def test_a_wrong_secret_is_a_token_error() -> None:
     """The right certificate, the wrong secret: one clear error, and the master serves on."""
     bench = Bench()
-    manager = QueueManager(("127.0.0.1", 0))
+    manager = QueueManager(("127.0.0.1", 0), new_identity())
     token = manager.bind()
     manager.serve(bench.memory)
     host, _, port = token.address.rpartition(":")

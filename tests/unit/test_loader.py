@@ -509,7 +509,6 @@ def test_files_that_are_imported_or_named_travel(folder: Folder) -> None:
     }
 
 
-@pytest.mark.xfail(strict=True, reason="modules that an earlier load imported are not seen as imported again")
 def test_a_scenario_that_is_loaded_again_has_the_same_bundle(folder: Folder) -> None:
     """A worker that stays for several runs compares its copy each time."""
     folder.write("again_helper.py", "import again_inner\n")

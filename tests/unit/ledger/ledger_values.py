@@ -51,5 +51,5 @@ def a_report(
     results: Sequence[Result], samples: Sequence[Sample] = (), *, step: int = 0, counted: Any = None
 ) -> Entry:
     if counted is None:
-        counted = {(result.item, result.attempt) for result in results if result.final}
+        counted = {(result.item, result.attempt) for result in results if result.retry_ms is None}
     return Reported(step, 1, results, samples, frozenset(counted))

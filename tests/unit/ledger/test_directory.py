@@ -31,8 +31,8 @@ def wrong(out: Path, name: str) -> str:
 def test_an_id_tells_time_and_scenario() -> None:
     """In UTC, with a random end."""
     first, second = new_id("flows", NOW_US), new_id("flows", NOW_US)
-    assert first.startswith("20251120-221833-flows-")
-    assert len(first) == len("20251120-221833-flows-3f2a")
+    assert first.startswith("20251120-221833000-flows-")
+    assert len(first) == len("20251120-221833000-flows-3f2a")
     assert len({new_id("flows", NOW_US) for _ in range(20)}) > 1
     assert first[:-4] == second[:-4]
 

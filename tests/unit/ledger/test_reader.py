@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -15,17 +16,27 @@ from loadgen.errors import RunNotFound
 from loadgen.ledger.migrations import MIGRATIONS
 from loadgen.ledger.reader import Reader
 from loadgen.ledger.store import FILE, Ledger
+from loadgen.plan import Chunk
 from loadgen.record import (
     Acknowledged,
+    Armed,
     Attempts,
+    Decided,
     Ended,
     Entry,
     Event,
+    Fate,
     Granted,
     ItemCounts,
+    LeaseEnded,
+    LeaseRecord,
     ManifestRow,
     Mark,
+    OpenItem,
+    Past,
     Phases,
+    Reopened,
+    Settled,
     Verified,
     WorkerFacts,
     WorkerLoad,
@@ -66,7 +77,7 @@ def test_a_run_that_has_begun(book: Book) -> None:
     assert reader.counts(a_step(0)) == ItemCounts(planned=10)
     assert (reader.verified(), reader.incomplete()) == (None, None)
     assert (reader.attempts(), reader.last_lease(), reader.sessions()) == (Attempts(), 0, {})
-    assert (reader.settled(0), reader.tried(0), reader.workers(), reader.events()) == ([], [], [], [])
+    assert (reader.past(0), reader.workers(), reader.events()) == (Past([], [], []), [], [])
     assert (list(reader.attempt_rows()), list(reader.sample_rows()), list(reader.manifest())) == ([], [], [])
 
 
@@ -107,19 +118,19 @@ def test_counts_are_by_step_and_outcome(book: Book) -> None:
     book.keep(a_report([a_result(0)], step=1))
     assert book.reader.counts(a_step(0, items=10)) == ItemCounts(10, 2, 1, 1, 1, 1)
     assert book.reader.counts(a_step(1, items=5)) == ItemCounts(5, 1)
-    assert book.reader.settled(0) == list(enumerate(outcomes))
-    assert book.reader.settled(1) == [(0, Outcome.DONE)]
+    assert book.reader.past(0).settled == [
+        Settled(item, outcome, 1, has_result=True) for item, outcome in enumerate(outcomes)
+    ]
+    assert book.reader.past(1).settled == [Settled(0, Outcome.DONE, 1, has_result=True)]
 
 
-def test_attempts_and_what_was_tried(book: Book) -> None:
-    """Tries before a retry, and tries of items that are not settled; of those the last."""
+def test_attempts(book: Book) -> None:
+    """Tries before a retry, tries of items that are not settled, and a second execution."""
     failed = Outcome.FAILED
-    book.keep(a_report([a_result(3, 1, failed, final=False), a_result(3, 2, failed, final=False)]))
-    book.keep(a_report([a_result(4, 1, failed, final=False), a_result(4, 2)]))
+    book.keep(a_report([a_result(3, 1, failed, retry_ms=0), a_result(3, 2, failed, retry_ms=0)]))
+    book.keep(a_report([a_result(4, 1, failed, retry_ms=0), a_result(4, 2)]))
     book.keep(a_report([a_result(4, 3)], counted=()))
-    book.keep(a_report([a_result(3, 5, failed, final=False)], step=1))
-    assert book.reader.tried(0) == [(3, 2)]
-    assert book.reader.tried(1) == [(3, 5)]
+    book.keep(a_report([a_result(3, 5, failed, retry_ms=0)], step=1))
     assert book.reader.attempts() == Attempts(total=6, retries=4, duplicate_executions=1)
 
 
@@ -157,8 +168,13 @@ def test_an_error_that_is_spelled_like_a_label(book: Book) -> None:
 
 def test_workers_sessions_and_leases(book: Book) -> None:
     """What a resumed run must know of those who took part."""
+    a_chunk = Chunk(0, 0, 5)
     book.keep(
-        a_worker(1, "s1"), a_worker(2, "s2"), Acknowledged(2, 8), Granted(41, 1, 0, 5), Granted(40, 2, 0, 5)
+        a_worker(1, "s1"),
+        a_worker(2, "s2"),
+        Acknowledged(2, 8),
+        Granted(41, 1, a_chunk, verifying=False),
+        Granted(40, 2, a_chunk, verifying=False),
     )
     book.keep(a_report([a_result(0), a_result(1)], [a_sample(0)]))
     book.keep(WorkerLoad(1, cpu_s=1.5, alive_s=3.0, lost=True), a_worker(1, "s1"))
@@ -272,3 +288,50 @@ def test_a_path_with_odd_characters(tmp_path: Path) -> None:
     ledger.close()
     with Reader(directory) as reader:
         assert reader.facts() == a_run()
+
+
+def test_what_an_earlier_session_left_of_a_step(book: Book) -> None:
+    """Outcomes with and without a result, open items, and leases that are not over with their marks."""
+    book.keep(
+        a_worker(1, "s1"), Granted(7, 1, Chunk(0, 0, 6), verifying=False), Armed(7, 0, 2), Armed(7, 4, 5)
+    )
+    book.keep(Granted(8, 1, Chunk(0, lanes=((9,),)), verifying=True))
+    book.keep(Granted(9, 1, Chunk(0, 6, 8), verifying=False), Armed(9, 0, 1), LeaseEnded(9))
+    book.keep(Granted(10, 1, Chunk(1, 0, 3), verifying=False))
+    book.keep(a_report([a_result(1, 2)]))
+    lost = Fate(2, Outcome.UNKNOWN, 1, "lost")
+    book.keep(Decided(0, (lost,), (OpenItem(2, 1, 1, in_doubt=True), OpenItem(9, 3, 2, in_doubt=True))))
+    past = book.reader.past(0)
+    assert past.settled == [
+        Settled(1, Outcome.DONE, 2, has_result=True),
+        Settled(2, Outcome.UNKNOWN, 1, has_result=False),
+    ]
+    assert past.opened == [OpenItem(9, 3, 2, in_doubt=True)]
+    assert past.leases == [
+        LeaseRecord(7, "s1", Chunk(0, 0, 6), verifying=False, armed=((0, 2), (4, 5))),
+        LeaseRecord(8, "s1", Chunk(0, lanes=((9,),)), verifying=True, armed=()),
+    ]
+
+
+def test_a_result_ends_a_doubt_and_nothing_ends_a_result(book: Book) -> None:
+    """What was decided without a result gives way to one; a second result does not count."""
+    book.keep(Decided(0, (Fate(3, Outcome.UNKNOWN, 1, "lost"),), ()))
+    assert book.reader.counts(a_step()).unknown == 1
+    report = a_report([a_result(3, value="late")])
+    book.keep(dataclasses.replace(report, resolved={3}))
+    book.keep(
+        Decided(0, (Fate(3, Outcome.UNKNOWN, 1, "lost"),), ()), a_report([a_result(3, 2, Outcome.FAILED)])
+    )
+    assert book.reader.counts(a_step()) == ItemCounts(10, done=1)
+    assert [row.value for row in book.reader.manifest()] == ["late"]
+    assert book.reader.attempts().in_doubt_resolved == 1
+
+
+def test_items_are_opened_again_by_their_outcome(book: Book) -> None:
+    """As the next attempt; those of other outcomes stay."""
+    book.keep(a_report([a_result(0), a_result(1, 3, Outcome.FAILED)]))
+    book.keep(Decided(0, (Fate(2, Outcome.UNKNOWN, 1, "lost"),), ()))
+    book.keep(Reopened((Outcome.FAILED, Outcome.UNKNOWN)))
+    past = book.reader.past(0)
+    assert [done.item for done in past.settled] == [0]
+    assert past.opened == [OpenItem(1, 4, 0, in_doubt=False), OpenItem(2, 2, 0, in_doubt=False)]

@@ -20,6 +20,7 @@ from loadgen.ledger import store
 from loadgen.ledger.migrations import MIGRATIONS
 from loadgen.ledger.reader import Reader
 from loadgen.ledger.store import FILE, Ledger
+from loadgen.plan import Chunk
 from loadgen.record import Acknowledged, Event, Granted, Mark, Verified
 from loadgen.sample import Outcome
 
@@ -84,7 +85,7 @@ def test_many_threads_submit_and_nothing_is_lost(ledger: Ledger, tmp_path: Path)
     for thread in threads:
         thread.join()
     with Reader(tmp_path) as reader:
-        assert [item for item, _ in reader.settled(0)] == list(range(400))
+        assert [done.item for done in reader.past(0).settled] == list(range(400))
         assert len(list(reader.sample_rows())) == 400
 
 
@@ -100,7 +101,7 @@ def test_an_item_is_counted_once(ledger: Ledger, tmp_path: Path) -> None:
     ledger.submit([a_report([a_result(1, 2, Outcome.FAILED)])]).wait()
     ledger.submit([a_report([a_result(1, 3)], counted=())]).wait()
     with Reader(tmp_path) as reader:
-        assert reader.settled(0) == [(1, Outcome.DONE)]
+        assert [(done.item, done.outcome) for done in reader.past(0).settled] == [(1, Outcome.DONE)]
         assert [row.value for row in reader.manifest()] == ["first"]
         assert [(row.attempt, row.counted) for row in reader.attempt_rows()] == [
             (1, True),
@@ -261,6 +262,7 @@ import sys
 from pathlib import Path
 from ledger_values import *
 from loadgen.ledger.store import Ledger
+from loadgen.plan import Chunk
 from loadgen.record import Acknowledged
 ledger = Ledger(Path(sys.argv[1]), started_us=START_US)
 ledger.begin(a_run(), [a_step(items=10**6)])
@@ -297,7 +299,7 @@ def test_what_a_ticket_confirmed_survives_kill_9(tmp_path: Path, reports: int) -
             confirmed = int(process.stdout.readline())
         process.send_signal(signal.SIGKILL)
     with Reader(tmp_path) as reader:
-        settled = [item for item, _ in reader.settled(0)]
+        settled = [done.item for done in reader.past(0).settled]
         ((_, seq),) = reader.sessions().values()
         assert settled == list(range(len(settled))), "whole reports, in order"
         assert len(settled) >= confirmed
@@ -347,8 +349,8 @@ def test_a_full_disk_is_told_and_keeps_what_was_confirmed(tmp_path: Path) -> Non
     assert message.startswith(f"{tmp_path / FILE}: cannot write the ledger: ")
     assert int(confirmed) > 0
     with Reader(tmp_path) as reader:
-        assert [item for item, _ in reader.settled(0)] == list(range(int(confirmed)))
+        assert [done.item for done in reader.past(0).settled] == list(range(int(confirmed)))
         assert len(list(reader.attempt_rows())) == int(confirmed)
     ledger = Ledger(tmp_path, started_us=START_US)  # with room again, the run goes on
-    ledger.submit([Granted(1, 1, 0, 5), Mark("settled_us", 5)]).wait()
+    ledger.submit([Granted(1, 1, Chunk(0, 0, 5), verifying=False), Mark("settled_us", 5)]).wait()
     ledger.close()

@@ -175,7 +175,7 @@ def test_a_token_file_that_others_can_touch_is_refused(tmp_path: Path, mode: int
 
 def test_a_token_file_that_is_none(tmp_path: Path) -> None:
     """Missing, binary, of something else: TokenError with the path."""
-    with pytest.raises(TokenError, match=r"nowhere.*cannot read the token: No such file"):
+    with pytest.raises(TokenError, match=r"nowhere.*cannot read it: No such file"):
         tokens.read(tmp_path / "nowhere")
     path = tmp_path / "binary"
     path.write_bytes(b"\xff\xfe\x00")
@@ -190,7 +190,7 @@ def test_a_token_file_that_is_none(tmp_path: Path) -> None:
 def test_a_token_that_cannot_be_written(tmp_path: Path) -> None:
     """A file stands where the folder should be."""
     (tmp_path / "state").write_text("")
-    with pytest.raises(TokenError, match="cannot write the token"):
+    with pytest.raises(TokenError, match="cannot write it"):
         tokens.write(tmp_path / "state" / "8888.token", a_token())
 
 

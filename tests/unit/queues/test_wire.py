@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from loadgen.errors import CROSSING, AddressInUse, LoadgenError, RemoteError, UsageError
 from loadgen.plan import Chunk
 from loadgen.queues import wire
+from loadgen.queues.identity import new_identity
 from loadgen.queues.messages import Beat, Bye, Lease, LeaseRequest, Receipt, Wait
 from loadgen.queues.wire import (
     LARGEST_FRAME,
@@ -28,7 +29,6 @@ from loadgen.queues.wire import (
     Listener,
     ServerCodec,
     connect,
-    new_identity,
 )
 
 CODECS = [ServerCodec, ClientCodec]
@@ -329,7 +329,7 @@ def test_a_stranger_who_speaks_no_tls_is_left() -> None:
     line = Line()
     line.feed(b"GET / HTTP/1.1\r\nHost: master\r\n\r\n", hang_up=True)
     with pytest.raises(EOFError):
-        line.connection.secure(new_identity().context)
+        line.connection.secure(new_identity().context())
     with pytest.raises(EOFError):
         line.connection.recv()
     line.close()
@@ -348,7 +348,7 @@ class Master:
     def _serve(self) -> None:
         connection = self.listener.accept()
         try:
-            connection.secure(self.identity.context)
+            connection.secure(self.identity.context())
             self.received.append(connection.recv())
             connection.send(("#RETURN", (7, Receipt((1,)))))
             self.received.append(connection.recv())

@@ -1,0 +1,55 @@
+"""The workers of a run, as the queue knows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from loadgen.queues.messages import Hello
+from loadgen.view import WorkerView
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What an earlier session of the run left behind."""
+
+    sessions: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By session: the worker's number and the last report acknowledged."""
+    workers: int = 0
+    """The highest worker number."""
+    leases: int = 0
+    """The highest lease number."""
+
+
+@dataclass(slots=True)
+class Member:
+    """A worker, by what it said and when."""
+
+    number: int
+    """In this run, from 1."""
+    hello: Hello
+    seen_us: int
+    """When it was heard of last, by the monotonic clock."""
+    joined_us: int
+    seq: int = 0
+    """The last of its batches that was taken in."""
+    items: int = 0
+    calls: int = 0
+    in_flight: int = 0
+    cpu_s: float = 0.0
+    alive_s: float = 0.0
+    lost: bool = False
+    """It was not heard of in time, at least once."""
+    here: bool = True
+
+    def view(self) -> WorkerView:
+        """For people."""
+        return WorkerView(
+            name=self.hello.name,
+            slots=self.hello.slots,
+            items=self.items,
+            calls=self.calls,
+            in_flight=self.in_flight,
+            cpu=self.cpu_s / self.alive_s if self.alive_s else 0.0,
+            here=self.here,
+            lost=self.lost,
+        )
