@@ -1,16 +1,18 @@
-"""What a worker has on its hands: leases, tasks not yet started, results not yet reported."""
+"""What a worker has on its hands: leases, tasks not yet started, results not yet acknowledged."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from loadgen.clock import Clock
 from loadgen.execution.child import Returned, Task
-from loadgen.queues.messages import Batch, Lease
+from loadgen.queues.messages import Batch, Lease, Mark
 from loadgen.sample import Result, Sample
+from loadgen.spool import Spool
 
 LARGEST_REPORT = 1024 * 1024
 """Bytes in one report, about: keeps the frame well below its limit."""
@@ -18,79 +20,179 @@ PART = 32 * 1024
 """Bytes in one batch of a report, about."""
 RATE_S = 0.25
 """Over how long the rate is taken, at least."""
+PIECE_S = 0.1
+"""How much of a lane is started at once, in seconds of work: what may be in doubt when the worker dies."""
 
 T = TypeVar("T", Result, Sample)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Items of a lease that must be done one after the other: those of one key, or a single item."""
+
+    task: Task
+    """All that is left of it."""
+
+    def cut(self, count: int) -> tuple[Task, Lane | None]:
+        """The next `count` items, and what is left after them."""
+        task = self.task
+        if count >= len(task.items):
+            return task, None
+        return _part(task, 0, count), Lane(_part(task, count, len(task.items)))
 
 
 class Desk:
     """Used by the worker's main thread, its beat and the pool's readers: every method takes the lock."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, spool: Spool, slots: int) -> None:
         self.changed = threading.Condition(threading.RLock())
         self._clock = clock
-        self._backlog: deque[Task] = deque()
+        self._spool = spool
+        self._slots = slots
+        self._backlog: deque[Lane] = deque()
+        self._backlog_items = 0
+        self._following: dict[tuple[int, int], Lane] = {}  # (lease, item): what comes after that item
         self._open: dict[int, int] = {}  # by lease: items that have not ended yet
-        self._unstarted: set[int] = set()  # leases of which items were skipped
+        self._unstarted: dict[int, list[int]] = {}  # by lease to be given back: items that were skipped
+        self._verifying: set[int] = set()  # of the open leases
         self._batches: deque[Batch] = deque()
+        self._unconfirmed: list[Batch] = []
+        self._next_seq = 1
         self._results = 0
         self._ended = 0
         self._since_us = clock.monotonic_us()
         self._rate = 0.0
 
+    # Work
+
     def accept(self, lease: Lease) -> None:
         """A lease was granted."""
         with self.changed:
             self._open[lease.id] = len(lease.chunk)
-            self._backlog.extend(_tasks(lease))
+            if lease.verifying:
+                self._verifying.add(lease.id)
+            self._backlog.extend(_lanes(lease))
+            self._backlog_items += len(lease.chunk)
+
+    def decline(self, lease: Lease) -> None:
+        """A lease was granted, and is not wanted: it goes back."""
+        with self.changed:
+            self._unstarted[lease.id] = []
 
     def next_tasks(self, room: int) -> list[Task]:
-        """Tasks to start, for `room` items (or one task more than fits)."""
+        """Tasks to start, of about `room` items."""
         with self.changed:
+            piece = max(1, round(self._rate / self._slots * PIECE_S))
             tasks = []
             while self._backlog and room > 0:
-                tasks.append(self._backlog.popleft())
-                room -= len(tasks[-1].items)
+                task, rest = self._backlog.popleft().cut(piece)
+                self._backlog_items -= len(task.items)
+                if rest is not None:
+                    self._following[task.lease, task.items[-1]] = rest
+                    self._backlog_items -= len(rest.task.items)
+                tasks.append(task)
+                room -= len(task.items)
             return tasks
+
+    def put_back(self, tasks: Iterable[Task]) -> None:
+        """These tasks could not be started after all: they come next again."""
+        with self.changed:
+            for task in reversed(list(tasks)):
+                rest = self._following.pop((task.lease, task.items[-1]), None)
+                whole = task if rest is None else _joined(task, rest.task)
+                self._backlog.appendleft(Lane(whole))
+                self._backlog_items += len(whole.items)
+
+    def drop(self, leases: Iterable[int]) -> None:
+        """These leases are not ours any more: start nothing of them, name them in no beat."""
+        gone = set(leases)
+        with self.changed:
+            self._clear(gone)
+            for lease in gone:
+                self._open.pop(lease, None)
+                self._unstarted.pop(lease, None)
+                self._verifying.discard(lease)
+            self.changed.notify_all()
+
+    def lose(self, lost: Mapping[int, Collection[int]]) -> None:
+        """These items (by lease) died with the child that had them; what comes after them must not run.
+
+        The rest of their leases goes on; then the leases are given back, so that the master learns of the
+        loss at once.  Not so when they are for verification: those must run out, to be counted as lost.
+        """
+        with self.changed:
+            self.drop(set(lost) & self._verifying)
+            for lease, items in lost.items():
+                if lease not in self._open:
+                    continue
+                after = [self._following.pop((lease, item), None) for item in items]
+                self._unstarted.setdefault(lease, [])
+                self._close(lease, len(items) + sum(len(lane.task.items) for lane in after if lane))
+            self.changed.notify_all()
+
+    def given_back(self, lease: int) -> None:
+        """The master has this lease again."""
+        with self.changed:
+            self._unstarted.pop(lease, None)
+
+    def skip(self, lease: int, items: Sequence[int]) -> None:
+        """Items are not to be done by us after all; their lanes go on."""
+        with self.changed:
+            for item in items:
+                self._follow(lease, item)
+            self._close(lease, len(items))
+
+    def clear_backlog(self) -> None:
+        """Start nothing more: what was not handed to the pool goes back to the master."""
+        with self.changed:
+            for lane in [*self._backlog, *self._following.values()]:
+                self._unstarted.setdefault(lane.task.lease, [])
+                self._close(lane.task.lease, len(lane.task.items))
+            self._clear(set(self._open) | set(self._unstarted))
+
+    # Results
 
     def put(self, returned: Returned) -> None:
         """The pool returned something."""
         with self.changed:
-            for lease, step, results, samples in returned.batches:
-                self._batches.extend(Batch(lease, step, part, ()) for part in _parts(results))
-                self._batches.extend(Batch(lease, step, (), part) for part in _parts(samples))
-                self._results += len(results)
-                ended = sum(result.final for result in results)
-                self._ended += ended
-                self._close(lease, ended)
+            fresh: list[Batch] = []
+            for lease, step, results, samples, verdicts in returned.batches:
+                fresh += [self._batch(lease, step, results=part) for part in _parts(results)]
+                fresh += [self._batch(lease, step, samples=part) for part in _parts(samples)]
+                if verdicts:
+                    fresh.append(Batch(self._seq(), lease, step, (), (), tuple(verdicts)))
+                for item in [*(result.item for result in results), *(item for item, _ in verdicts)]:
+                    self._follow(lease, item)
+                self._results += len(results) + len(verdicts)
+                self._ended += len(results)
+                self._close(lease, len(results) + len(verdicts))
             for lease, items in returned.skipped:
-                self._unstarted.add(lease)
-                self._close(lease, items)
+                self._unstarted.setdefault(lease, []).extend(items)
+                self._close(lease, len(items))
+            if fresh:
+                self._spool.add(fresh)
+                self._batches.extend(fresh)
             self.changed.notify_all()
 
     def take(self) -> tuple[Batch, ...]:
-        """Batches for the next report."""
+        """Batches for the next report; the same again until they are confirmed."""
         with self.changed:
-            taken: list[Batch] = []
-            while self._batches and len(taken) * PART < LARGEST_REPORT:
-                taken.append(self._batches.popleft())
-                self._results -= len(taken[-1].results)
-            return tuple(taken)
+            while self._batches and len(self._unconfirmed) * PART < LARGEST_REPORT:
+                batch = self._batches.popleft()
+                self._results -= len(batch.results) + len(batch.verdicts)
+                self._unconfirmed.append(batch)
+            return tuple(self._unconfirmed)
 
-    def drop(self, leases: set[int]) -> None:
-        """These leases are not ours any more: start nothing of them, name them in no beat."""
+    def confirm(self) -> int:
+        """What was taken is in the ledger; returns how many results that were."""
         with self.changed:
-            self._backlog = deque(task for task in self._backlog if task.lease not in leases)
-            for lease in leases:
-                self._open.pop(lease, None)
-            self.changed.notify_all()
+            results = sum(len(batch.results) for batch in self._unconfirmed)
+            self._unconfirmed.clear()
+            if not self._batches:
+                self._spool.clear()
+            return results
 
-    def clear_backlog(self) -> None:
-        """Skip all that was not handed to the pool."""
-        with self.changed:
-            for task in self._backlog:
-                self._unstarted.add(task.lease)
-                self._close(task.lease, len(task.items))
-            self._backlog.clear()
+    # How it stands
 
     @property
     def leases(self) -> tuple[int, ...]:
@@ -99,26 +201,32 @@ class Desk:
             return tuple(self._open)
 
     @property
-    def unstarted(self) -> set[int]:
-        """Leases that are to be given back: not all of their items were started."""
-        return self._unstarted
+    def unstarted(self) -> dict[int, tuple[int, ...]]:
+        """Leases that can be given back now, and of each the items that were armed but not started.
+
+        A lease must not be given back before its results are reported: the items would count as lost.
+        """
+        with self.changed:
+            if self._batches or self._unconfirmed:
+                return {}
+            ended = self._unstarted.keys() - self._open.keys()
+            return {lease: tuple(self._unstarted[lease]) for lease in sorted(ended)}
 
     @property
     def backlog(self) -> int:
-        """Items that were leased and not handed to the pool yet."""
-        with self.changed:
-            return sum(len(task.items) for task in self._backlog)
+        """Items that were leased, could be started, and were not yet handed to the pool."""
+        return self._backlog_items
 
     @property
     def waiting(self) -> int:
         """Results that wait to be reported; 1 when only samples do."""
-        return self._results or bool(self._batches)
+        return self._results or bool(self._batches) or bool(self._unconfirmed)
 
     @property
     def clear(self) -> bool:
         """Nothing is left to be done or to be reported."""
         with self.changed:
-            return not (self._open or self._batches)
+            return not (self._open or self._batches or self._unconfirmed)
 
     def rate(self) -> float:
         """Items a second, lately."""
@@ -131,11 +239,108 @@ class Desk:
                 self._ended, self._since_us = 0, now_us
             return self._rate
 
+    # How it is done
+
+    def _follow(self, lease: int, item: int) -> None:
+        """An item ended: what comes after it in its lane may be started."""
+        rest = self._following.pop((lease, item), None)
+        if rest is not None:
+            self._backlog.appendleft(rest)
+            self._backlog_items += len(rest.task.items)
+
+    def _clear(self, leases: set[int]) -> None:
+        """Forget what was not handed to the pool of these leases."""
+        self._backlog = deque(lane for lane in self._backlog if lane.task.lease not in leases)
+        self._following = {
+            place: lane for place, lane in self._following.items() if lane.task.lease not in leases
+        }
+        self._backlog_items = sum(len(lane.task.items) for lane in self._backlog)
+
     def _close(self, lease: int, items: int) -> None:
         if lease in self._open:
             self._open[lease] -= items
             if self._open[lease] <= 0:
                 del self._open[lease]
+                self._verifying.discard(lease)
+
+    def _seq(self) -> int:
+        seq, self._next_seq = self._next_seq, self._next_seq + 1
+        return seq
+
+    def _batch(
+        self, lease: int, step: int, results: tuple[Result, ...] = (), samples: tuple[Sample, ...] = ()
+    ) -> Batch:
+        return Batch(self._seq(), lease, step, results, samples)
+
+
+def marks(tasks: Iterable[Task]) -> tuple[Mark, ...]:
+    """What must be armed before these tasks are started, neighbours in one mark."""
+    found: list[Mark] = []
+    lease = start = stop = -1
+    for task in tasks:
+        if task.verifying:
+            continue
+        if task.lease != lease or task.start != stop:
+            if stop > start:
+                found.append(Mark(lease, start, stop))
+            lease, start = task.lease, task.start
+        stop = task.start + len(task.items)
+    if stop > start:
+        found.append(Mark(lease, start, stop))
+    return tuple(found)
+
+
+def without(task: Task, skipped: set[int]) -> Task | None:
+    """The task without some of its items; None: nothing is left."""
+    kept = [position for position, item in enumerate(task.items) if item not in skipped]
+    if len(kept) == len(task.items):
+        return task
+    if not kept:
+        return None
+    rows = tuple(task.rows[position] for position in kept) if task.rows else ()
+    return Task(
+        task.lease,
+        task.step,
+        task.start,
+        tuple(task.items[position] for position in kept),
+        tuple(task.attempts[position] for position in kept),
+        rows,
+        task.verifying,
+    )
+
+
+def _lanes(lease: Lease) -> Iterator[Lane]:
+    """What may run at the same time becomes a lane each."""
+    position = 0
+    for items in lease.chunk.runs():
+        attempts = tuple(lease.attempts.get(item, 1) for item in items)
+        rows = lease.rows[position : position + len(items)]
+        yield Lane(Task(lease.id, lease.chunk.step, position, items, attempts, rows, lease.verifying))
+        position += len(items)
+
+
+def _part(task: Task, start: int, stop: int) -> Task:
+    return Task(
+        task.lease,
+        task.step,
+        task.start + start,
+        task.items[start:stop],
+        task.attempts[start:stop],
+        task.rows[start:stop],
+        task.verifying,
+    )
+
+
+def _joined(first: Task, second: Task) -> Task:
+    return Task(
+        first.lease,
+        first.step,
+        first.start,
+        first.items + second.items,
+        first.attempts + second.attempts,
+        first.rows + second.rows,
+        first.verifying,
+    )
 
 
 def _parts(travellers: Sequence[T]) -> Iterator[tuple[T, ...]]:
@@ -150,14 +355,3 @@ def _parts(travellers: Sequence[T]) -> Iterator[tuple[T, ...]]:
             part, size = [], 0
     if part:
         yield tuple(part)
-
-
-def _tasks(lease: Lease) -> list[Task]:
-    """What may run at the same time becomes a task each."""
-    tasks, position = [], 0
-    for items in lease.chunk.runs():
-        rows = lease.rows[position : position + len(items)]
-        attempts = tuple(lease.attempts.get(item, 1) for item in items)
-        tasks.append(Task(lease.id, lease.chunk.step, items, attempts, rows))
-        position += len(items)
-    return tasks

@@ -23,14 +23,20 @@ from loadgen.execution.session import Session
 from loadgen.ledger.store import Ledger
 from loadgen.loader import Loaded, Work
 from loadgen.queues.memory import MemoryQueue
-from loadgen.record import Mark, QueueView, Reported, Verified
-from loadgen.sample import NO_ITEM, Outcome, Sample
+from loadgen.record import (
+    Mark,
+    Past,
+    Reported,
+    Verified,
+)
+from loadgen.sample import NO_ITEM, Sample
 from loadgen.scenario import Verification, where
+from loadgen.view import QueueView
 
 TICK_S = 0.1
 CONNECT_S = 10.0
-SETTLE_S = 90.0
-"""How long in-flight items may take to settle once the run was told to stop: longer than a call may last."""
+SETTLE_S = 30.0
+"""How long in-flight items may take to settle once the run was told to stop, on top of a call's timeout."""
 EXAMPLES = 20
 """Names of missing and unexpected things that are kept."""
 OUTSIDE = -1
@@ -45,14 +51,6 @@ class Job:
     options: Any
     target: str
     work: Work
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What an earlier session of the run left of a step."""
-
-    settled: tuple[tuple[int, Outcome], ...] = ()
-    attempts: tuple[tuple[int, int], ...] = ()
 
 
 class Master:
@@ -103,17 +101,11 @@ class Master:
             tick(0, view)
             view = self._queue.wait(TICK_S)
 
-    def run(self, past: Callable[[int], Past], tick: Callable[[int, QueueView], None]) -> None:
+    def run(self, past: Callable[[int], Past | None], tick: Callable[[int, QueueView], None]) -> None:
         """Run all steps.  Raises the Incomplete that stopped it, when the queue has settled."""
         for step in self._job.work.plan.steps:
-            left = past(step.index)
-            self._queue.open(
-                step,
-                rows=self._job.work.rows[step.index],
-                keys=self._job.work.keys[step.index],
-                settled=left.settled,
-                attempts=left.attempts,
-            )
+            rows, keys = self._job.work.rows[step.index], self._job.work.keys[step.index]
+            self._queue.open(step, rows=rows, keys=keys, past=past(step.index))
             self._until_settled(step.index, tick)
         self._queue.drain("all items are settled")
 
@@ -154,7 +146,7 @@ class Master:
             if self._stopped is not None:
                 self._queue.drain(str(self._stopped))
                 waited_s = (self._clock.monotonic_us() - self._stopped_us) / 1_000_000
-                if not view.leased or waited_s > SETTLE_S:
+                if not view.leased or waited_s > self._job.loaded.scenario.timeout + SETTLE_S:
                     raise self._stopped
             try:
                 tick(step, view)

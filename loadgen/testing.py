@@ -1,16 +1,11 @@
 """For the unit tests of scenarios: a Session that `responses` can answer, an item done as a pool does it.
 
-@responses.activate
-def test_a_book_is_added() -> None:
-    responses.post("http://library.test/books", json={"id": 7})
-    with session("http://library.test") as http:
-        tried = do_item(add_book, 0, Options(), http)
-    assert tried.result.outcome is Outcome.DONE
-    assert tried.value == 7
+docs/scenarios.md and tests/unit/scenarios show how.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,13 +35,6 @@ class Tried:
         return msgspec.msgpack.decode(self.result.value)
 
 
-class _Impatient(SystemClock):
-    """Does not wait between attempts."""
-
-    def sleep(self, seconds: float) -> None:
-        """Go on at once."""
-
-
 def session(base_url: str) -> Session:
     """A Session on the `requests` transport.  It has no login: call the scenario's, or set `on_login`."""
     return Session(base_url, transport="requests")
@@ -59,8 +47,11 @@ def do_item(step: Step[..., Any], item: Any, options: Any, session: Session) -> 
     comes out of this: it is in the result, as it would be in the ledger.
     """
     index = item if isinstance(item, int) else 0
+    runner = Runner(options, session, SystemClock())
     samples: list[Sample] = []
-    for attempt, calls in Runner(options, session, _Impatient()).run(Errand(step, index, item, 1)):
-        result = attempt
+    for attempt in itertools.count(1):
+        result, calls = runner.run(Errand(step, index, item, attempt))
         samples += calls
+        if result.retry_ms is None:
+            break
     return Tried(result, samples)

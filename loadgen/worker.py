@@ -1,8 +1,9 @@
 """A worker: leases chunks, has its pool execute them, reports what came of it, until the queue is drained.
 
-Three kinds of threads: the main one leases and reports; one beats; the pool's readers put what the
-children return into the tray.  A worker that loses its master keeps what it has done, and says hello
-again.
+Three kinds of threads: the main one leases, arms and reports; one beats; the pool's readers put what the
+children return on the desk.  Nothing is started that was not armed before.  A worker that loses its
+master keeps what it has done, and says hello again; one that was not heard of for too long starts
+nothing more until it knows which leases it still has.
 """
 
 from __future__ import annotations
@@ -20,16 +21,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from loadgen import __version__
+import msgspec
+
 from loadgen.clock import Clock
-from loadgen.desk import Desk
-from loadgen.errors import MasterGone, Refused
-from loadgen.execution.child import Setup
+from loadgen.desk import LARGEST_REPORT, PART, Desk, marks, without
+from loadgen.errors import Incomplete, MasterGone, Refused
+from loadgen.execution.child import Setup, Task
 from loadgen.execution.pool import Pool
 from loadgen.loader import load, only_copy
 from loadgen.queues.client import QueueClient
 from loadgen.queues.messages import (
     PROTOCOL,
+    Arm,
+    Armed,
     Beat,
     Bye,
     Drained,
@@ -40,12 +44,20 @@ from loadgen.queues.messages import (
     Report,
     Welcome,
 )
+from loadgen.spool import Spool, left_behind
+from loadgen.version import __version__
 
 BEAT_S = 2.0
+BEATS_PER_LIFE = 5
+"""A short-lived lease is renewed so often."""
+FENCE_S = 3.0
+"""So long before its leases may be over, a worker that hears nothing starts nothing more."""
 REPORT_S = 0.25
 """The longest that results wait before they are reported."""
 REPORT_RESULTS = 500
 """A report is sent as soon as this many results wait."""
+ARM_S = 0.1
+"""How much work is armed beyond what is in flight, in seconds: covers the way to the master and back."""
 AHEAD_S = 1.0
 """How much work a worker wants to have leased, in seconds."""
 NAP_S = 0.02
@@ -60,17 +72,14 @@ class WorkerSettings:
     """What the command line settled."""
 
     processes: int
-    concurrency: int
-    """Threads a process."""
+    concurrency: int | None
+    """Threads a process; None: as the run says."""
     patience_s: float
     """How long to look for a master before giving up."""
+    spool: Path
+    """Where results lie until the master has them."""
     scenario: Path | None = None
     """Run only this copy of the scenario, never code that the master sends."""
-
-    @property
-    def slots(self) -> int:
-        """Items that can be in flight at the same time."""
-        return self.processes * self.concurrency
 
 
 class Worker:
@@ -95,13 +104,12 @@ class Worker:
             session=uuid.uuid4().hex,
             name=self.name,
             host=socket.gethostname(),
-            slots=settings.slots,
+            slots=settings.processes * (settings.concurrency or 1),
             protocol=PROTOCOL,
             version=__version__,
         )
-        self._desk = Desk(clock)
-        self._unconfirmed: Report | None = None
-        self._seq = 0
+        self._run = ""
+        self._ttl_us = 0
         self._wait_until_us = 0
         self._reported_us = 0
         self._end = ""
@@ -109,6 +117,7 @@ class Worker:
         self._finished = threading.Event()
         self._client: QueueClient
         self._pool: Pool
+        self._desk: Desk
 
     def stop(self, reason: str) -> None:
         """Start nothing more: what is in flight settles, the rest goes back.  Safe in a signal handler."""
@@ -120,15 +129,31 @@ class Worker:
         Raises MasterGone, TokenError, Refused, ScenarioError.
         """
         welcome = self._join()
-        with tempfile.TemporaryDirectory(prefix="loadgen-") as folder:
-            setup = self._prepare(welcome, Path(folder))
-            self._pool = Pool(setup, self._settings.processes, self._desk.put, self._desk.drop)
+        if self._settings.concurrency is None:
+            slots = self._settings.processes * welcome.concurrency
+            self._hello = msgspec.structs.replace(self._hello, slots=slots)
+            welcome = self._join()
+        self._run, self._ttl_us = welcome.run, round(welcome.ttl_s * 1_000_000)
+        with contextlib.ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loadgen-")))
+            setup = self._prepare(welcome, folder)
+            spool = Spool(self._settings.spool, welcome.run, self._hello.session)
+            stack.callback(spool.close)
+            self._desk = Desk(self._clock, spool, self._hello.slots)
+            self._hand_over()
+            self._pool = Pool(setup, self._settings.processes, self._desk.put, self._desk.lose)
+            self._fence(self._clock.monotonic_us())
             beats = threading.Thread(target=self._beat, name="beat", daemon=True)
             beats.start()
             try:
                 settled = self._work()
                 self._pool.stop()
+                self._finished.set()
+                beats.join()
                 self._leave()
+            except Incomplete:  # what was armed settles, and waits in the spool for the next worker here
+                self._pool.stop()
+                raise
             except BaseException:
                 self._pool.kill()
                 raise
@@ -154,6 +179,8 @@ class Worker:
                 waited_s += pause_s
                 backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)
             else:
+                if self._run and welcome.run != self._run:
+                    raise MasterGone(f"the master of run {self._run} is gone: there is another one now")
                 self._link_lost.clear()
                 return welcome
 
@@ -171,7 +198,7 @@ class Worker:
             steps=welcome.steps,
             target=welcome.target,
             options=welcome.options,
-            threads=self._settings.concurrency,
+            threads=self._settings.concurrency or welcome.concurrency,
             run=welcome.run if welcome.correlate else "",
         )
 
@@ -190,25 +217,57 @@ class Worker:
                 settled += self._report()
             elif hungry and not self._end and self._clock.monotonic_us() >= self._wait_until_us:
                 self._lease()
-            elif self._end and self._desk.clear and self._unconfirmed is None:
+            elif self._desk.unstarted:
+                self._give_back()
+            elif self._end and self._desk.clear:
                 return settled
             else:
                 with self._desk.changed:
                     self._desk.changed.wait(NAP_S)
 
     def _feed(self) -> bool:
-        """Keep the pool stocked; True: it is time for another lease."""
-        slots, rate = self._settings.slots, self._desk.rate()
-        stock = slots + max(2, round(rate / 10))
-        tasks = self._desk.next_tasks(stock - self._pool.outstanding)
-        if tasks:
-            self._pool.submit(tasks)
+        """Keep the pool stocked with armed items; True: it is time for another lease.
+
+        What is armed is in doubt when this worker dies, so no more is armed than is about to be started;
+        but enough at once that marks cost nothing.
+        """
+        slots, rate = self._hello.slots, self._desk.rate()
+        ahead = max(2, round(rate * ARM_S))
+        room = slots + ahead - self._pool.outstanding
+        if room >= ahead / 2:
+            tasks = self._desk.next_tasks(room)
+            if tasks:
+                self._pool.submit(self._armed(tasks))
         return self._desk.backlog < max(slots / 2, rate * AHEAD_S / 3)
+
+    def _armed(self, tasks: list[Task]) -> list[Task]:
+        """Mark the tasks' items; returns what may be started."""
+        wanted = marks(tasks)
+        if not wanted:
+            return tasks
+        answer = self._ask(lambda: self._client.arm(Arm(self._hello.session, wanted)))
+        if answer is None:
+            self._desk.put_back(tasks)
+            return []
+        if not (answer.skip or answer.dropped):
+            return tasks
+        return self._without_refused(tasks, answer)
+
+    def _without_refused(self, tasks: list[Task], answer: Armed) -> list[Task]:
+        """What is left of the tasks when leases are lost, or items were settled meanwhile."""
+        skipped: dict[int, set[int]] = {}
+        for lease, item in answer.skip:
+            skipped.setdefault(lease, set()).add(item)
+        for lease, items in skipped.items():
+            self._desk.skip(lease, sorted(items))
+        if answer.dropped:
+            self._pool.cancel(answer.dropped)
+            self._desk.drop(answer.dropped)
+        kept = (task for task in tasks if task.lease not in answer.dropped)
+        return [left for task in kept if (left := without(task, skipped.get(task.lease, set()))) is not None]
 
     def _report_is_due(self, *, hungry: bool) -> bool:
         """Enough results wait, or for long enough, or the master may be waiting for them to free a key."""
-        if self._unconfirmed is not None:
-            return True
         waiting = self._desk.waiting
         if not waiting:
             return False
@@ -216,34 +275,35 @@ class Worker:
         return waiting >= REPORT_RESULTS or passed_s >= (NAP_S if hungry or self._end else REPORT_S)
 
     def _report(self) -> int:
-        """Hand results over, and keep them until the receipt is there; returns how many items they settle."""
-        if self._unconfirmed is None:
-            self._seq += 1
-            self._unconfirmed = Report(
-                self._hello.session, self._seq, self._desk.take(), self._cpu_s(), self._in_flight()
-            )
-        report = self._unconfirmed
+        """Hand results over, and keep them until the receipt is there; returns how many there were."""
+        report = Report(self._hello.session, self._desk.take(), self._cpu_s(), self._in_flight())
         if self._ask(lambda: self._client.report(report)) is None:
             return 0
-        self._unconfirmed = None
         self._reported_us = self._clock.monotonic_us()
-        return sum(result.final for batch in report.batches for result in batch.results)
+        return self._desk.confirm()
 
     def _lease(self) -> None:
-        want = max(self._settings.slots, round(self._desk.rate() * AHEAD_S))
-        request = LeaseRequest(self._hello.session, want, self._settings.slots)
+        want = max(self._hello.slots, round(self._desk.rate() * AHEAD_S))
+        request = LeaseRequest(self._hello.session, want, self._hello.slots)
+        asked_us = self._clock.monotonic_us()
         answer = self._ask(lambda: self._client.lease(request))
         if isinstance(answer, Lease):
-            self._desk.accept(answer)
+            if self._clock.monotonic_us() - asked_us < self._margin_us:
+                self._desk.accept(answer)
+            else:  # it was long under way: it may end before the fence does
+                self._desk.decline(answer)
         elif isinstance(answer, Drained):
             self._end = self._end or answer.reason
         elif answer is not None:
             self._wait_until_us = self._clock.monotonic_us() + round(answer.seconds * 1_000_000)
 
+    def _give_back(self) -> None:
+        for lease, items in self._desk.unstarted.items():
+            release = Release(self._hello.session, lease, items)
+            if self._ask(lambda release=release: self._client.release(release)) is not None:  # type: ignore[misc]
+                self._desk.given_back(lease)
+
     def _leave(self) -> None:
-        for lease in self._desk.unstarted:
-            release = Release(self._hello.session, lease)
-            self._ask(lambda release=release: self._client.release(release))  # type: ignore[misc]
         with contextlib.suppress(MasterGone):  # all is reported: it may have left before us
             self._client.bye(Bye(self._hello.session, self._end))
 
@@ -256,7 +316,9 @@ class Worker:
             return None
 
     def _beat(self) -> None:
-        while not self._finished.wait(BEAT_S):
+        interval_s = min(BEAT_S, self._ttl_us / 1_000_000 / BEATS_PER_LIFE)
+        while not self._finished.wait(interval_s):
+            sent_us = self._clock.monotonic_us()
             beat = Beat(self._hello.session, self._desk.leases, self._cpu_s(), self._in_flight())
             try:
                 receipt = self._client.beat(beat)
@@ -264,12 +326,37 @@ class Worker:
                 self._link_lost.set()
             else:
                 if receipt.dropped:
-                    self._say(f"{len(receipt.dropped)} leases were lost: heard of too late by the master")
+                    self._say(
+                        f"{len(receipt.dropped)} leases are lost: the master did not hear of us in time"
+                    )
                     self._pool.cancel(receipt.dropped)
-                    self._desk.drop(set(receipt.dropped))
+                    self._desk.drop(receipt.dropped)
+                self._fence(sent_us)
+
+    def _fence(self, heard_us: int) -> None:
+        """Leases live at least until `heard_us` plus their life: start nothing after that."""
+        self._pool.fence(heard_us + self._ttl_us - self._margin_us)
+
+    @property
+    def _margin_us(self) -> int:
+        return min(round(FENCE_S * 1_000_000), self._ttl_us // BEATS_PER_LIFE)
+
+    def _hand_over(self) -> None:
+        """Report what workers of this directory had done in this run when they died."""
+        for path, session, batches in left_behind(self._settings.spool, self._run, self._hello.session):
+            self._say(f"handing over {sum(len(b.results) for b in batches)} results of a worker that died")
+            try:
+                for start in range(0, len(batches), LARGEST_REPORT // PART):
+                    self._client.report(
+                        Report(session, tuple(batches[start : start + LARGEST_REPORT // PART]))
+                    )
+            except Refused as error:  # the run never knew that worker: its file is for people to look at
+                self._say(f"{path}: {error}")
+            else:
+                path.unlink(missing_ok=True)
 
     def _cpu_s(self) -> float:
         return self._pool.cpu_s + time.process_time()
 
     def _in_flight(self) -> int:
-        return min(self._pool.outstanding, self._settings.slots)
+        return min(self._pool.outstanding, self._hello.slots)

@@ -12,7 +12,7 @@ import queue
 import signal
 import threading
 import time
-from collections import defaultdict
+from collections.abc import Iterable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,11 +20,11 @@ from typing import Any, TypeAlias
 import msgspec
 
 from loadgen import options as _options
-from loadgen.clock import SystemClock
+from loadgen.clock import Clock, SystemClock
 from loadgen.errors import LoadgenError
 from loadgen.execution.runner import Errand, Runner, explain, open_session
 from loadgen.loader import Loaded, load
-from loadgen.sample import Result, Sample
+from loadgen.sample import Presence, Result, Sample
 
 FLUSH_S = 0.01
 """How long results gather before they leave: the delay that the parent sees."""
@@ -50,9 +50,13 @@ class Task(msgspec.Struct, frozen=True, array_like=True):
 
     lease: int
     step: int
+    start: int
+    """Position of the first item in the chunk's order."""
     items: tuple[int, ...]
     attempts: tuple[int, ...]
     rows: tuple[msgspec.Raw, ...] = ()
+    verifying: bool = False
+    """The items are to be looked for on the target, not to be done."""
 
 
 class Tasks(msgspec.Struct, frozen=True, tag=True):
@@ -65,6 +69,13 @@ class Cancel(msgspec.Struct, frozen=True, tag=True):
     """Do not start what is left of these leases."""
 
     leases: tuple[int, ...]
+
+
+class Fence(msgspec.Struct, frozen=True, tag=True):
+    """Start nothing after this time, until a later one is told: the leases may be over by then."""
+
+    until_us: int
+    """Of the machine's monotonic clock, which its processes share."""
 
 
 class Stop(msgspec.Struct, frozen=True, tag=True):
@@ -84,16 +95,61 @@ class Broken(msgspec.Struct, frozen=True, tag=True):
 class Returned(msgspec.Struct, frozen=True, tag=True):
     """What came of the tasks since the last message."""
 
-    batches: tuple[tuple[int, int, list[Result], list[Sample]], ...]
-    """Lease, step, attempts that ended, calls that ended."""
-    skipped: tuple[tuple[int, int], ...]
-    """Lease and number of items that were cancelled before they were started."""
+    batches: tuple[tuple[int, int, list[Result], list[Sample], list[tuple[int, Presence]]], ...]
+    """Lease, step, attempts that ended, calls that ended, and what was found of items in doubt."""
+    skipped: tuple[tuple[int, tuple[int, ...]], ...]
+    """Lease and items that were cancelled before they were started."""
     cpu_s: float
     """CPU time of this process so far."""
 
 
-ToChild: TypeAlias = Setup | Tasks | Cancel | Stop
+ToChild: TypeAlias = Setup | Tasks | Cancel | Fence | Stop
 FromChild: TypeAlias = Ready | Broken | Returned
+
+
+_Gathered: TypeAlias = tuple[list[Result], list[Sample], list[tuple[int, Presence]]]
+
+
+class Gate:
+    """Opens for a thread that may start an item: not after the fence, unless the item is cancelled anyway."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._until_us = 0
+        self._cancelled: set[int] = set()
+        self._closing = False
+
+    def close(self) -> None:
+        """Do not wait any more: what may not start now never will."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+
+    def fence(self, until_us: int) -> None:
+        """Nothing may start after this time."""
+        with self._changed:
+            self._until_us = max(self._until_us, until_us)
+            self._changed.notify_all()
+
+    def cancel(self, leases: Iterable[int]) -> None:
+        """Nothing of these leases may start."""
+        with self._changed:
+            self._cancelled.update(leases)
+            self._changed.notify_all()
+
+    def may_start(self, lease: int, clock: Clock) -> bool:
+        """Wait until it is known whether an item of the lease may be started."""
+        if lease in self._cancelled:
+            return False
+        if clock.monotonic_us() < self._until_us:
+            return True
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._closing or lease in self._cancelled or clock.monotonic_us() < self._until_us
+            )
+            if lease in self._cancelled:
+                return False
+            return not self._closing or clock.monotonic_us() < self._until_us
 
 
 class Outbox:
@@ -105,21 +161,29 @@ class Outbox:
         self._lock = threading.Lock()
         self._filled = threading.Event()
         self._closed = False
-        self._batches: dict[tuple[int, int], tuple[list[Result], list[Sample]]] = {}
-        self._skipped: dict[int, int] = defaultdict(int)
+        self._batches: dict[tuple[int, int], _Gathered] = {}
+        self._skipped: list[tuple[int, tuple[int, ...]]] = []
 
     def add(self, task: Task, result: Result, samples: list[Sample]) -> None:
         """An attempt ended."""
         with self._lock:
-            results, calls = self._batches.setdefault((task.lease, task.step), ([], []))
-            results.append(result)
-            calls += samples
+            gathered = self._batches.setdefault((task.lease, task.step), ([], [], []))
+            gathered[0].append(result)
+            gathered[1].extend(samples)
         self._filled.set()
 
-    def skip(self, lease: int, items: int) -> None:
+    def add_verdict(self, task: Task, item: int, presence: Presence, samples: list[Sample]) -> None:
+        """An item in doubt was looked for."""
+        with self._lock:
+            gathered = self._batches.setdefault((task.lease, task.step), ([], [], []))
+            gathered[1].extend(samples)
+            gathered[2].append((item, presence))
+        self._filled.set()
+
+    def skip(self, lease: int, items: tuple[int, ...]) -> None:
         """Items were cancelled before they were started."""
         with self._lock:
-            self._skipped[lease] += items
+            self._skipped.append((lease, items))
         self._filled.set()
 
     def close(self) -> None:
@@ -142,11 +206,11 @@ class Outbox:
     def _flush(self) -> None:
         with self._lock:
             batches, self._batches = self._batches, {}
-            skipped, self._skipped = self._skipped, defaultdict(int)
+            skipped, self._skipped = self._skipped, []
             if not self._closed:
                 self._filled.clear()
         parts = tuple((lease, step, *parts) for (lease, step), parts in batches.items())
-        self.send(Returned(parts, tuple(skipped.items()), time.process_time()))
+        self.send(Returned(parts, tuple(skipped), time.process_time()))
 
 
 class Child:
@@ -159,7 +223,7 @@ class Child:
         self._options: Any = _options.unpack(loaded.scenario.options, setup.options)
         self._steps = [loaded.step(name) for name in setup.steps]
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._cancelled: set[int] = set()
+        self._gate = Gate()
         self._threads = [
             threading.Thread(target=self._work, name=f"slot-{n}", daemon=True) for n in range(setup.threads)
         ]
@@ -176,13 +240,16 @@ class Child:
                 for task in message.tasks:
                     self._tasks.put(task)
             case Cancel():
-                self._cancelled.update(message.leases)
+                self._gate.cancel(message.leases)
+            case Fence():
+                self._gate.fence(message.until_us)
             case Stop():
                 return False
         return True
 
     def finish(self) -> None:
-        """Let the threads end what they have started."""
+        """Let the threads end what they were given, as long as it may be started."""
+        self._gate.close()
         for _ in self._threads:
             self._tasks.put(None)
         for thread in self._threads:
@@ -193,17 +260,20 @@ class Child:
         with open_session(self._loaded.scenario, self._setup.target, self._options, clock) as session:
             runner = Runner(self._options, session, clock, self._setup.run)
             while (task := self._tasks.get()) is not None:
-                self._do(runner, task)
+                self._do(runner, task, clock)
 
-    def _do(self, runner: Runner, task: Task) -> None:
+    def _do(self, runner: Runner, task: Task, clock: Clock) -> None:
         step = self._steps[task.step]
         for position, (item, attempt) in enumerate(zip(task.items, task.attempts, strict=True)):
-            if task.lease in self._cancelled:
-                self._outbox.skip(task.lease, len(task.items) - position)
+            if not self._gate.may_start(task.lease, clock):
+                self._outbox.skip(task.lease, task.items[position:])
                 return
             argument: Any = msgspec.msgpack.decode(task.rows[position]) if task.rows else item
-            for result, samples in runner.run(Errand(step, item, argument, attempt)):
-                self._outbox.add(task, result, samples)
+            errand = Errand(step, item, argument, attempt)
+            if task.verifying:
+                self._outbox.add_verdict(task, item, *runner.look(errand))
+            else:
+                self._outbox.add(task, *runner.run(errand))
 
 
 def main(connection: Connection) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from http.client import HTTPMessage
 
+_FORM = "application/x-www-form-urlencoded"
 _CONTENT_TYPE = re.compile(rb"\ncontent-type:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
 Headers = tuple[tuple[str, str | bytes], ...]
@@ -213,5 +214,7 @@ def prepared(outgoing: Outgoing) -> requests.PreparedRequest:
     request.url = outgoing.url
     request.headers = CaseInsensitiveDict(outgoing.headers)  # type: ignore[arg-type]
     request.body = outgoing.body  # type: ignore[assignment]
+    if isinstance(outgoing.body, bytes) and request.headers.get("Content-Type") == _FORM:
+        request.body = outgoing.body.decode("ascii")  # as requests has it, and as its users' mocks compare it
     request._cookies = RequestsCookieJar()  # type: ignore[attr-defined]  # noqa: SLF001
     return request

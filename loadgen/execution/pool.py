@@ -9,24 +9,41 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
 import msgspec
 
-from loadgen.errors import ScenarioError
+from loadgen.errors import LoadgenError, ScenarioError, WorkersGone
 from loadgen.execution import child
-from loadgen.execution.child import Broken, Cancel, FromChild, Ready, Returned, Setup, Stop, Task, Tasks
+from loadgen.execution.child import (
+    Broken,
+    Cancel,
+    Fence,
+    FromChild,
+    Ready,
+    Returned,
+    Setup,
+    Stop,
+    Task,
+    Tasks,
+)
+
+STARTS = 3
+"""How often a child is started that dies before it is ready."""
 
 
 @dataclass(slots=True, eq=False)
 class _Process:
     process: Any
     connection: Connection
+    sending: threading.Lock = field(default_factory=threading.Lock)
+    """Large messages go out in several writes: nothing may come between them."""
+    items: dict[int, set[int]] = field(default_factory=dict)
+    """By lease: what is outstanding."""
     outstanding: int = 0
-    leases: dict[int, int] = field(default_factory=dict)
     cpu_s: float = 0.0
     gone: bool = False
 
@@ -34,8 +51,8 @@ class _Process:
 class Pool:
     """Child processes that execute tasks.
 
-    `on_return` is called with what came back; `on_lost` with the leases of which a child that died held
-    items.  Both are called from the pool's own threads.
+    `on_return` is called with what came back; `on_lost` with the items (by lease) that a child which died
+    had.  Both are called from the pool's own threads.
     """
 
     def __init__(
@@ -43,7 +60,7 @@ class Pool:
         setup: Setup,
         processes: int,
         on_return: Callable[[Returned], None],
-        on_lost: Callable[[set[int]], None],
+        on_lost: Callable[[dict[int, set[int]]], None],
     ) -> None:
         """Start the children.  Raises ScenarioError when they cannot load the scenario."""
         self._setup = setup
@@ -53,16 +70,20 @@ class Pool:
         self._encoder = msgspec.msgpack.Encoder()
         self._lock = threading.Lock()
         self._past_cpu_s = 0.0
+        self._until_us = 0
         self._stopping = False
+        self._failed: LoadgenError | None = None
+        self._parked: list[Task] = []  # while the only child is being replaced
         self._readers: list[threading.Thread] = []
         started = [self._spawn() for _ in range(processes)]
-        self._children = [self._begin(process) for process in started]
+        self._children = [self._begin(process) or self._start() for process in started]
 
     @property
     def outstanding(self) -> int:
         """Items that are in the children."""
         with self._lock:
-            return sum(process.outstanding for process in self._children)
+            parked = sum(len(task.items) for task in self._parked)
+            return parked + sum(process.outstanding for process in self._children)
 
     @property
     def cpu_s(self) -> float:
@@ -70,63 +91,97 @@ class Pool:
         return self._past_cpu_s + sum(process.cpu_s for process in self._children)
 
     def submit(self, tasks: Iterable[Task]) -> None:
-        """Spread tasks over the children, each to the one with the least to do."""
-        shares: dict[int, list[Task]] = {}
+        """Spread tasks over the children, each to the one with the least to do.  Raises WorkersGone."""
+        shares: dict[_Process, list[Task]] = {}
         with self._lock:
+            if self._failed is not None:
+                raise self._failed
+            there = [process for process in self._children if not process.gone]
             for task in tasks:
-                index = min(range(len(self._children)), key=lambda n: self._children[n].outstanding)
-                process = self._children[index]
+                if not there:
+                    self._parked.append(task)
+                    continue
+                process = min(there, key=lambda child: child.outstanding)
                 process.outstanding += len(task.items)
-                process.leases[task.lease] = process.leases.get(task.lease, 0) + len(task.items)
-                shares.setdefault(index, []).append(task)
-            chosen = {index: self._children[index] for index in shares}
-        for index, share in shares.items():
-            self._tell(chosen[index], Tasks(tuple(share)))
+                process.items.setdefault(task.lease, set()).update(task.items)
+                shares.setdefault(process, []).append(task)
+        for process, share in shares.items():
+            self._tell(process, Tasks(tuple(share)))
 
     def cancel(self, leases: Iterable[int]) -> None:
         """Do not start what is left of these leases; `on_return` tells what was skipped."""
-        message = Cancel(tuple(leases))
+        gone = set(leases)
+        with self._lock:
+            skipped = tuple((task.lease, task.items) for task in self._parked if task.lease in gone)
+            self._parked = [task for task in self._parked if task.lease not in gone]
+            children = list(self._children)
+        for process in children:
+            self._tell(process, Cancel(tuple(gone)))
+        if skipped:
+            self._on_return(Returned((), skipped, 0.0))
+
+    def fence(self, until_us: int) -> None:
+        """Start nothing after this time (of the machine's monotonic clock), until a later one is told."""
+        self._until_us = until_us
         for process in list(self._children):
-            self._tell(process, message)
+            self._tell(process, Fence(until_us))
 
     def stop(self) -> None:
         """Let the children finish what they have started, and wait for them."""
-        self._stopping = True
-        for process in self._children:
+        with self._lock:
+            self._stopping = True
+            children = list(self._children)
+        for process in children:
             self._tell(process, Stop())
-        for reader in self._readers:
+        for reader in self._readers:  # grows while a child is being replaced
             reader.join()
 
     def kill(self) -> None:
         """End the children at once."""
-        self._stopping = True
-        for process in self._children:
+        with self._lock:
+            self._stopping = True
+            children = list(self._children)
+        for process in children:
             process.process.kill()
+
+    def _start(self) -> _Process:
+        """A child that is ready.  Raises ScenarioError when it cannot load the scenario."""
+        for _ in range(STARTS):
+            process = self._begin(self._spawn())
+            if process is not None:
+                return process
+        raise ScenarioError("pool processes die while they load the scenario")
 
     def _spawn(self) -> _Process:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=child.main, args=(theirs,), name="loadgen-pool", daemon=True)
         process.start()
         theirs.close()
-        ours.send_bytes(self._encoder.encode(self._setup))
-        return _Process(process, ours)
+        started = _Process(process, ours)
+        self._tell(started, self._setup)
+        return started
 
-    def _begin(self, process: _Process) -> _Process:
+    def _begin(self, process: _Process) -> _Process | None:
+        """The child, when it is ready; None: it died.  Raises ScenarioError."""
         decoder = msgspec.msgpack.Decoder(FromChild)
         try:
             first = decoder.decode(process.connection.recv_bytes())
-        except EOFError:
-            first = Broken("a pool process died while it loaded the scenario")
+        except (EOFError, OSError):
+            process.connection.close()
+            process.process.join()
+            return None
         if not isinstance(first, Ready):
             raise ScenarioError(first.reason if isinstance(first, Broken) else "unexpected message")
+        self._tell(process, Fence(self._until_us))
         reader = threading.Thread(target=self._read, args=(process, decoder), name="pool-read", daemon=True)
         self._readers.append(reader)
         reader.start()
         return process
 
     def _tell(self, process: _Process, message: child.ToChild) -> None:
-        with contextlib.suppress(OSError):  # it died: its reader sees that and takes care of its leases
-            process.connection.send_bytes(self._encoder.encode(message))
+        data = self._encoder.encode(message)
+        with contextlib.suppress(OSError), process.sending:  # it died: its reader sees that
+            process.connection.send_bytes(data)
 
     def _read(self, process: _Process, decoder: msgspec.msgpack.Decoder[FromChild]) -> None:
         with contextlib.suppress(EOFError, OSError):
@@ -135,34 +190,49 @@ class Pool:
                 if isinstance(message, Returned):
                     self._account(process, message)
                     self._on_return(message)
-        process.connection.close()
+        with process.sending:
+            process.connection.close()
         process.process.join()
         if not self._stopping:
             self._replace(process)
 
     def _account(self, process: _Process, message: Returned) -> None:
-        ended = [(lease, sum(result.final for result in results)) for lease, _, results, _ in message.batches]
         with self._lock:
             process.cpu_s = message.cpu_s
-            for lease, items in [*ended, *message.skipped]:
-                process.outstanding -= items
-                process.leases[lease] -= items
-                if not process.leases[lease]:
-                    del process.leases[lease]
+            for lease, _, results, _, verdicts in message.batches:
+                ended = [*(result.item for result in results), *(item for item, _ in verdicts)]
+                self._ended(process, lease, ended)
+            for lease, items in message.skipped:
+                self._ended(process, lease, items)
+
+    @staticmethod
+    def _ended(process: _Process, lease: int, items: Sequence[int]) -> None:
+        process.outstanding -= len(items)
+        left = process.items[lease]
+        left.difference_update(items)
+        if not left:
+            del process.items[lease]
 
     def _replace(self, process: _Process) -> None:
-        """A child died: say whose items it took along, and start another in its place."""
+        """A child died: say what it took along, and start another in its place."""
         with self._lock:
-            lost = set(process.leases)
-            self._past_cpu_s += process.cpu_s
-        try:
-            successor = self._begin(self._spawn())
-        except (ScenarioError, OSError):
-            successor = None
-        with self._lock:
-            position = self._children.index(process)
-            if successor is not None:
-                self._children[position] = successor
-            else:
-                process.outstanding, process.leases = 0, {}
+            process.gone = True
+            lost, process.items, process.outstanding = process.items, {}, 0
+            self._past_cpu_s, process.cpu_s = self._past_cpu_s + process.cpu_s, 0.0
         self._on_lost(lost)
+        try:
+            successor = self._start()
+        except (LoadgenError, OSError) as error:
+            with self._lock:
+                self._children.remove(process)
+                if not self._children:
+                    self._failed = WorkersGone(f"no pool process is left: {error}")
+            return
+        with self._lock:
+            self._children[self._children.index(process)] = successor
+            parked, self._parked = self._parked, []
+            stopping = self._stopping
+        self._tell(successor, Fence(self._until_us))  # a later one may have been told meanwhile
+        self.submit(parked)
+        if stopping:
+            self._tell(successor, Stop())

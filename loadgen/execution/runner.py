@@ -1,4 +1,4 @@
-"""One item at a time on one thread: execute it, judge it, say what came of it.
+"""One attempt at a time on one thread: execute it, judge it, say what came of it.
 
 A runner has one Session, and so one connection and one login.
 """
@@ -6,8 +6,9 @@ A runner has one Session, and so one connection and one login.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ import requests
 from loadgen.clock import Clock
 from loadgen.errors import LoadgenError
 from loadgen.execution.session import Session
-from loadgen.sample import NOTHING, Outcome, Result, Sample
+from loadgen.sample import NOTHING, Outcome, Presence, Result, Sample
 from loadgen.scenario import Call, Scenario, Step
 
 LONGEST_ERROR = 500
@@ -35,7 +36,7 @@ class Errand:
     argument: Any
     """What the step's function is given: the index, or the data row."""
     attempt: int
-    """The first attempt to make."""
+    """The attempt to make."""
 
 
 def open_session(
@@ -66,52 +67,60 @@ class Runner:
         self._run = run
         self._rng = random.Random()  # noqa: S311 - jitter between retries, nothing secret
 
-    def run(self, errand: Errand) -> Iterator[tuple[Result, list[Sample]]]:
-        """Do an item, and again as its step's Retry says; yields each attempt as it ends."""
-        attempt, last = errand.attempt, errand.attempt
-        retry = errand.step.retry
-        if retry is not None:
-            last = max(errand.attempt, retry.attempts)
-        while True:
-            result, samples, causes = self._attempt(errand, attempt)
-            again = (
-                retry is not None
-                and attempt < last
-                and result.outcome is Outcome.FAILED
-                and not causes.isdisjoint(retry.on)
-            )
-            yield (msgspec.structs.replace(result, final=False) if again else result), samples
-            if not again or retry is None:
-                return
-            self._clock.sleep(retry.wait_s(attempt, self._rng))
-            attempt += 1
-
-    def _attempt(self, errand: Errand, attempt: int) -> tuple[Result, list[Sample], set[str | int]]:
+    def run(self, errand: Errand) -> tuple[Result, list[Sample]]:
+        """Make one attempt at an item."""
         session = self._session
-        session.begin(errand.step.name, errand.item, attempt, self._headers(errand.item, attempt))
+        session.begin(errand.step.name, errand.item, errand.attempt, self._headers(errand))
         start_us, began_us = self._clock.now_us(), self._clock.monotonic_us()
         error, value, causes = "", NOTHING, set[str | int]()
         try:
             value = _packed(self._execute(errand))
-        except Exception as failure:
+        except (Exception, SystemExit) as failure:  # a step that exits must not take its thread along
             error, causes = explain(failure), _causes(failure)
         duration_us = self._clock.monotonic_us() - began_us
+        retry_after = session.retry_after
         samples, refused = session.finish()
-        if not error and refused:
-            error = refused
+        error = (
+            refused or error
+        )  # an unexpected status comes first: what the step then raised follows from it
         if error:
+            value = NOTHING
             causes |= {sample.status for sample in samples if sample.error and sample.status}
         outcome = Outcome.FAILED if error else Outcome.DONE
+        retry_ms = self._retry_ms(errand, causes, retry_after) if error else None
         result = Result(
             errand.item,
-            attempt,
+            errand.attempt,
             outcome,
             start_us,
             duration_us,
             error[:LONGEST_ERROR],
-            value if not error else NOTHING,
+            value,
+            retry_ms,
         )
-        return result, samples, causes
+        return result, samples
+
+    def look(self, errand: Errand) -> tuple[Presence, list[Sample]]:
+        """Look for an item in doubt on the target, with the step's `exists`."""
+        step, session = errand.step, self._session
+        session.begin(f"{step.name}.exists", errand.item, errand.attempt, self._headers(errand))
+        presence = Presence.UNSURE
+        try:
+            if step.exists_function is not None:
+                found = step.exists_function(session, errand.argument, self._options)
+                presence = Presence.EXISTS if found else Presence.ABSENT
+        except (Exception, SystemExit):
+            presence = Presence.UNSURE  # it could not be told: the item's outcome stays unknown
+        samples, refused = session.finish()
+        return (Presence.UNSURE if refused else presence), samples
+
+    def _retry_ms(self, errand: Errand, causes: set[str | int], retry_after: str | None) -> int | None:
+        """When to try again, in milliseconds from now; None: not at all."""
+        retry = errand.step.retry
+        if retry is None or errand.attempt >= retry.attempts or causes.isdisjoint(retry.on):
+            return None
+        asked_s = _seconds(retry_after, self._clock.now_us())
+        return round(retry.wait_s(errand.attempt, self._rng, asked_s) * 1000)
 
     def _execute(self, errand: Errand) -> Any:
         step = errand.step
@@ -122,13 +131,13 @@ class Runner:
             raise LoadgenError(f"{step.name} has no http parameter, so it must return a Call, not {call!r}")
         return make_call(self._session, call)
 
-    def _headers(self, item: int, attempt: int) -> dict[str, str]:
+    def _headers(self, errand: Errand) -> dict[str, str]:
         if not self._run:
             return {}
         return {
             "X-Loadgen-Run": self._run,
-            "X-Loadgen-Item": str(item),
-            "X-Loadgen-Attempt": str(attempt),
+            "X-Loadgen-Item": str(errand.item),
+            "X-Loadgen-Attempt": str(errand.attempt),
         }
 
 
@@ -166,6 +175,19 @@ def _causes(error: BaseException) -> set[str | int]:
     if isinstance(error, requests.ConnectionError):
         causes.add("connect")
     return causes
+
+
+def _seconds(retry_after: str | None, now_us: int) -> float | None:
+    """What Retry-After asks for (RFC 9110, 10.2.3): seconds, or a date; None: nothing that makes sense."""
+    if retry_after is None:
+        return None
+    if retry_after.strip().isdecimal():
+        return float(retry_after)
+    try:
+        moment = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(0.0, moment.timestamp() - now_us / 1_000_000)
 
 
 def _packed(value: object) -> msgspec.Raw:

@@ -23,7 +23,6 @@ from urllib.parse import urlsplit
 import requests
 from requests.cookies import extract_cookies_to_jar
 
-from loadgen import __version__
 from loadgen.clock import Clock, SystemClock
 from loadgen.execution import http_multipart
 from loadgen.execution.http_adapter import Hop
@@ -53,6 +52,7 @@ from loadgen.execution.http_prepare import (
 )
 from loadgen.execution.http_verbs import Verbs
 from loadgen.sample import NO_ITEM, Sample
+from loadgen.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -95,6 +95,8 @@ class Session(Verbs):
         """What was measured since `begin`; empty with `on_sample`."""
         self.failure: str | None = None
         """The first unexpected answer since `begin`."""
+        self.retry_after: str | None = None
+        """The first Retry-After of an unexpected answer since `begin`."""
         self.on_sample = on_sample
         self.on_login: Callable[[Session], None] | None = None
         """Called with this session before its first request, and before the next one after `expire`."""
@@ -120,7 +122,7 @@ class Session(Verbs):
 
     def begin(self, step: str, item: int, attempt: int, headers: Mapping[str, str] | None = None) -> None:
         """From now on calls belong to this attempt at this item, and carry these headers."""
-        self.samples, self.failure = [], None
+        self.samples, self.failure, self.retry_after = [], None, None
         self._step, self._item, self._attempt = step, item, attempt
         self._item_headers = headers or {}
         self._fields_version = -1
@@ -376,6 +378,7 @@ class Session(Verbs):
         if self._in_login:
             raise requests.HTTPError(line, request=answer.request, response=answer)
         self.failure = self.failure or line
+        self.retry_after = self.retry_after or answer.headers.get("Retry-After")
 
     def log_in(self) -> None:
         """Log in now, unless that was done: otherwise the first request does it."""

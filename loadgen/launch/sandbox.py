@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 from loadgen.errors import LoadgenError
 
@@ -64,7 +65,7 @@ class SandboxProcess:
             known = json.loads((directory / FILE).read_text())
         except (OSError, ValueError):
             return None
-        return cls(known["url"], known["pid"]) if is_alive(known["url"]) else None
+        return cls(known["url"], known["pid"]) if _pid_at(known["url"]) == known["pid"] else None
 
     def stop(self) -> None:
         """End it; what it held is gone."""
@@ -72,6 +73,15 @@ class SandboxProcess:
             os.kill(self.pid, signal.SIGTERM)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
+
+
+def _pid_at(url: str) -> int | None:
+    """The process that answers there, by its own word; None when none does that is a sandbox."""
+    try:
+        with urlopen(f"{url}/status", timeout=2) as answer:  # noqa: S310 - the URL that we printed ourselves
+            return int(json.load(answer)["pid"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def is_alive(url: str) -> bool:

@@ -344,7 +344,7 @@ def test_a_response_survives_pickling(http):
     assert (copy.status_code, copy.text, copy.url) == (200, response.text, response.url)
     assert copy.headers == response.headers
     assert copy.elapsed == response.elapsed
-    assert copy.request.body == b"a=1"
+    assert copy.request.body == "a=1"
 
 
 def test_bearer_works_in_plain_requests():
@@ -365,6 +365,6 @@ def test_responses_mocks_the_requests_transport():
         with pytest.raises(requests.ConnectionError, match="doesn't match any registered mock"):
             http.get("/elsewhere")
     assert (response.status_code, response.json(), response.cookies["sid"]) == (201, {"id": 7}, "1")
-    assert responses.calls[0].request.body == b"a=1"
+    assert responses.calls[0].request.body == "a=1"
     assert responses.calls[1].request.headers["Cookie"] == "sid=1"
     assert [sample.status for sample in http.samples] == [201, 201, 0]
