@@ -1,17 +1,13 @@
 """Batch load generator: every item exactly as often as promised, timed as truly as `wrk`.
 
-from loadgen import Scenario, Session
-
-scenario = Scenario(target="http://127.0.0.1:8080")
-
-@scenario.step(items=1000)
-def create(http: Session, item: int, options: object) -> None:
-    http.post("/things", json={"name": f"thing {item}"})
+What stands in `__all__` is what scenarios import; README.md and docs/scenarios.md show how.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from loadgen.version import __version__
 
 if TYPE_CHECKING:
     from loadgen import errors, feed
@@ -19,8 +15,6 @@ if TYPE_CHECKING:
     from loadgen.execution.session import Session
     from loadgen.options import option
     from loadgen.scenario import Call, Retry, Scenario, Verification
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Bearer",

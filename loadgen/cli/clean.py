@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from typing import Any
 
 from loadgen.cli import words
@@ -17,13 +18,16 @@ def clean(run: words.Run, out: words.Out = words.OUT) -> None:
     from loadgen.clock import SystemClock
     from loadgen.launch.sandbox import is_alive
     from loadgen.ledger import directory
+    from loadgen.ledger.lock import RunLock
     from loadgen.ledger.reader import Reader
+    from loadgen.ledger.store import Ledger
     from loadgen.master import teardown
+    from loadgen.record import Mark
 
     console = Console()
     path = directory.find(out, run)
     with Reader(path) as reader:
-        facts = reader.facts()
+        facts, phases = reader.facts(), reader.phases()
     if facts.sandbox and not is_alive(facts.target):
         console.print(
             "the sandbox of this run is gone, and all that it held: nothing to clean", soft_wrap=True
@@ -31,5 +35,12 @@ def clean(run: words.Run, out: words.Out = words.OUT) -> None:
         return
     loaded = kept_scenario(path)
     options: Any = scenario_options.parse(loaded.scenario.options, (), os.environ, kept=facts.options)
-    teardown(loaded, options, facts.target, SystemClock())
+    clock = SystemClock()
+    lock = RunLock(path)  # not under the feet of a run that goes on
+    try:
+        teardown(loaded, options, facts.target, clock)
+        with closing(Ledger(path, started_us=phases.started_us)) as ledger:
+            ledger.submit([Mark("cleaned_us", clock.now_us())]).wait()
+    finally:
+        lock.release()
     console.print(f"cleaned {facts.target} of run {facts.id}", soft_wrap=True, highlight=False, markup=False)

@@ -10,7 +10,7 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -20,102 +20,75 @@ import msgspec
 from rich.console import Console
 
 from loadgen import options as scenario_options
-from loadgen.cli import words
 from loadgen.cli.finish import finish
+from loadgen.cli.order import Order, identity_file
 from loadgen.cli.prepare import Prepared, keep_scenario
 from loadgen.clock import SystemClock
-from loadgen.errors import ExitCode, Incomplete, LoadgenError, TargetDown, UsageError
+from loadgen.errors import ExitCode, Incomplete, LedgerFailed, LoadgenError, TargetDown
 from loadgen.launch.local import LocalPlan, LocalWorker
 from loadgen.launch.sandbox import SandboxProcess
 from loadgen.ledger import directory as directories
 from loadgen.ledger.lock import RunLock
 from loadgen.ledger.reader import Reader
 from loadgen.ledger.store import Ledger
-from loadgen.master import Job, Master, Past
+from loadgen.master import Job, Master
 from loadgen.queues import token as tokens
-from loadgen.queues.memory import MemoryQueue, Restored
-from loadgen.queues.messages import Report, Welcome
+from loadgen.queues.identity import Identity
+from loadgen.queues.members import Restored
+from loadgen.queues.memory import MemoryQueue
+from loadgen.queues.messages import Batch, Welcome
 from loadgen.queues.server import QueueManager
-from loadgen.record import Ended, Event, Mark, QueueView, RunFacts
+from loadgen.record import (
+    Ended,
+    Event,
+    Mark,
+    Past,
+    Reopened,
+    RunFacts,
+)
 from loadgen.reports.progress import display
 from loadgen.reports.pulse import Pulse
-from loadgen.scenario import Scenario
+from loadgen.sample import Outcome
+from loadgen.view import QueueView
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WORKER_PATIENCE_S = 30.0
 """How long a local worker looks for a master that is gone."""
+QUARANTINE_MARGIN_S = 1.0
+"""On top of a call's total timeout: how long a request may still be under way after its worker died."""
 SHOW_CURSOR = b"\x1b[?25h\n"
 """The live lines hide the cursor, and end without a line break."""
 LEAVE_S = 5.0
 """How long workers get to leave once the queue is drained."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What the command line, the environment, the configuration and the scenario settled."""
-
-    processes: int
-    concurrency: int
-    host: str
-    port: int
-    wait_for_workers: int
-    json: Path | None
-    quiet: bool
-    correlate: bool
-    lease_ttl_s: float
-
-    @classmethod
-    def settle(
-        cls,
-        scenario: Scenario,
-        *,
-        processes: int | None,
-        concurrency: int | None,
-        listen: str,
-        json: Path | None,
-        **rest: Any,
-    ) -> Order:
-        """Fill in what was not said.  Raises UsageError."""
-        if json is not None and json != Path("-") and (json.is_dir() or not json.parent.is_dir()):
-            raise UsageError(f"--json {json}: {'a folder' if json.is_dir() else 'its folder does not exist'}")
-        host, port = tokens.split_address(listen, words.PORT)
-        chosen = scenario.processes if processes is None else processes
-        return cls(
-            processes=os.cpu_count() or 1 if chosen is None else chosen,
-            concurrency=concurrency or scenario.concurrency or words.CONCURRENCY,
-            host=host or "127.0.0.1",
-            port=port,
-            json=json,
-            **rest,
-        )
-
-    def settings(self, prepared: Prepared) -> dict[str, Any]:
-        """For the ledger."""
-        return {
-            "processes": self.processes,
-            "concurrency": self.concurrency,
-            "chunk": prepared.work.plan.steps[0].chunk or "auto",
-            "steps": [step.name for step in prepared.steps],
-            "correlate": self.correlate,
-        }
-
-
 class Conductor:
     """Conducts one run; a context manager, because it holds a port, a lock, processes and signals."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, identity: Identity, directory: Path | None = None) -> None:
+        """`directory`: that of the run to be resumed; None: a new one will be made."""
         self._order = order
+        self._directory = directory
+        self._identity = identity
         self._clock = SystemClock()
         self._console = Console(stderr=order.json == Path("-"))
         self._stack = contextlib.ExitStack()
-        self._manager = QueueManager((order.host, order.port))
+        self._manager = QueueManager((order.host, order.port), identity)
         self._local: LocalWorker | None = None
+        self._sandbox: SandboxProcess | None = None
         self._master: Master | None = None
         self._signalled = False
 
     def __enter__(self) -> Self:
-        """Take the port: the cheapest thing to fail."""
-        self._token = self._manager.bind()
+        """Take the run and the port: the cheapest things to fail, and in this order they tell why."""
+        if self._directory is not None:
+            self._lock(self._directory)
+        try:
+            self._token = self._manager.bind()
+        except LoadgenError:
+            self._stack.close()
+            raise
+        self._token_file = tokens.token_file(os.environ, tokens.split_address(self._token.address, 0)[1])
         self._stack.callback(self._manager.close)
         for number in (signal.SIGINT, signal.SIGTERM):
             self._stack.callback(signal.signal, number, signal.signal(number, self._on_signal))
@@ -131,10 +104,11 @@ class Conductor:
         started_us = self._clock.now_us()
         directory = directories.make(out, directories.new_id(prepared.loaded.name, started_us))
         self._lock(directory)
+        self._identity.save(identity_file(directory.name))
         keep_scenario(directory, prepared.loaded)
         if not prepared.sandbox:
             return self._begin(prepared, prepared.target, directory, started_us)
-        sandbox = SandboxProcess.start(prepared.sandbox, directory)
+        sandbox = self._sandbox = SandboxProcess.start(prepared.sandbox, directory)
         try:
             self._say(f"sandbox: {prepared.sandbox.capitalize()} at {sandbox.url}, started for this run")
             return self._begin(prepared, sandbox.url, directory, started_us)
@@ -143,23 +117,35 @@ class Conductor:
             raise
 
     def _begin(self, prepared: Prepared, target: str, directory: Path, started_us: int) -> int:
-        facts = prepared.facts(directory.name, target, self._order.settings(prepared))
+        facts = prepared.facts(directory.name, target, self._settings(prepared))
         return self._conduct(prepared, facts, directory, started_us)
 
-    def resume(self, prepared: Prepared, directory: Path, facts: RunFacts) -> int:
-        """Finish what an earlier session left open; returns the exit code."""
-        self._lock(directory)
-        if facts.sandbox and SandboxProcess.find(directory) is None:
+    def resume(
+        self, prepared: Prepared, directory: Path, facts: RunFacts, *, reopen: Sequence[Outcome] = ()
+    ) -> int:
+        """Finish what an earlier session left open; returns the exit code.
+
+        `reopen`: settled items with these outcomes are done again, as new attempts.
+        """
+        self._sandbox = SandboxProcess.find(directory) if facts.sandbox else None
+        if facts.sandbox and self._sandbox is None:
             raise TargetDown(
                 f"the {facts.sandbox} sandbox of run {facts.id} is gone with all it held: start a new run"
             )
+        self._identity.save(identity_file(facts.id))
         with Reader(directory) as reader:
             started_us = reader.phases().started_us
             restored = Restored(
                 sessions=reader.sessions(), workers=len(reader.workers()), leases=reader.last_lease()
             )
-        now = prepared.facts(facts.id, prepared.target, self._order.settings(prepared))
+        now = prepared.facts(facts.id, prepared.target, self._settings(prepared))
+        if reopen:
+            with contextlib.closing(Ledger(directory, started_us=started_us)) as ledger:
+                ledger.submit([Reopened(tuple(reopen))]).wait()
         return self._conduct(prepared, _still(now, facts), directory, started_us, restored)
+
+    def _settings(self, prepared: Prepared) -> dict[str, Any]:
+        return {**self._order.settings(prepared), "listen": self._token.address}
 
     def _conduct(
         self,
@@ -173,11 +159,15 @@ class Conductor:
         try:
             ledger.begin(facts, prepared.steps)
             reason = self._attempt(prepared, facts, directory, ledger, restored)
-            ledger.submit([Ended(self._clock.now_us(), reason)]).wait()
+            with contextlib.suppress(LedgerFailed):  # then that is the reason, and the report tells it
+                ledger.submit([Ended(self._clock.now_us(), reason)]).wait()
         finally:
             ledger.close()
-        code = finish(directory, self._console, json=self._order.json, quiet=self._order.quiet)
-        self._end_sandbox(directory, code)
+        code = finish(directory, self._console, reason, json=self._order.json, quiet=self._order.quiet)
+        if code != ExitCode.INCOMPLETE:  # else a resume needs both
+            if self._sandbox is not None:
+                self._sandbox.stop()
+            identity_file(facts.id).unlink(missing_ok=True)
         return code
 
     def _attempt(
@@ -195,8 +185,14 @@ class Conductor:
     def _perform(self, session: _Session, stack: contextlib.ExitStack) -> None:
         order, clock, ledger = self._order, self._clock, session.ledger
         pulse = Pulse(session.prepared.steps, clock.now_us())
-        queue_ = MemoryQueue(session.welcome(order), ledger, clock, session.restored)
-        queue_.listen(lambda _, report: _feel(pulse, report, clock.now_us()))
+        queue_ = MemoryQueue(
+            session.welcome(order),
+            ledger,
+            clock,
+            quarantine_s=session.prepared.loaded.scenario.timeout + QUARANTINE_MARGIN_S,
+            restored=session.restored,
+        )
+        queue_.listen(lambda batches: _feel(pulse, batches, clock.now_us()))
         job = Job(
             session.prepared.loaded, session.prepared.options, session.facts.target, session.prepared.work
         )
@@ -207,18 +203,25 @@ class Conductor:
         def tick(step: int | None, view: QueueView) -> None:
             if self._signalled:
                 pulse.happened(f"{master.stopped}: what is in flight settles; once more leaves at once")
+            if view.counts.planned and not view.counts.pending and not view.settled:
+                pulse.happened(f"{view.counts.unknown} unknown: waiting for results that may still come")
             progress = pulse.progress(step, view, clock.now_us())
             screen.show(progress)
             if self._local is not None:
                 self._local.tend(progress.run_counts.settled)
 
-        # the first lease comes after setup: a run that never got so far has its setup still to do
-        fresh = session.restored is None or not session.restored.leases
-        self._attended(lambda: master.prepare(setup=fresh), lambda: tick(None, queue_.view()))
+        self._attended(lambda: self._prepare(master, session), lambda: tick(None, queue_.view()))
         self._start_workers(session, stack, pulse)
         master.await_workers(order.wait_for_workers, lambda _, view: tick(None, view))
         try:
             master.run(session.past, tick)
+        except LedgerFailed:
+            if self._local is not None:  # it leaves by itself, with what it did in its spool
+                self._local.wait(LEAVE_S)
+            raise
+        except Incomplete:
+            self._await_departure(queue_)
+            raise
         finally:
             self._note_phases(queue_.view(), ledger)
         pulse.happened("all items are settled: verifying")
@@ -226,10 +229,18 @@ class Conductor:
         self._attended(master.verify, lambda: tick(last, queue_.view()))
         self._await_departure(queue_)
 
+    def _prepare(self, master: Master, session: _Session) -> None:
+        """Log in; set up, unless an earlier session of the run came to the end of it."""
+        with Reader(session.directory) as reader:
+            prepared = reader.phases().prepared_us is not None
+        master.prepare(setup=not prepared)
+        if not prepared:
+            session.ledger.submit([Mark("prepared_us", self._clock.now_us())]).wait()
+
     def _open_doors(self, queue_: MemoryQueue, stack: contextlib.ExitStack) -> None:
         """Let workers in, and leave the token where workers of this machine find it."""
         port = tokens.split_address(self._token.address, 0)[1]
-        path = tokens.token_file(os.environ, port)
+        path = self._token_file
         tokens.write(path, self._token)
         stack.callback(path.unlink, missing_ok=True)
         self._manager.serve(queue_)
@@ -268,9 +279,13 @@ class Conductor:
             self._local.wait(LEAVE_S)
 
     def _note_phases(self, view: QueueView, ledger: Ledger) -> None:
-        marks = [Mark("settled_us", self._clock.now_us())]
-        if view.first_lease_us is not None and view.last_lease_us is not None:
-            marks += [Mark("first_lease_us", view.first_lease_us), Mark("draining_us", view.last_lease_us)]
+        if view.first_lease_us is None or view.last_lease_us is None:
+            return  # a resume with nothing left to do keeps the times of the session that did it
+        marks = [
+            Mark("settled_us", self._clock.now_us()),
+            Mark("first_lease_us", view.first_lease_us),
+            Mark("draining_us", view.last_lease_us),
+        ]
         with contextlib.suppress(LoadgenError):
             ledger.submit(marks).wait()
 
@@ -299,12 +314,6 @@ class Conductor:
                     raise error
                 return
 
-    def _end_sandbox(self, directory: Path, code: int) -> None:
-        """A finished run needs its sandbox no more; an unfinished one does, to be resumed."""
-        sandbox = SandboxProcess.find(directory)
-        if sandbox is not None and code != ExitCode.INCOMPLETE:
-            sandbox.stop()
-
     def _lock(self, directory: Path) -> None:
         self._stack.callback(RunLock(directory).release)
 
@@ -315,6 +324,7 @@ class Conductor:
         if self._signalled:
             if self._local is not None:
                 self._local.kill()
+            self._token_file.unlink(missing_ok=True)
             if self._console.is_terminal:
                 with contextlib.suppress(OSError):
                     os.write(self._console.file.fileno(), SHOW_CURSOR)
@@ -349,15 +359,16 @@ class _Session:
             digest=loaded.bundle.digest,
             bundle=loaded.bundle,
             ttl_s=order.lease_ttl_s,
+            concurrency=order.concurrency,
             correlate=order.correlate,
         )
 
-    def past(self, step: int) -> Past:
+    def past(self, step: int) -> Past | None:
         """What an earlier session left of a step."""
         if self.restored is None:
-            return Past()
+            return None
         with Reader(self.directory) as reader:
-            return Past(tuple(reader.settled(step)), tuple(reader.tried(step)))
+            return reader.past(step)
 
 
 def _still(now: RunFacts, before: RunFacts) -> RunFacts:
@@ -365,6 +376,6 @@ def _still(now: RunFacts, before: RunFacts) -> RunFacts:
     return msgspec.structs.replace(now, target=now.target or before.target, sandbox=before.sandbox)
 
 
-def _feel(pulse: Pulse, report: Report, now_us: int) -> None:
-    for batch in report.batches:
+def _feel(pulse: Pulse, batches: Sequence[Batch], now_us: int) -> None:
+    for batch in batches:
         pulse.record(batch.samples, batch.results, now_us)

@@ -15,18 +15,26 @@ from loadgen.reports.summary import encode, summarize, total, write
 from loadgen.reports.verdict import judge
 
 
-def verdict_of(reader: Reader) -> Verdict:
-    """Whether the run did what it promised."""
-    return judge(total(reader), reader.verified(), reader.incomplete())
+def verdict_of(reader: Reader, reason: str = "") -> Verdict:
+    """Whether the run did what it promised.
+
+    `reason`: why it stopped early, where the ledger could not keep that.
+    """
+    return judge(total(reader), reader.verified(), reason or reader.incomplete())
 
 
-def finish(directory: Path, console: Console, *, json: Path | None, quiet: bool) -> int:
+def finish(directory: Path, console: Console, reason: str, *, json: Path | None, quiet: bool) -> int:
     """Write the run's files, show the report, and return the exit code."""
     with Reader(directory) as reader:
-        verdict = verdict_of(reader)
+        verdict = verdict_of(reader, reason)
         summary = summarize(reader, verdict)
-        write(summary, directory / "summary.json")
-        manifest.write(directory, reader.manifest())
+        try:
+            write(summary, directory / "summary.json")
+            manifest.write(directory, reader.manifest())
+        except OSError as error:  # the ledger has it all: `loadgen report` shows it when there is room
+            console.print(
+                f"{directory}: cannot write the summary: {error.strerror}", soft_wrap=True, markup=False
+            )
         if json == Path("-"):
             sys.stdout.write(encode(summary).decode())
         elif json is not None:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from loadgen import __version__
 from loadgen import options as scenario_options
 from loadgen.errors import UsageError
 from loadgen.loader import Loaded, Work, load, make_work
 from loadgen.record import RunFacts, StepFacts
+from loadgen.version import __version__
 
 KEPT = "scenario"
 """The folder of a run directory that keeps the scenario as it was run."""
@@ -54,6 +54,7 @@ class Prepared:
             target=target,
             sandbox=self.sandbox,
             options=scenario_options.shown(self.options),
+            undoable="teardown" in self.loaded.scenario.hooks and not self.sandbox,
             settings=settings,
             versions=versions(),
         )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from loadgen.cli import words
+from loadgen.errors import ScenarioError, UsageError
+from loadgen.sample import Outcome
 
 
 def resume(
@@ -20,8 +23,21 @@ def resume(
     ] = None,
     processes: words.Processes = None,
     concurrency: words.Concurrency = None,
-    chunk: words.Chunk = "auto",
-    listen: words.Listen = words.LISTEN,
+    chunk: words.ChunkAgain = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            "--listen", metavar="HOST:PORT", help="Where workers reach the master.  [default: as before]"
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="failed|unknown", help="Do these items again; may be repeated."),
+    ] = None,
+    accept_changed_scenario: Annotated[
+        bool,
+        typer.Option("--accept-changed-scenario", help="Go on although the scenario file changed."),
+    ] = False,
     wait_for_workers: words.WaitForWorkers = 0,
     out: words.Out = words.OUT,
     json: words.Json = None,
@@ -32,9 +48,9 @@ def resume(
 ) -> int:
     """Finish what a run left open: the items without an outcome, with the same options."""
     from loadgen import options as scenario_options
-    from loadgen.cli.conduct import Conductor, Order
+    from loadgen.cli.conduct import Conductor
+    from loadgen.cli.order import Order, identity_for
     from loadgen.cli.prepare import parse_chunk, prepare
-    from loadgen.errors import ScenarioError
     from loadgen.ledger import directory
     from loadgen.ledger.reader import Reader
     from loadgen.loader import load
@@ -42,11 +58,14 @@ def resume(
     path = directory.find(out, run)
     with Reader(path) as reader:
         facts, steps = reader.facts(), reader.steps()
+        if reader.phases().cleaned_us is not None:
+            raise UsageError(f"run {facts.id} was cleaned: what it built on is gone; start a new one")
+    before = facts.settings
     loaded = load(Path(facts.path))
-    if loaded.bundle.digest != facts.digest:
+    if loaded.bundle.digest != facts.digest and not accept_changed_scenario:
         raise ScenarioError(
-            f"{facts.path}: changed since the run began (digest {loaded.bundle.digest[:12]}, "
-            f"the run has {facts.digest[:12]}); what it left open is meant for the old one"
+            f"{facts.path}: changed since the run began (digest {loaded.bundle.digest[:12]}, the run has "
+            f"{facts.digest[:12]}): put it back, or say --accept-changed-scenario"
         )
     options: Any = scenario_options.parse(
         loaded.scenario.options, settings or (), os.environ, kept=facts.options
@@ -56,7 +75,7 @@ def resume(
         options,
         target or facts.target,
         steps=[step.name for step in steps],
-        chunk=parse_chunk(chunk),
+        chunk=parse_chunk(chunk or str(before.get("chunk", "auto"))),
     )
     if [step.items for step in prepared.steps] != [step.items for step in steps]:
         raise ScenarioError(
@@ -64,14 +83,23 @@ def resume(
         )
     order = Order.settle(
         loaded.scenario,
-        processes=processes,
-        concurrency=concurrency,
-        listen=listen,
+        processes=before.get("processes") if processes is None else processes,
+        concurrency=concurrency or before.get("concurrency"),
+        listen=listen or str(facts.settings.get("listen", words.LISTEN)),
         wait_for_workers=wait_for_workers,
         json=json,
         quiet=quiet,
         correlate=bool(facts.settings.get("correlate", True)),
         lease_ttl_s=lease_ttl,
     )
-    with Conductor(order) as conductor:
-        return conductor.resume(prepared, path, facts)
+    with Conductor(order, identity_for(facts.id), path) as conductor:
+        return conductor.resume(prepared, path, facts, reopen=_outcomes(only or ()))
+
+
+def _outcomes(names: Sequence[str]) -> list[Outcome]:
+    """The outcomes that `--only` names.  Raises UsageError."""
+    choices = {"failed": Outcome.FAILED, "unknown": Outcome.UNKNOWN}
+    for name in names:
+        if name not in choices:
+            raise UsageError(f"--only {name}: expected failed or unknown")
+    return [choices[name] for name in names]

@@ -46,7 +46,8 @@ def run(
 ) -> int:
     """Run a scenario: every item once, in parallel, recorded, verified and timed."""
     from loadgen import options as scenario_options
-    from loadgen.cli.conduct import Conductor, Order
+    from loadgen.cli.conduct import Conductor
+    from loadgen.cli.order import Order, identity_for
     from loadgen.cli.prepare import parse_chunk, prepare
     from loadgen.loader import load
 
@@ -64,5 +65,5 @@ def run(
         correlate=correlate,
         lease_ttl_s=lease_ttl,
     )
-    with Conductor(order) as conductor:
+    with Conductor(order, identity_for()) as conductor:
         return conductor.run(prepared, out)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loadgen.cli import words
 
-HEADINGS = ("run", "started (UTC)", "target", "planned", "done", "failed", "open")
+HEADINGS = ("run", "started (UTC)", "target", "planned", "done", "failed", "unknown", "open")
 TEXTS = 3
 """Columns that are read from the left; the others are numbers."""
 
@@ -46,5 +46,5 @@ def _row(path: Path) -> tuple[str, ...]:
             target = reader.facts().target
     except LoadgenError as error:
         return (path.name, str(error))
-    numbers = (counts.planned, counts.done, counts.failed, counts.pending)
+    numbers = (counts.planned, counts.done, counts.failed, counts.unknown, counts.pending)
     return (path.name, f"{started:%Y-%m-%d %H:%M:%S}", target, *map(str, numbers))

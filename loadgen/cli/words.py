@@ -23,6 +23,10 @@ Processes: TypeAlias = Annotated[
         help="Processes that call the target; 0: only workers that join.  [default: one per core]",
     ),
 ]
+WorkerProcesses: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--processes", min=0, metavar="N", help="Processes that call the target; 0: one per core."),
+]
 Concurrency: TypeAlias = Annotated[
     int | None,
     typer.Option(
@@ -71,6 +75,10 @@ Chunk: TypeAlias = Annotated[
         metavar="N|auto",
         help="Items in one job on the queue; auto decides while it runs.",
     ),
+]
+
+ChunkAgain: TypeAlias = Annotated[
+    str | None, typer.Option("--chunk", metavar="N|auto", help="Items in one job.  [default: as before]")
 ]
 
 OUT = Path("runs")

@@ -21,7 +21,7 @@ def worker(
             "--server", envvar="LOADGEN_SERVER", metavar="HOST[:PORT]", help="Where the master listens."
         ),
     ] = "localhost",
-    processes: words.Processes = None,
+    processes: words.WorkerProcesses = None,
     concurrency: words.Concurrency = None,
     token_file: Annotated[
         Path | None,
@@ -38,6 +38,14 @@ def worker(
             "--scenario", metavar="PATH", help="Run this copy only, and only if it is what the master runs."
         ),
     ] = None,
+    spool: Annotated[
+        Path | None,
+        typer.Option(
+            "--spool",
+            metavar="DIR",
+            help="Where results lie until the master has them.  [default: the state directory]",
+        ),
+    ] = None,
     stay: Annotated[
         bool, typer.Option("--stay", help="Wait for the next run when this one is over.")
     ] = False,
@@ -50,14 +58,13 @@ def worker(
 ) -> int:
     """Join a master and work for it until its queue is drained."""
     from loadgen.clock import SystemClock
-    from loadgen.errors import MasterGone, UsageError
+    from loadgen.errors import MasterGone
     from loadgen.queues import token as tokens
     from loadgen.queues.client import QueueClient
     from loadgen.worker import Worker, WorkerSettings
 
     host, port = tokens.split_address(server, words.PORT)
-    if processes == 0:
-        raise UsageError("--processes 0: a worker needs at least one")
+    host = host or "localhost"
 
     def find() -> QueueClient:
         try:
@@ -68,8 +75,9 @@ def worker(
 
     settings = WorkerSettings(
         processes=processes or os.cpu_count() or 1,
-        concurrency=concurrency or words.CONCURRENCY,
+        concurrency=concurrency,
         patience_s=float("inf") if stay else wait,
+        spool=spool or tokens.state_directory(os.environ) / "spool",
         scenario=scenario,
     )
     stopped = False

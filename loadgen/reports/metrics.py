@@ -169,9 +169,9 @@ class ErrorKinds:
         self._kinds: dict[str, ErrorKind] = {}
         self._known: dict[str, str] = {}
 
-    def add(self, message: str, at_us: int) -> None:
-        """Count one error."""
-        self._count(ErrorKind(self._fingerprint(message), 1, at_us, at_us, message))
+    def add(self, message: str, at_us: int, times: int = 1) -> None:
+        """Count an error."""
+        self._count(ErrorKind(self._fingerprint(message), times, at_us, at_us, message))
 
     def merge(self, other: ErrorKinds) -> None:
         """Count all that the other counted."""

@@ -11,9 +11,13 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from loadgen.record import ItemCounts, QueueView, StepFacts
+from loadgen.record import (
+    ItemCounts,
+    StepFacts,
+)
 from loadgen.reports.metrics import rank
 from loadgen.sample import Result, Sample
+from loadgen.view import QueueView
 
 NOW_S = 5
 """What "now" means for rates and percentiles."""
@@ -81,7 +85,7 @@ class Pulse:
 
     def record(self, samples: Sequence[Sample], results: Sequence[Result], now_us: int) -> None:
         """A worker's report came."""
-        items = sum(result.final for result in results)
+        items = sum(result.retry_ms is None for result in results)
         with self._lock:
             if self._first_us is None:
                 self._first_us = now_us

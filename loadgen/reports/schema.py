@@ -45,6 +45,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     verify_s: float | None
     """From there until verification was over."""
     seed: int | None
+    undoable: bool
+    """Whether the scenario has a teardown for `loadgen clean`."""
     versions: dict[str, str]
 
 

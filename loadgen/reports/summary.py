@@ -76,6 +76,10 @@ class Record(Protocol):
         """How often items were tried."""
         ...
 
+    def fates(self) -> list[tuple[str, int]]:
+        """Why items failed or are unknown of which no result came, and how many for that reason."""
+        ...
+
     def attempt_rows(self) -> Iterator[AttemptRow]:
         """Every try at every item."""
         ...
@@ -114,6 +118,8 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[SampleRow], Non
         if watch is not None:
             watch(sample)
     tried.errors.merge(called.errors)
+    for reason, items in record.fates():
+        tried.errors.add(reason, phases.settled_us or phases.started_us, items)
     return Summary(
         run=_run(facts, phases),
         verdict=verdict,
@@ -269,6 +275,7 @@ def _run(facts: RunFacts, phases: Phases) -> Run:
         drain_s=_between(phases.draining_us, phases.settled_us),
         verify_s=_between(phases.settled_us, phases.verified_us),
         seed=facts.seed,
+        undoable=facts.undoable,
         versions=facts.versions,
     )
 

@@ -6,6 +6,7 @@ went well; a wider terminal gets more columns, a run that went badly more lines.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from loadgen.reports.page import Page
 from loadgen.reports.schema import CallSummary, StepSummary, Summary, WorkerSummary
 from loadgen.reports.timeline import Timeline
 from loadgen.reports.words import count, duration, percent, three
+
+DEFAULT_OUT = Path("runs")
+"""Where commands look for runs that are not told."""
 
 _WORDS = {
     ExitCode.OK: "OK",
@@ -90,10 +94,14 @@ def _verdict(page: Page, summary: Summary) -> None:
 
 def _next(page: Page, summary: Summary, directory: Path) -> None:
     run = summary.run.id
+    if directory.parent != DEFAULT_OUT:
+        run = f"{run} --out {shlex.quote(str(directory.parent))}"
     if summary.verdict.exit_code == ExitCode.INCOMPLETE:
         page.fact("Go on", f"loadgen resume {run}")
+    if summary.verdict.exit_code == ExitCode.ITEMS and summary.items.failed:
+        page.fact("Again", f"loadgen resume {run} --only failed")
     page.fact("Report", f"loadgen report {run}")
-    if summary.items.planned > summary.items.pending:
+    if summary.run.undoable and summary.items.planned > summary.items.pending:
         page.fact("Undo", f"loadgen clean {run}")
     page.fact("Files", str(directory))
 

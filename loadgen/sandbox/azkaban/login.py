@@ -1,4 +1,7 @@
-"""What stands before every servlet: sessions, logins, what is said to strangers.  As in LoginAbstractAzkabanServlet.java."""
+"""What stands before every servlet: sessions, logins, what is said to strangers.
+
+As in LoginAbstractAzkabanServlet.java.
+"""
 
 from __future__ import annotations
 

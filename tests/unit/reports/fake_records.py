@@ -38,6 +38,7 @@ class FakeRecord:
     calls: list[SampleRow] = field(default_factory=list)
     crew: list[WorkerFacts] = field(default_factory=list)
     log: list[Event] = field(default_factory=list)
+    reasons: list[tuple[str, int]] = field(default_factory=list)
     check: Verified | None = None
     directory: Path = Path("runs/20231114-221320-azkaban")
     passes: int = 0
@@ -67,6 +68,9 @@ class FakeRecord:
         self.passes += 1
         return iter(self.calls)
 
+    def fates(self) -> list[tuple[str, int]]:
+        return self.reasons
+
     def workers(self) -> list[WorkerFacts]:
         return self.crew
 
@@ -84,6 +88,7 @@ def some_facts(**changes: Any) -> RunFacts:
         "target": "http://127.0.0.1:8081",
         "options": {"flows": 10_000, "projects": 100, "password": "***"},
         "seed": 4711,
+        "undoable": True,
         "settings": {"processes": 2, "concurrency": 32},
         "versions": {"loadgen": "0.1.0", "python": "3.11.9", "libcurl": "8.14.1", "platform": "Linux x86_64"},
     }

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from loadgen.record import ItemCounts, QueueView, StepFacts, WorkerView
+from loadgen.record import (
+    ItemCounts,
+    StepFacts,
+)
 from loadgen.reports.progress import (
     LiveProgress,
     NoProgress,
@@ -23,14 +26,15 @@ from loadgen.reports.progress import (
 )
 from loadgen.reports.pulse import Progress, Pulse
 from loadgen.sample import Outcome, Result, Sample
+from loadgen.view import QueueView, WorkerView
 
 SECOND = 1_000_000
 START = 1_700_000_000 * SECOND
 STEPS = [StepFacts(0, "create", 100, "verify"), StepFacts(1, "run", 1_000, "verify")]
 
 
-def results(count: int, *, final: bool = True) -> list[Result]:
-    return [Result(item, 1, Outcome.DONE, 0, 1, final=final) for item in range(count)]
+def results(count: int, *, retry_ms: int | None = None) -> list[Result]:
+    return [Result(item, 1, Outcome.DONE, 0, 1, retry_ms=retry_ms) for item in range(count)]
 
 
 def samples(*ms: float) -> list[Sample]:
@@ -38,7 +42,14 @@ def samples(*ms: float) -> list[Sample]:
 
 
 def a_view(counts: ItemCounts = ItemCounts(), workers: tuple[WorkerView, ...] = ()) -> QueueView:  # noqa: B008
-    return QueueView(counts=counts, leased=0, first_lease_us=None, last_lease_us=None, workers=workers)
+    return QueueView(
+        counts=counts,
+        settled=counts.pending == 0,
+        leased=0,
+        first_lease_us=None,
+        last_lease_us=None,
+        workers=workers,
+    )
 
 
 def a_worker(**changes: object) -> WorkerView:
@@ -80,7 +91,7 @@ def test_rate_now_is_of_the_last_seconds_and_mean_of_all():
 
 def test_tries_before_a_retry_are_no_items():
     pulse = Pulse(STEPS, START)
-    pulse.record([], results(5, final=False) + results(3), START)
+    pulse.record([], results(5, retry_ms=0) + results(3), START)
     assert pulse.progress(0, a_view(), START + SECOND).rate_mean == 3
 
 

@@ -1,0 +1,81 @@
+"""What a run is ordered to be: the settings, and the identity that its workers know it by."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadgen.cli import words
+from loadgen.cli.prepare import Prepared
+from loadgen.errors import UsageError
+from loadgen.queues import token as tokens
+from loadgen.queues.identity import Identity, new_identity
+from loadgen.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the command line, the environment, the configuration and the scenario settled."""
+
+    processes: int
+    concurrency: int
+    host: str
+    port: int
+    wait_for_workers: int
+    json: Path | None
+    quiet: bool
+    correlate: bool
+    lease_ttl_s: float
+
+    @classmethod
+    def settle(
+        cls,
+        scenario: Scenario,
+        *,
+        processes: int | None,
+        concurrency: int | None,
+        listen: str,
+        json: Path | None,
+        **rest: Any,
+    ) -> Order:
+        """Fill in what was not said.  Raises UsageError."""
+        if json is not None and json != Path("-") and (json.is_dir() or not json.parent.is_dir()):
+            raise UsageError(f"--json {json}: {'a folder' if json.is_dir() else 'its folder does not exist'}")
+        host, port = tokens.split_address(listen, words.PORT)
+        chosen = scenario.processes if processes is None else processes
+        return cls(
+            processes=os.cpu_count() or 1 if chosen is None else chosen,
+            concurrency=concurrency or scenario.concurrency or words.CONCURRENCY,
+            host=host or "127.0.0.1",
+            port=port,
+            json=json,
+            **rest,
+        )
+
+    def settings(self, prepared: Prepared) -> dict[str, Any]:
+        """For the ledger."""
+        return {
+            "processes": self.processes,
+            "concurrency": self.concurrency,
+            "chunk": prepared.work.plan.steps[0].chunk or "auto",
+            "steps": [step.name for step in prepared.steps],
+            "correlate": self.correlate,
+        }
+
+
+def identity_file(run: str) -> Path:
+    """Where the identity of an unfinished run lies: its resume is the same master to its workers."""
+    return tokens.state_directory(os.environ) / "runs" / f"{run}.identity"
+
+
+def lasting_identity_file() -> Path:
+    """Where the identity lies that `loadgen token` makes."""
+    return tokens.state_directory(os.environ) / "identity"
+
+
+def identity_for(run: str | None = None) -> Identity:
+    """The identity of an unfinished run, else the lasting one, else a new one.  Raises TokenError."""
+    kept = [lasting_identity_file()] if run is None else [identity_file(run), lasting_identity_file()]
+    return next((Identity.load(path) for path in kept if path.exists()), None) or new_identity()
