@@ -46,7 +46,7 @@ class AzkabanError(Exception):
     """What Azkaban answered instead of doing what it was asked."""
 
 
-# Jetty serves 20 connections at a time by default: stay below that.
+# Each process has so many connections.  Jetty serves 20 at a time by default: stay below that in all.
 scenario = Scenario(options=Options, target="sandbox:azkaban", concurrency=8)
 
 

@@ -48,6 +48,10 @@ def put(http: Session, item: int, options: Options) -> int:
 '''
 
 
+AGAIN = THINGS.replace("options.things)", 'options.things, delivery="at_least_once")')
+"""The same, where an item that may have been done is done again."""
+
+
 def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_S) -> Any:
     """The condition's first true value.  Fails when there is none in time."""
     deadline = time.monotonic() + seconds

@@ -63,7 +63,7 @@ def skeleton(report: str) -> list[str]:
     facts, _, rest = report.partition("\nSteps (")
     text = re.sub(r"\n {11}", " ", facts) + f"\nSteps ({rest}"
     for pattern, word in (
-        (r"\d{8}-\d{6}-(\w+?)-[0-9a-f]{4}\b", r"ID-\1"),
+        (r"\d{8}-\d+-(\w+?)-[0-9a-f]{4}\b", r"ID-\1"),
         (r"\b[0-9a-f]{12}\b", "DIGEST"),
         (r"\bLinux\S+|\bmacOS\S+|\bWindows\S+", "PLATFORM"),
         (r"^\S+?-\d+ +\S+(?=( +\d+){2} %)", "WORKER HOST"),

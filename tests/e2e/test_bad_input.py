@@ -87,7 +87,7 @@ def test_a_mistake_gets_one_line_and_exit_code_2(workshop: Cli, mistake: str) ->
     ("args", "words"),
     [
         (("worker", "--server", "localhost:port"), ("HOST:PORT",)),
-        (("worker", "--processes", "0"), ("--processes 0",)),
+        (("worker", "--processes", "-1"), ("--processes",)),
         (("worker", "--token-file", "nowhere"), ("nowhere", "No such file")),
         (("sandbox", "oozie"), ("oozie", "azkaban")),
         (("report", "latest"), ("latest", "there are none")),

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from harness import AZKABAN, THINGS, Cli, Running, Target, adds_up, each_once, until
+from harness import AGAIN, AZKABAN, THINGS, Cli, Running, Target, adds_up, each_once, until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -17,15 +17,26 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def held(cli: Cli, target: Target) -> Running:
     """A run with four items in flight and more to do."""
     target.gate.clear()
-    args = ("--target", target.url, "--set", "things=60", "--concurrency", 4)
-    run = cli.start_run(cli.scenario(), *args)
+    args = ("--target", target.url, "--set", "things=60", "--concurrency", 4, "--lease-ttl", 1)
+    run = cli.start_run(cli.scenario(AGAIN), *args)
     until(lambda: len(target.seen) == 4, "four items are in flight")
     return run
 
 
 def resume(cli: Cli, *args: object) -> None:
     ended = cli(
-        "resume", "latest", "--out", cli.out, "--listen", "127.0.0.1:0", "--processes", 1, "--quiet", *args
+        "resume",
+        "latest",
+        "--out",
+        cli.out,
+        "--listen",
+        "127.0.0.1:0",
+        "--processes",
+        1,
+        "--quiet",
+        "--lease-ttl",
+        1,
+        *args,
     )
     assert (ended.code, ended.err) == (0, "")
 
@@ -58,14 +69,16 @@ def test_again_and_again(cli: Cli, target: Target) -> None:
     args = ("--out", cli.out, "--listen", "127.0.0.1:0", "--processes", 1, "--concurrency", 2)
     for first in (0, 30):
         target.held = f"/things/{first + 9}"
-        words = ("resume", "latest") if first else ("run", path, "--target", target.url, "--set", "things=60")
+        words = (
+            ("resume", "latest") if first else ("run", path, "--target", target.url, "--set", "things=600")
+        )
         run = cli.start(*words, *args)
         until(lambda held=target.held: held in target.count(), "it got so far")
         run.interrupt()
         target.release()
         assert run.wait().code == 4
     resume(cli)
-    each_once(target, 60)
+    each_once(target, 600)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

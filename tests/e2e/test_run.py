@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 from harness import AZKABAN, Cli, Finished, Seen, Target, adds_up, each_once, until
 
 from loadgen.ledger.reader import Reader
+from loadgen.plan import Chunk
 
 FLOWS = 300
 
@@ -94,8 +96,9 @@ def test_each_item_is_done_once_however_it_is_cut(
 def test_a_fixed_chunk_is_kept_to(cli: Cli, target: Target) -> None:
     cli.run(cli.scenario(), "--target", target.url, "--set", "things=30", "--chunk", 7, "--processes", 2)
     with sqlite3.connect(cli.directory() / "run.db") as ledger:
-        sizes = [size for (size,) in ledger.execute("SELECT items FROM lease ORDER BY id")]
+        chunks = [chunk for (chunk,) in ledger.execute("SELECT chunk FROM lease ORDER BY id")]
     ledger.close()
+    sizes = [len(msgspec.msgpack.decode(chunk, type=Chunk)) for chunk in chunks]
     assert sizes == [7, 7, 7, 7, 2]
 
 
