@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from loadgen.clock import Clock
 from loadgen.execution.child import Returned, Task
 from loadgen.queues.messages import Batch, Lease, Mark
@@ -298,14 +300,11 @@ def without(task: Task, skipped: set[int]) -> Task | None:
     if not kept:
         return None
     rows = tuple(task.rows[position] for position in kept) if task.rows else ()
-    return Task(
-        task.lease,
-        task.step,
-        task.start,
-        tuple(task.items[position] for position in kept),
-        tuple(task.attempts[position] for position in kept),
-        rows,
-        task.verifying,
+    return replace(
+        task,
+        items=tuple(task.items[position] for position in kept),
+        attempts=tuple(task.attempts[position] for position in kept),
+        rows=rows,
     )
 
 
@@ -320,26 +319,21 @@ def _lanes(lease: Lease) -> Iterator[Lane]:
 
 
 def _part(task: Task, start: int, stop: int) -> Task:
-    return Task(
-        task.lease,
-        task.step,
-        task.start + start,
-        task.items[start:stop],
-        task.attempts[start:stop],
-        task.rows[start:stop],
-        task.verifying,
+    return replace(
+        task,
+        start=task.start + start,
+        items=task.items[start:stop],
+        attempts=task.attempts[start:stop],
+        rows=task.rows[start:stop],
     )
 
 
 def _joined(first: Task, second: Task) -> Task:
-    return Task(
-        first.lease,
-        first.step,
-        first.start,
-        first.items + second.items,
-        first.attempts + second.attempts,
-        first.rows + second.rows,
-        first.verifying,
+    return replace(
+        first,
+        items=first.items + second.items,
+        attempts=first.attempts + second.attempts,
+        rows=first.rows + second.rows,
     )
 
 

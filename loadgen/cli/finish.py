@@ -9,9 +9,10 @@ from rich.console import Console
 
 from loadgen.ledger import manifest
 from loadgen.ledger.reader import Reader
-from loadgen.reports.forms import render
+from loadgen.reports.forms import gather
 from loadgen.reports.schema import Verdict
-from loadgen.reports.summary import encode, summarize, total, write
+from loadgen.reports.summary import encode, total, write
+from loadgen.reports.terminal import report
 from loadgen.reports.verdict import judge
 
 
@@ -27,7 +28,7 @@ def finish(directory: Path, console: Console, reason: str, *, json: Path | None,
     """Write the run's files, show the report, and return the exit code."""
     with Reader(directory) as reader:
         verdict = verdict_of(reader, reason)
-        summary = summarize(reader, verdict)
+        summary, timeline = gather(reader, verdict, console)
         try:
             write(summary, directory / "summary.json")
             manifest.write(directory, reader.manifest())
@@ -49,5 +50,5 @@ def finish(directory: Path, console: Console, reason: str, *, json: Path | None,
                 markup=False,
             )
         else:
-            render("terminal", reader, verdict, console)
+            report(console, summary, timeline, reader.events(), directory)
     return verdict.exit_code

@@ -42,9 +42,7 @@ def resume(
     out: words.Out = words.OUT,
     json: words.Json = None,
     quiet: words.Quiet = False,
-    lease_ttl: Annotated[
-        float, typer.Option("--lease-ttl", envvar="LOADGEN_LEASE_TTL", metavar="SECONDS", min=1, hidden=True)
-    ] = words.LEASE_TTL_S,
+    lease_ttl: words.LeaseTtl = words.LEASE_TTL_S,
 ) -> int:
     """Finish what a run left open: the items without an outcome, with the same options."""
     from loadgen import options as scenario_options

@@ -40,9 +40,7 @@ def run(
             "--correlate/--no-correlate", help="Send X-Loadgen-Run, -Item and -Attempt with each call."
         ),
     ] = True,
-    lease_ttl: Annotated[
-        float, typer.Option("--lease-ttl", envvar="LOADGEN_LEASE_TTL", metavar="SECONDS", min=1, hidden=True)
-    ] = words.LEASE_TTL_S,
+    lease_ttl: words.LeaseTtl = words.LEASE_TTL_S,
 ) -> int:
     """Run a scenario: every item once, in parallel, recorded, verified and timed."""
     from loadgen import options as scenario_options

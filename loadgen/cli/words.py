@@ -81,6 +81,10 @@ ChunkAgain: TypeAlias = Annotated[
     str | None, typer.Option("--chunk", metavar="N|auto", help="Items in one job.  [default: as before]")
 ]
 
+LeaseTtl: TypeAlias = Annotated[
+    float, typer.Option("--lease-ttl", envvar="LOADGEN_LEASE_TTL", metavar="SECONDS", min=1, hidden=True)
+]
+
 OUT = Path("runs")
 LISTEN = "127.0.0.1:8888"
 PORT = 8888

@@ -70,11 +70,6 @@ class LocalWorker:
             return False
         return True
 
-    def stop(self) -> None:
-        """Have it leave: what is in flight settles."""
-        if self._process.poll() is None:
-            self._process.terminate()
-
     def kill(self) -> None:
         """End it and its children at once."""
         if self._process.poll() is not None:

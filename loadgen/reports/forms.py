@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from loadgen.errors import UsageError
-from loadgen.reports.schema import Verdict
+from loadgen.reports.schema import Summary, Verdict
 from loadgen.reports.summary import Record, encode, summarize
-from loadgen.reports.timeline import TimelineBuilder
+from loadgen.reports.timeline import Timeline, TimelineBuilder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,15 +29,21 @@ def render(form: str, record: Record, verdict: Verdict, console: Console) -> Non
     FORMS[form](record, verdict, console)
 
 
-def terminal(record: Record, verdict: Verdict, console: Console) -> None:
-    """The end report for people."""
+def gather(record: Record, verdict: Verdict, console: Console) -> tuple[Summary, Timeline]:
+    """What the end report shows: one pass over the calls for both."""
     from loadgen.reports.chart import MARGIN
-    from loadgen.reports.terminal import report
 
     room = min(max(console.width - MARGIN, 20), 120)
     timeline = TimelineBuilder(room)
     summary = summarize(record, verdict, timeline.add)
-    report(console, summary, timeline.build(), record.events(), record.directory)
+    return summary, timeline.build()
+
+
+def terminal(record: Record, verdict: Verdict, console: Console) -> None:
+    """The end report for people."""
+    from loadgen.reports.terminal import report
+
+    report(console, *gather(record, verdict, console), record.events(), record.directory)
 
 
 def as_json(record: Record, verdict: Verdict, console: Console) -> None:

@@ -62,12 +62,6 @@ def report(
     page.print()
 
 
-def verdict_line(summary: Summary) -> str:
-    """The verdict in one line, for --quiet."""
-    word = _word(summary)
-    return f"{word}  {'; '.join(summary.verdict.reasons) or _all_well(summary)}"
-
-
 def _word(summary: Summary) -> str:
     return _WORDS.get(ExitCode(summary.verdict.exit_code), "ERROR")
 
