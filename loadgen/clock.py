@@ -49,6 +49,37 @@ class SystemClock:
         time.sleep(seconds)
 
 
+class AwakeClock:
+    """Another clock, less the time in which nobody read it: what this process slept through.
+
+    A master that was stopped or starved could hear nobody; on its waking, nothing has run out meanwhile.
+    It has to be read more often than every `longest_s` seconds, under one lock.
+    """
+
+    def __init__(self, clock: Clock, longest_s: float) -> None:
+        self._clock = clock
+        self._longest_us = round(longest_s * 1_000_000)
+        self._last_us = clock.monotonic_us()
+        self._slept_us = 0
+
+    def now_us(self) -> int:
+        """The other clock's."""
+        return self._clock.now_us()
+
+    def monotonic_us(self) -> int:
+        """The other clock's, without the gaps between two readings that are too long."""
+        now_us = self._clock.monotonic_us()
+        gap_us = now_us - self._last_us
+        if gap_us > self._longest_us:
+            self._slept_us += gap_us
+        self._last_us = now_us
+        return now_us - self._slept_us
+
+    def sleep(self, seconds: float) -> None:
+        """The other clock's."""
+        self._clock.sleep(seconds)
+
+
 class SteppedClock:
     """A clock that stands still until it is told to move: for tests.  Thread-safe."""
 

@@ -135,3 +135,8 @@ class RemoteError(LoadgenError):
 CROSSING: dict[str, type[LoadgenError]] = {
     error.__name__: error for error in (TokenError, Refused, LedgerFailed, MasterGone, RemoteError)
 }
+
+
+def one_line(error: BaseException) -> str:
+    """Its message, without line breaks; empty when it has none."""
+    return " ".join(str(error).split())

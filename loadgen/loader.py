@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from loadgen import options as _options
-from loadgen.errors import FeedError, LoadgenError, ScenarioError
+from loadgen.errors import FeedError, LoadgenError, ScenarioError, one_line
 from loadgen.feed import Feed
 from loadgen.plan import Plan, StepPlan
 from loadgen.scenario import Items, Scenario, Step, where
@@ -149,7 +149,7 @@ def _run(path: Path) -> ModuleType:
 
 def _said(error: BaseException) -> str:
     """What kind of error it is and what it says, on one line."""
-    text = " ".join(str(error).split())
+    text = one_line(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -113,6 +113,7 @@ class Worker:
         self._wait_until_us = 0
         self._reported_us = 0
         self._end = ""
+        self._patience_s = settings.patience_s
         self._link_lost = threading.Event()
         self._finished = threading.Event()
         self._client: QueueClient
@@ -121,6 +122,11 @@ class Worker:
 
     def stop(self, reason: str) -> None:
         """Start nothing more: what is in flight settles, the rest goes back.  Safe in a signal handler."""
+        self.finish(reason)
+        self._patience_s = 0.0
+
+    def finish(self, reason: str) -> None:
+        """The same; but when the master is gone, wait for it with patience to tell it what was done."""
         self._end = self._end or reason
 
     def run(self) -> int:
@@ -170,7 +176,7 @@ class Worker:
                 self._client = self._find()
                 welcome = self._client.hello(self._hello)
             except MasterGone as error:
-                if waited_s >= self._settings.patience_s or self._end:
+                if waited_s >= self._patience_s:
                     raise
                 if not waited_s:
                     self._say(f"{error}; waiting for it")
@@ -261,7 +267,7 @@ class Worker:
         for lease, items in skipped.items():
             self._desk.skip(lease, sorted(items))
         if answer.dropped:
-            self._pool.cancel(answer.dropped)
+            self._pool.drop(answer.dropped)
             self._desk.drop(answer.dropped)
         kept = (task for task in tasks if task.lease not in answer.dropped)
         return [left for task in kept if (left := without(task, skipped.get(task.lease, set()))) is not None]
@@ -329,7 +335,7 @@ class Worker:
                     self._say(
                         f"{len(receipt.dropped)} leases are lost: the master did not hear of us in time"
                     )
-                    self._pool.cancel(receipt.dropped)
+                    self._pool.drop(receipt.dropped)
                     self._desk.drop(receipt.dropped)
                 self._fence(sent_us)
 

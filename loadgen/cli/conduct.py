@@ -20,10 +20,11 @@ import msgspec
 from rich.console import Console
 
 from loadgen import options as scenario_options
+from loadgen.cli import signals
 from loadgen.cli.finish import finish
 from loadgen.cli.order import Order, identity_file
 from loadgen.cli.prepare import Prepared, keep_scenario
-from loadgen.clock import SystemClock
+from loadgen.clock import AwakeClock, SystemClock
 from loadgen.errors import ExitCode, Incomplete, LedgerFailed, LoadgenError, TargetDown
 from loadgen.launch.local import LocalPlan, LocalWorker
 from loadgen.launch.sandbox import SandboxProcess
@@ -56,6 +57,8 @@ WORKER_PATIENCE_S = 30.0
 """How long a local worker looks for a master that is gone."""
 QUARANTINE_MARGIN_S = 1.0
 """On top of a call's total timeout: how long a request may still be under way after its worker died."""
+LONGEST_TICK_S = 0.5
+"""The queue looks at its clock every tick, 0.1 s; where it was kept from it for longer, time stands still."""
 SHOW_CURSOR = b"\x1b[?25h\n"
 """The live lines hide the cursor, and end without a line break."""
 LEAVE_S = 5.0
@@ -90,8 +93,7 @@ class Conductor:
             raise
         self._token_file = tokens.token_file(os.environ, tokens.split_address(self._token.address, 0)[1])
         self._stack.callback(self._manager.close)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._stack.callback(signal.signal, number, signal.signal(number, self._on_signal))
+        self._stack.enter_context(signals.handled(self._on_signal))
         return self
 
     def __exit__(
@@ -135,13 +137,11 @@ class Conductor:
         self._identity.save(identity_file(facts.id))
         with Reader(directory) as reader:
             started_us = reader.phases().started_us
-            restored = Restored(
-                sessions=reader.sessions(), workers=len(reader.workers()), leases=reader.last_lease()
-            )
         now = prepared.facts(facts.id, prepared.target, self._settings(prepared))
         if reopen:
             with contextlib.closing(Ledger(directory, started_us=started_us)) as ledger:
                 ledger.submit([Reopened(tuple(reopen))]).wait()
+        restored = _restored(directory)
         return self._conduct(prepared, _still(now, facts), directory, started_us, restored)
 
     def _settings(self, prepared: Prepared) -> dict[str, Any]:
@@ -188,7 +188,7 @@ class Conductor:
         queue_ = MemoryQueue(
             session.welcome(order),
             ledger,
-            clock,
+            AwakeClock(clock, LONGEST_TICK_S),
             quarantine_s=session.prepared.loaded.scenario.timeout + QUARANTINE_MARGIN_S,
             restored=session.restored,
         )
@@ -319,6 +319,7 @@ class Conductor:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         """The first signal lets what is in flight settle, the second leaves at once."""
+        signals.leave_terminal(number)
         if self._master is None:
             raise SystemExit(128 + number)  # nothing is in flight yet; what was started ends on the way out
         if self._signalled:
@@ -369,6 +370,17 @@ class _Session:
             return None
         with Reader(self.directory) as reader:
             return reader.past(step)
+
+
+def _restored(directory: Path) -> Restored:
+    """What the queue must know of the sessions before."""
+    with Reader(directory) as reader:
+        return Restored(
+            sessions=reader.sessions(),
+            workers=len(reader.workers()),
+            leases=reader.last_lease(),
+            step=next((step.index for step in reader.steps() if reader.counts(step).pending), 0),
+        )
 
 
 def _still(now: RunFacts, before: RunFacts) -> RunFacts:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loadgen.cli import words
+from loadgen.cli import signals, words
+
+if TYPE_CHECKING:
+    from loadgen.worker import Worker
 
 
 def worker(
@@ -55,6 +59,7 @@ def worker(
             "--wait", metavar="SECONDS", min=0, help="How long to look for a master before giving up."
         ),
     ] = 600.0,
+    tied: Annotated[bool, typer.Option("--tied", hidden=True)] = False,
 ) -> int:
     """Join a master and work for it until its queue is drained."""
     from loadgen.clock import SystemClock
@@ -83,9 +88,12 @@ def worker(
     stopped = False
     while not stopped:
         current = Worker(find, settings, SystemClock(), _say)
-        stop = _stop_on_signal(current)
+        stop = _Stop(current)
+        if tied:
+            threading.Thread(target=_finish_with_stdin, args=(current,), name="tie", daemon=True).start()
         try:
-            items = current.run()
+            with signals.handled(stop):
+                items = current.run()
         except MasterGone as error:
             if not (stay and stop.called):  # told to leave while it waits for the next run: all is well
                 raise
@@ -99,25 +107,25 @@ def worker(
 class _Stop:
     """The first signal winds the worker down, the second ends it at once."""
 
-    def __init__(self, worker: object) -> None:
+    def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self.called = False
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
-        from loadgen.worker import Worker
-
         if self.called:
             os._exit(128 + number)
         self.called = True
-        if isinstance(self._worker, Worker):
-            self._worker.stop(f"got {signal.Signals(number).name}")
+        self._worker.stop(f"got {signal.Signals(number).name}")
 
 
-def _stop_on_signal(worker: object) -> _Stop:
-    stop = _Stop(worker)
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    return stop
+def _finish_with_stdin(worker: Worker) -> None:
+    """The master that started this worker holds the other end: when that closes, it is gone.
+
+    Whoever resumes the run starts a worker of its own; this one hands over what it did, and leaves.
+    """
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    worker.finish("the master that started it is gone")
 
 
 def _say(text: str) -> None:

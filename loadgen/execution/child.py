@@ -12,7 +12,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,9 +22,11 @@ import msgspec
 from loadgen import options as _options
 from loadgen.clock import Clock, SystemClock
 from loadgen.errors import LoadgenError
-from loadgen.execution.runner import Errand, Runner, explain, open_session
+from loadgen.execution.runner import Errand, LeaseLost, Runner, explain, open_session
+from loadgen.execution.session import Session
 from loadgen.loader import Loaded, load
 from loadgen.sample import Presence, Result, Sample
+from loadgen.scenario import Step
 
 FLUSH_S = 0.01
 """How long results gather before they leave: the delay that the parent sees."""
@@ -66,7 +68,13 @@ class Tasks(msgspec.Struct, frozen=True, tag=True):
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):
-    """Do not start what is left of these leases."""
+    """Do not start what is left of these leases; what was started goes on."""
+
+    leases: tuple[int, ...]
+
+
+class Drop(msgspec.Struct, frozen=True, tag=True):
+    """These leases are lost: what was started of them makes no further call."""
 
     leases: tuple[int, ...]
 
@@ -98,12 +106,12 @@ class Returned(msgspec.Struct, frozen=True, tag=True):
     batches: tuple[tuple[int, int, list[Result], list[Sample], list[tuple[int, Presence]]], ...]
     """Lease, step, attempts that ended, calls that ended, and what was found of items in doubt."""
     skipped: tuple[tuple[int, tuple[int, ...]], ...]
-    """Lease and items that were cancelled before they were started."""
+    """Lease and items that were cancelled before they were started, or lost with their lease."""
     cpu_s: float
     """CPU time of this process so far."""
 
 
-ToChild: TypeAlias = Setup | Tasks | Cancel | Fence | Stop
+ToChild: TypeAlias = Setup | Tasks | Cancel | Drop | Fence | Stop
 FromChild: TypeAlias = Ready | Broken | Returned
 
 
@@ -111,12 +119,14 @@ _Gathered: TypeAlias = tuple[list[Result], list[Sample], list[tuple[int, Presenc
 
 
 class Gate:
-    """Opens for a thread that may start an item: not after the fence, unless the item is cancelled anyway."""
+    """Opens for a thread that may start an item, or make the next call of one: not after the fence."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._changed = threading.Condition()
         self._until_us = 0
         self._cancelled: set[int] = set()
+        self._lost: set[int] = set()
         self._closing = False
 
     def close(self) -> None:
@@ -137,19 +147,33 @@ class Gate:
             self._cancelled.update(leases)
             self._changed.notify_all()
 
-    def may_start(self, lease: int, clock: Clock) -> bool:
+    def drop(self, leases: Iterable[int]) -> None:
+        """These leases are lost: nothing of them may start or go on."""
+        with self._changed:
+            self._lost.update(leases)
+            self._cancelled.update(self._lost)
+            self._changed.notify_all()
+
+    def may_start(self, lease: int) -> bool:
         """Wait until it is known whether an item of the lease may be started."""
-        if lease in self._cancelled:
+        return self._opens(lease, self._cancelled)
+
+    def may_go_on(self, lease: int) -> bool:
+        """Wait until it is known whether an item of the lease that was started may make its next call."""
+        return self._opens(lease, self._lost)
+
+    def _opens(self, lease: int, barred: set[int]) -> bool:
+        if lease in barred:
             return False
-        if clock.monotonic_us() < self._until_us:
+        if self._clock.monotonic_us() < self._until_us:
             return True
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._closing or lease in self._cancelled or clock.monotonic_us() < self._until_us
-            )
-            if lease in self._cancelled:
-                return False
-            return not self._closing or clock.monotonic_us() < self._until_us
+            self._changed.wait_for(lambda: self._closing or lease in barred or self._is_before_fence)
+            return lease not in barred and self._is_before_fence
+
+    @property
+    def _is_before_fence(self) -> bool:
+        return self._clock.monotonic_us() < self._until_us
 
 
 class Outbox:
@@ -180,10 +204,12 @@ class Outbox:
             gathered[2].append((item, presence))
         self._filled.set()
 
-    def skip(self, lease: int, items: tuple[int, ...]) -> None:
-        """Items were cancelled before they were started."""
+    def skip(self, task: Task, items: tuple[int, ...], samples: Sequence[Sample] = ()) -> None:
+        """Items were cancelled before they were started; or lost, after these calls."""
         with self._lock:
-            self._skipped.append((lease, items))
+            self._skipped.append((task.lease, items))
+            if samples:
+                self._batches.setdefault((task.lease, task.step), ([], [], []))[1].extend(samples)
         self._filled.set()
 
     def close(self) -> None:
@@ -223,7 +249,7 @@ class Child:
         self._options: Any = _options.unpack(loaded.scenario.options, setup.options)
         self._steps = [loaded.step(name) for name in setup.steps]
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._gate = Gate()
+        self._gate = Gate(SystemClock())
         self._threads = [
             threading.Thread(target=self._work, name=f"slot-{n}", daemon=True) for n in range(setup.threads)
         ]
@@ -241,6 +267,8 @@ class Child:
                     self._tasks.put(task)
             case Cancel():
                 self._gate.cancel(message.leases)
+            case Drop():
+                self._gate.drop(message.leases)
             case Fence():
                 self._gate.fence(message.until_us)
             case Stop():
@@ -258,22 +286,45 @@ class Child:
     def _work(self) -> None:
         clock = SystemClock()
         with open_session(self._loaded.scenario, self._setup.target, self._options, clock) as session:
+            slot = Slot(self._steps, session, self._gate, self._outbox)
             runner = Runner(self._options, session, clock, self._setup.run)
             while (task := self._tasks.get()) is not None:
-                self._do(runner, task, clock)
+                slot.do(task, runner)
 
-    def _do(self, runner: Runner, task: Task, clock: Clock) -> None:
-        step = self._steps[task.step]
+
+class Slot:
+    """One thread's way through its tasks."""
+
+    def __init__(self, steps: Sequence[Step[..., Any]], session: Session, gate: Gate, outbox: Outbox) -> None:
+        self._steps = steps
+        self._session = session
+        self._gate = gate
+        self._outbox = outbox
+        self._lease = 0
+        session.before_call = self._go_on
+
+    def do(self, task: Task, runner: Runner) -> None:
+        """Do a task's items one after the other, as long as the lease is ours."""
+        step, self._lease = self._steps[task.step], task.lease
         for position, (item, attempt) in enumerate(zip(task.items, task.attempts, strict=True)):
-            if not self._gate.may_start(task.lease, clock):
-                self._outbox.skip(task.lease, task.items[position:])
+            if not self._gate.may_start(task.lease):
+                self._outbox.skip(task, task.items[position:])
                 return
             argument: Any = msgspec.msgpack.decode(task.rows[position]) if task.rows else item
             errand = Errand(step, item, argument, attempt)
-            if task.verifying:
-                self._outbox.add_verdict(task, item, *runner.look(errand))
-            else:
-                self._outbox.add(task, *runner.run(errand))
+            try:
+                if task.verifying:
+                    self._outbox.add_verdict(task, item, *runner.look(errand))
+                else:
+                    self._outbox.add(task, *runner.run(errand))
+            except LeaseLost:
+                samples, _ = self._session.finish()
+                self._outbox.skip(task, task.items[position:], samples)
+                return
+
+    def _go_on(self) -> None:
+        if not self._gate.may_go_on(self._lease):
+            raise LeaseLost
 
 
 def main(connection: Connection) -> None:

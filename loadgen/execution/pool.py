@@ -21,6 +21,7 @@ from loadgen.execution import child
 from loadgen.execution.child import (
     Broken,
     Cancel,
+    Drop,
     Fence,
     FromChild,
     Ready,
@@ -110,13 +111,20 @@ class Pool:
 
     def cancel(self, leases: Iterable[int]) -> None:
         """Do not start what is left of these leases; `on_return` tells what was skipped."""
-        gone = set(leases)
+        self._call_off(Cancel(tuple(leases)))
+
+    def drop(self, leases: Iterable[int]) -> None:
+        """These leases are lost: start nothing more of them, and let nothing of them make a further call."""
+        self._call_off(Drop(tuple(leases)))
+
+    def _call_off(self, message: Cancel | Drop) -> None:
+        gone = set(message.leases)
         with self._lock:
             skipped = tuple((task.lease, task.items) for task in self._parked if task.lease in gone)
             self._parked = [task for task in self._parked if task.lease not in gone]
             children = list(self._children)
         for process in children:
-            self._tell(process, Cancel(tuple(gone)))
+            self._tell(process, message)
         if skipped:
             self._on_return(Returned((), skipped, 0.0))
 

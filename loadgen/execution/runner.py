@@ -15,7 +15,7 @@ import msgspec
 import requests
 
 from loadgen.clock import Clock
-from loadgen.errors import LoadgenError
+from loadgen.errors import LoadgenError, one_line
 from loadgen.execution.session import Session
 from loadgen.sample import NOTHING, Outcome, Presence, Result, Sample
 from loadgen.scenario import Call, Scenario, Step
@@ -24,6 +24,13 @@ LONGEST_ERROR = 500
 """Characters of an error message that travel."""
 LARGEST_VALUE = 16 * 1024
 """Bytes of what a step returns; the manifest is for ids, not for bodies."""
+
+
+class LeaseLost(BaseException):
+    """The item is not this worker's any more: no call of it may follow.
+
+    Not an Exception, so that a step's own `except Exception` does not take it for an answer.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ class Runner:
         self._rng = random.Random()  # noqa: S311 - jitter between retries, nothing secret
 
     def run(self, errand: Errand) -> tuple[Result, list[Sample]]:
-        """Make one attempt at an item."""
+        """Make one attempt at an item.  Raises LeaseLost."""
         session = self._session
         session.begin(errand.step.name, errand.item, errand.attempt, self._headers(errand))
         start_us, began_us = self._clock.now_us(), self._clock.monotonic_us()
@@ -159,7 +166,7 @@ def make_call(session: Session, call: Call) -> object:
 
 def explain(error: BaseException) -> str:
     """One line for people: the message, with the kind of error where the message alone says little."""
-    text = " ".join(str(error).split())
+    text = one_line(error)
     if isinstance(error, LoadgenError | requests.RequestException) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -24,6 +24,7 @@ import requests
 from requests.cookies import extract_cookies_to_jar
 
 from loadgen.clock import Clock, SystemClock
+from loadgen.errors import one_line
 from loadgen.execution import http_multipart
 from loadgen.execution.http_adapter import Hop
 from loadgen.execution.http_auth import (
@@ -98,6 +99,8 @@ class Session(Verbs):
         self.retry_after: str | None = None
         """The first Retry-After of an unexpected answer since `begin`."""
         self.on_sample = on_sample
+        self.before_call: Callable[[], None] | None = None
+        """Called before each HTTP request, which what it raises prevents."""
         self.on_login: Callable[[Session], None] | None = None
         """Called with this session before its first request, and before the next one after `expire`."""
         self._transport = _make_transport(transport, self._clock)
@@ -322,6 +325,8 @@ class Session(Verbs):
         """One HTTP request, one sample."""
         if outgoing.method == "HEAD" and outgoing.body is not None:
             raise requests.RequestException("a HEAD request with a body cannot be sent")
+        if self.before_call is not None:
+            self.before_call()
         start_us, began_us = self._clock.now_us(), self._clock.monotonic_us()
         try:
             received = self._transport.send(outgoing)
@@ -329,11 +334,11 @@ class Session(Verbs):
             raise requests.exceptions.InvalidHeader(f"not Latin-1: {broken.object!r}") from None
         except Exception as broken:
             failed = Received(self._clock.monotonic_us() - began_us)
-            self._record(outgoing, failed, start_us, name, _one_line(broken) or type(broken).__name__)
+            self._record(outgoing, failed, start_us, name, one_line(broken) or type(broken).__name__)
             raise
         status, error = received.status, ""
         if received.error is not None:
-            error = _one_line(received.error)
+            error = one_line(received.error)
         elif (
             status >= _FIRST_FAILURE
             and not _expects(expect, status)
@@ -412,7 +417,3 @@ def _make_transport(kind: str, clock: Clock) -> Transport:
 
 def _expects(expect: int | Collection[int], status: int) -> bool:
     return status == expect if isinstance(expect, int) else status in expect
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -85,13 +85,13 @@ class LocalWorker:
         command = [
             *(sys.executable, "-m", "loadgen", "worker", "--server", plan.server),
             *("--processes", str(plan.processes), "--concurrency", str(plan.concurrency)),
-            *("--wait", str(plan.patience_s)),
+            *("--wait", str(plan.patience_s), "--tied"),
         ]
         with plan.log.open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own command
                 command,
                 env=self._environ,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # closed by the kernel when this process dies, however it does
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

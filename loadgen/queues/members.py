@@ -18,6 +18,8 @@ class Restored:
     """The highest worker number."""
     leases: int = 0
     """The highest lease number."""
+    step: int = 0
+    """The first that is not all settled: leases that live on are of this one."""
 
 
 @dataclass(slots=True)

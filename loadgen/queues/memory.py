@@ -103,6 +103,7 @@ class MemoryQueue:
         self._workers: dict[str, Member] = {}
         self._left = dict(known.sessions)
         self._resuming = restored is not None
+        self._resumes_at = known.step
         self._patience_s = OPENING_S
         self._next_worker = known.workers + 1
         nothing = Rules(step=0, delivery="at_most_once", ttl_us=self._ttl_us, quarantine_us=0)
@@ -384,7 +385,7 @@ class MemoryQueue:
             raise Refused("the step is not open again yet")
 
     def _is_open(self, index: int) -> bool:
-        return self._step is not None and self._step.index >= index
+        return self._step is not None and self._step.index >= max(index, self._resumes_at)
 
     def _wait(self) -> Wait:
         """Soon, as others may free a key; but so that all who wait together ask no more than so often."""

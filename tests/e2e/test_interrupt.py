@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM: once to wind down, twice to leave; resume does the rest, and no item twice."""
 
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -9,6 +10,8 @@ import time
 
 import pytest
 from harness import AGAIN, AZKABAN, THINGS, Cli, Running, Target, adds_up, each_once, until
+
+from loadgen.ledger.reader import Reader
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -61,6 +64,25 @@ def test_one_signal_lets_settle_and_resume_does_the_rest(
     each_once(target, 60)
     assert cli.summary()["items"]["done"] == 60
     assert cli.summary()["verdict"]["ok"] is True
+
+
+def test_a_terminal_that_is_closed_winds_the_run_down(cli: Cli, target: Target) -> None:
+    """Nothing can be printed any more; all is settled and reported all the same."""
+    target.gate.clear()
+    path = cli.scenario()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        args = ["run", str(path), "--set", "things=900", "--target", target.url, "--out", str(cli.out)]
+        os.execve(
+            sys.executable, [sys.executable, "-m", "loadgen", *args, "--listen", "127.0.0.1:0"], cli.env
+        )
+    until(lambda: target.seen, "items are in flight")
+    os.close(terminal)
+    target.gate.set()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 4
+    adds_up(cli.summary())
+    with Reader(cli.directory()) as reader:
+        assert reader.incomplete() == "stopped by SIGHUP"
 
 
 def test_again_and_again(cli: Cli, target: Target) -> None:

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import time
 
 from harness import AGAIN, THINGS, Cli, Running, Target, adds_up, each_once, free_port, until
 
@@ -198,6 +199,77 @@ def test_a_worker_whose_master_is_gone_does_nothing_wrong_to_the_next_run(cli: C
         if worker is not None:
             worker.wait()
     assert cli.summary(cli.directories()[-1])["items"]["done"] == 20
+
+
+TWICE = AGAIN.replace("    return", '    http.post(f"/more/{item}")\n    return')
+"""Two calls an item."""
+
+
+def test_a_master_that_stood_still_for_long_knows_its_workers_still(cli: Cli, target: Target) -> None:
+    """No lease runs out while nobody could be heard."""
+    target.gate.clear()
+    run = cli.start_run(cli.scenario(), "--target", target.url, "--concurrency", 4, *TTL)
+    until(lambda: len(target.seen) == 4, "four items are in flight")
+    run.signal(signal.SIGSTOP)
+    over = time.monotonic() + 3.0
+    until(lambda: time.monotonic() > over, "the leases' life has passed")
+    run.signal(signal.SIGCONT)
+    target.gate.set()
+    assert run.wait().code == 0
+    each_once(target, 20)
+    assert "lease expired" not in events(cli)
+
+
+def test_an_item_of_a_lost_lease_makes_no_further_call(cli: Cli, target: Target) -> None:
+    """A worker is stopped between the two calls of its items; another worker does them meanwhile."""
+    target.held = "/things/"
+    args = ("--target", target.url, "--processes", 0, "--set", "things=2", *TTL)
+    run = cli.start_run(cli.scenario(TWICE), *args)
+    victim = start_worker(cli)
+    until(lambda: len(target.seen) == 2, "both items are in flight")
+    stopped = [pid for pid, line in cli.processes().items() if pid == victim.pid or "spawn" in line]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    target.release()
+    target.held = "/more/"
+    heir = start_worker(cli)
+    until(lambda: len(target.count("/more/")) == 2, "the other worker is at the second calls")
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: "leases are lost" in victim.err, "the first one knows")
+    target.release()
+    assert (run.wait().code, heir.wait().code, victim.wait().code) == (0, 0, 0)
+    assert target.count("/things/") == {"/things/0": 2, "/things/1": 2}
+    assert target.count("/more/") == {"/more/0": 1, "/more/1": 1}
+    calls = sum(call["count"] for call in cli.summary()["calls"])
+    assert calls == 6, "the first worker's calls are told, too"
+
+
+def test_the_local_worker_of_a_killed_master_hands_over_and_leaves(cli: Cli, target: Target) -> None:
+    """The resumed run has a worker of its own: the old one does not call the target beside it."""
+    target.held = "/things/"
+    run = cli.start_run(cli.scenario(), "--target", target.url, "--concurrency", 2, *TTL)
+    until(lambda: len(target.seen) == 2, "two items are in flight")
+    target.held = "nothing"
+    target.gate.clear()
+    orphan = cli.pid_of("loadgen worker")
+    run.signal(signal.SIGKILL)
+    run.wait()
+    resumed = cli.start("resume", "latest", "--out", cli.out, *TTL)
+    until(lambda: len(target.seen) > 2, "the new worker is at work")
+    target.release()
+    until(lambda: orphan not in cli.processes(), "the old worker is gone")
+    assert settled(cli) == 2, "and no longer at work beside the new one"
+    target.gate.set()
+    ended = resumed.wait()
+    assert ended.code == 0, ended
+    each_once(target, 20)
+
+
+def events(cli: Cli) -> list[str]:
+    """What kinds of things happened."""
+    with Reader(cli.directory()) as reader:
+        return [event.kind for event in reader.events()]
 
 
 def settled(cli: Cli) -> int:

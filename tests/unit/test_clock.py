@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from loadgen.clock import Clock, SteppedClock, SystemClock
+from loadgen.clock import AwakeClock, Clock, SteppedClock, SystemClock
 
 
 def test_the_system_clock_is_the_wall_clock_in_microseconds() -> None:
@@ -68,7 +68,19 @@ def test_steps_of_many_threads_add_up() -> None:
     assert clock.monotonic_us() == 2_000_000
 
 
-@pytest.mark.parametrize("clock", [SystemClock(), SteppedClock()])
+def test_what_was_slept_through_does_not_count() -> None:
+    """Short steps count whole, a gap between two readings not at all; the wall clock goes on."""
+    stepped = SteppedClock()
+    clock = AwakeClock(stepped, longest_s=0.5)
+    readings = []
+    for step_s in (0.4, 0.5, 60.0, 0.1, 0.6):
+        stepped.step(step_s)
+        readings.append(clock.monotonic_us())
+    assert readings == [400_000, 900_000, 900_000, 1_000_000, 1_000_000]
+    assert clock.now_us() == stepped.now_us()
+
+
+@pytest.mark.parametrize("clock", [SystemClock(), SteppedClock(), AwakeClock(SystemClock(), 1.0)])
 def test_both_are_clocks(clock: Clock) -> None:
     """Whole microseconds, not going backwards."""
     first, second = clock.monotonic_us(), clock.monotonic_us()

@@ -1,0 +1,38 @@
+"""The signals that wind a command down, the first time, and end it at once, the second time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import stat
+from collections.abc import Callable
+from types import FrameType
+
+_STOP = ("SIGINT", "SIGTERM", "SIGHUP")
+"""SIGHUP comes when a terminal is closed, and does not exist everywhere."""
+
+
+def handled(handler: Callable[[int, FrameType | None], None]) -> contextlib.ExitStack:
+    """Have the handler called for each of them, until the stack is closed.
+
+    Under `nohup`, SIGHUP stays ignored.
+    """
+    stack = contextlib.ExitStack()
+    for name in _STOP:
+        number = getattr(signal, name, None)
+        if number is None or (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):
+            continue
+        stack.callback(signal.signal, number, signal.signal(number, handler))
+    return stack
+
+
+def leave_terminal(number: int) -> None:
+    """After SIGHUP the terminal is gone: what is still said goes nowhere, instead of failing."""
+    if number != getattr(signal, "SIGHUP", None):
+        return
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        if stat.S_ISCHR(os.fstat(descriptor).st_mode):  # isatty() is false already
+            os.dup2(nowhere, descriptor)
+    os.close(nowhere)
