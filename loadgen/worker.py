@@ -350,7 +350,9 @@ class Worker:
     def _hand_over(self) -> None:
         """Report what workers of this directory had done in this run when they died."""
         for path, session, batches in left_behind(self._settings.spool, self._run, self._hello.session):
-            self._say(f"handing over {sum(len(b.results) for b in batches)} results of a worker that died")
+            self._say(
+                f"handing over {sum(batch.harvest.ended for batch in batches)} results of a worker that died"
+            )
             try:
                 for start in range(0, len(batches), LARGEST_REPORT // PART):
                     self._client.report(

@@ -9,9 +9,10 @@ from typing import Annotated, Protocol, TypeAlias
 
 import msgspec
 
+from loadgen.columns import Harvest
 from loadgen.loader import Bundle
 from loadgen.plan import Chunk
-from loadgen.sample import Count, Presence, Result, Sample, Seconds
+from loadgen.sample import Count, Seconds
 
 PROTOCOL = 1
 """Changes whenever a message changes its meaning."""
@@ -127,10 +128,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     """Counts the session's batches from 1; one that was seen before is acknowledged and ignored."""
     lease: Count
     step: Count
-    results: tuple[Result, ...]
-    samples: tuple[Sample, ...]
-    verdicts: tuple[tuple[Count, Presence], ...] = ()
-    """By item: what was found on the target, for a lease that is verifying."""
+    harvest: Harvest
 
 
 class Report(msgspec.Struct, frozen=True, tag=True):

@@ -51,7 +51,8 @@ class TestMainJob:
 
     def test_each_call_is_a_sample_in_the_ledger(self, job: Finished, shared_cli: Cli) -> None:
         with Reader(shared_cli.directory()) as reader:
-            items = Counter(sample.item for sample in reader.sample_rows() if sample.label == "upload")
+            samples = [sample for table in reader.call_tables() for sample in table.samples.rows()]
+        items = Counter(sample.item for sample in samples if sample.label == "upload")
         assert items == dict.fromkeys(range(FLOWS), 1)
 
     def test_the_manifest_has_a_line_for_each_item(self, job: Finished, shared_cli: Cli) -> None:
