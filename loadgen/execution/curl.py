@@ -35,10 +35,12 @@ if TYPE_CHECKING:
 
     import requests
 
-    from loadgen.execution.http_messages import Headers, Outgoing
+    from loadgen.execution.http_headers import Headers, ItemHeaders
+    from loadgen.execution.http_messages import Outgoing
 
 _E_PROXY = 97
 """CURLE_PROXY, which pycurl does not name."""
+_LINES_KEPT = 64
 _UPLOAD_CHUNK = 512 * 1024
 
 _TROUBLES = {
@@ -78,6 +80,7 @@ class CurlTransport:
         self._once = _Once()
         self._head: list[bytes] = []
         self._body: list[bytes] = []
+        self._known_lines: dict[Headers, list[bytes]] = {}
         self._curl = pycurl.Curl()
         self._last: Outgoing | None = None
         self._start_afresh()
@@ -103,7 +106,7 @@ class CurlTransport:
         self._once.sent = False
         if self._stream is not None or not isinstance(request.body, bytes | None):
             self._start_afresh()  # there is no other way from POSTFIELDS to READFUNCTION, and back
-        elif self._tls not in (None, (request.verify, request.cert)):
+        elif self._tls is not None and self._tls != (request.verify, request.cert):
             self._start_afresh()  # nor from a client certificate to none
         # While it is None, the next call sets everything: aiming may stop half-way, at a bad header.
         last, self._last = self._last, None
@@ -136,25 +139,39 @@ class CurlTransport:
             curl.setopt(option, value)
         self._last = None
         self._tls: object = None
-        self._shape = ""
+        self._shape = ("", True)
         self._stream: _Stream | None = None
 
     def _direct(self, request: Outgoing, last: Outgoing | None) -> None:
         """Where to, with which headers, for how long: only what differs from the last call."""
-        curl = self._curl
-        if last is None or request.url != last.url:
-            url = request.url
+        curl, url = self._curl, request.url
+        if last is None or url != last.url:
             curl.setopt(pycurl.URL, (urldefragauth(url) if "@" in url else url).encode())
-        if last is None or request.headers is not last.headers:
-            curl.setopt(pycurl.HTTPHEADER, _header_lines(request.headers))
-        if last is None or (request.connect_s, request.total_s) != (last.connect_s, last.total_s):
+            if self._tls is None and url.startswith("https:"):
+                self._trust(request.verify, request.cert)
+                self._tls = (request.verify, request.cert)
+        if (
+            last is None
+            or request.headers is not last.headers
+            or request.item_headers is not last.item_headers
+        ):
+            curl.setopt(pycurl.HTTPHEADER, self._lines(request.headers, request.item_headers))
+        if last is None or request.total_s != last.total_s or request.connect_s != last.connect_s:
             curl.setopt(pycurl.TIMEOUT_MS, max(1, int(request.total_s * 1000)))
             curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(request.connect_s * 1000)))
         if last is None or request.proxy != last.proxy:
             curl.setopt(pycurl.PROXY, request.proxy)  # empty: none, not even the environment's
-        if self._tls is None and request.url.startswith("https:"):
-            self._trust(request.verify, request.cert)
-            self._tls = (request.verify, request.cert)
+
+    def _lines(self, headers: Headers, item_headers: ItemHeaders) -> list[bytes]:
+        """For HTTPHEADER.  Those that stay are laid out once, those of the item each time."""
+        lines = self._known_lines.get(headers)
+        if lines is None:
+            if len(self._known_lines) >= _LINES_KEPT:
+                self._known_lines.clear()
+            self._known_lines[headers] = lines = _header_lines(headers)
+        if not item_headers:
+            return lines
+        return lines + [f"{name}: {value}".encode("latin-1") for name, value in item_headers]
 
     def _trust(self, verify: bool | str, cert: str | tuple[str, str] | None) -> None:
         curl = self._curl
@@ -176,7 +193,7 @@ class CurlTransport:
         curl, method, body = self._curl, request.method, request.body
         if body is None and method not in ("GET", "HEAD"):
             body = b""
-        shape = method if body is None else f"{method} with body"
+        shape = (method, body is None)
         if shape != self._shape:
             self._shape = shape
             usual = "GET" if body is None else "POST"
@@ -192,7 +209,7 @@ class CurlTransport:
         elif body is not None:
             self._stream = _Stream(body)
             curl.setopt(pycurl.READFUNCTION, self._stream.read)
-            curl.setopt(pycurl.POSTFIELDSIZE_LARGE, _announced_length(request.headers))
+            curl.setopt(pycurl.POSTFIELDSIZE_LARGE, _announced_length(request))
             curl.setopt(pycurl.UPLOAD_BUFFERSIZE, _UPLOAD_CHUNK)
 
     def received(self) -> Received:
@@ -200,7 +217,8 @@ class CurlTransport:
         info = self._curl.getinfo
         fresh = info(pycurl.NUM_CONNECTS) > 0
         head = b"".join(self._head)
-        if head.find(b"\r\n\r\n") + 4 != len(head):
+        size = len(head)
+        if head.find(b"\r\n\r\n") + 4 != size:
             head = _final_head(head)
         return Received(
             info(pycurl.TOTAL_TIME_T),
@@ -208,14 +226,18 @@ class CurlTransport:
             info(pycurl.APPCONNECT_TIME_T) if fresh else 0,
             info(pycurl.STARTTRANSFER_TIME_T),
             info(pycurl.REQUEST_SIZE),  # with the body, whatever libcurl's manual says
-            info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T),
+            size + info(pycurl.SIZE_DOWNLOAD_T),
             info(pycurl.RESPONSE_CODE),
             head,
-            b"".join(self._body),
+            self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            dns_us=info(pycurl.NAMELOOKUP_TIME_T) if fresh else 0,
         )
 
     def failed(self, request: Outgoing, code: int, why: str) -> Received:
-        """What became of it, after performing failed with these code and words; raises what a stream raised."""
+        """What became of it, after performing failed with libcurl's code and words.
+
+        Raises what reading a stream raised.
+        """
         if self._stream is not None and self._stream.error is not None:
             raise self._stream.error from None
         info = self._curl.getinfo
@@ -227,6 +249,7 @@ class CurlTransport:
             info(pycurl.STARTTRANSFER_TIME_T) if self._head else 0,
             info(pycurl.REQUEST_SIZE),
             info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T),
+            dns_us=info(pycurl.NAMELOOKUP_TIME_T) if fresh else 0,
             error=self._explain(request, code, why),
         )
 
@@ -303,9 +326,11 @@ def _header_lines(headers: Headers) -> list[bytes]:
     return [line.encode("latin-1") for line in lines]
 
 
-def _announced_length(headers: Headers) -> int:
+def _announced_length(request: Outgoing) -> int:
     """What Content-Length says; -1 (send it in chunks) without one."""
-    return next((int(value) for name, value in headers if name.lower() == "content-length"), -1)
+    if request.length is not None:
+        return request.length
+    return next((int(value) for name, value in request.headers if name.lower() == "content-length"), -1)
 
 
 def _final_head(head: bytes) -> bytes:
