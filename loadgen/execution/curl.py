@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _E_PROXY = 97
 """CURLE_PROXY, which pycurl does not name."""
 _LINES_KEPT = 64
+_WHOLE = (bytes, type(None))
+"""Kinds of body that are there at once."""
 _UPLOAD_CHUNK = 512 * 1024
 
 _TROUBLES = {
@@ -80,7 +82,8 @@ class CurlTransport:
         self._once = _Once()
         self._head: list[bytes] = []
         self._body: list[bytes] = []
-        self._known_lines: dict[Headers, list[bytes]] = {}
+        self._lines: list[bytes | str] = []
+        self._known_lines: dict[Headers, list[bytes | str]] = {}
         self._curl = pycurl.Curl()
         self._last: Outgoing | None = None
         self._start_afresh()
@@ -104,7 +107,7 @@ class CurlTransport:
         self._head.clear()
         self._body.clear()
         self._once.sent = False
-        if self._stream is not None or not isinstance(request.body, bytes | None):
+        if self._stream is not None or not isinstance(request.body, _WHOLE):
             self._start_afresh()  # there is no other way from POSTFIELDS to READFUNCTION, and back
         elif self._tls is not None and self._tls != (request.verify, request.cert):
             self._start_afresh()  # nor from a client certificate to none
@@ -150,28 +153,28 @@ class CurlTransport:
             if self._tls is None and url.startswith("https:"):
                 self._trust(request.verify, request.cert)
                 self._tls = (request.verify, request.cert)
-        if (
-            last is None
-            or request.headers is not last.headers
-            or request.item_headers is not last.item_headers
-        ):
-            curl.setopt(pycurl.HTTPHEADER, self._lines(request.headers, request.item_headers))
+        if last is None or request.headers is not last.headers:
+            self._lines = self._lines_of(request.headers)
+            last_item: ItemHeaders | None = None
+        else:
+            last_item = last.item_headers
+        if request.item_headers is not last_item:
+            more = [f"{name}: {value}" for name, value in request.item_headers]
+            curl.setopt(pycurl.HTTPHEADER, self._lines + more)
         if last is None or request.total_s != last.total_s or request.connect_s != last.connect_s:
             curl.setopt(pycurl.TIMEOUT_MS, max(1, int(request.total_s * 1000)))
             curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(request.connect_s * 1000)))
         if last is None or request.proxy != last.proxy:
             curl.setopt(pycurl.PROXY, request.proxy)  # empty: none, not even the environment's
 
-    def _lines(self, headers: Headers, item_headers: ItemHeaders) -> list[bytes]:
-        """For HTTPHEADER.  Those that stay are laid out once, those of the item each time."""
+    def _lines_of(self, headers: Headers) -> list[bytes | str]:
+        """For HTTPHEADER; calls of a few kinds take turns."""
         lines = self._known_lines.get(headers)
         if lines is None:
             if len(self._known_lines) >= _LINES_KEPT:
                 self._known_lines.clear()
             self._known_lines[headers] = lines = _header_lines(headers)
-        if not item_headers:
-            return lines
-        return lines + [f"{name}: {value}".encode("latin-1") for name, value in item_headers]
+        return lines
 
     def _trust(self, verify: bool | str, cert: str | tuple[str, str] | None) -> None:
         curl = self._curl
@@ -312,7 +315,7 @@ class _Stream:
         return bytes(data)
 
 
-def _header_lines(headers: Headers) -> list[bytes]:
+def _header_lines(headers: Headers) -> list[bytes | str]:
     """For HTTPHEADER: the given ones, and a word against each that libcurl would add by itself."""
     lines = []
     given = set()

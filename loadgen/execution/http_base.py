@@ -46,6 +46,8 @@ class Place(msgspec.Struct, frozen=True):
     """Absolute, quoted."""
     route: Route
     """How to get there."""
+    plain: bool
+    """Whether it names no user."""
 
 
 class Base(Verbs):
@@ -110,7 +112,7 @@ class Base(Verbs):
         place = self._places.get(url)
         if place is None:
             whole = prepare_url(join(self.base_url, text(url)), None)
-            place = Place(whole, self._route(whole))
+            place = Place(whole, self._route(whole), "@" not in whole)
             if len(self._places) >= _PLACES_KEPT:
                 self._places.clear()
             self._places[url] = place

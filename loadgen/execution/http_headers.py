@@ -57,11 +57,10 @@ class Letterhead:
         self._version = -1
 
     def lay(self, item: Mapping[str, str]) -> None:
-        """From now on the item's headers are these: Latin-1 names and values, trusted to be well-formed."""
+        """From now on the item's headers are these: ASCII, and trusted to be well-formed."""
         self.item = item
         self._item_pairs = tuple(item.items())
-        names = tuple(item)
-        if names and names != self._item_names:
+        if item and (names := tuple(item)) != self._item_names:
             self._item_names, self._version = names, -1
 
     def sheet(self, headers: Mapping[str, Any] | None, added: Added) -> tuple[Headers, ItemHeaders]:

@@ -14,6 +14,7 @@ from collections.abc import Sized
 from datetime import timedelta
 from functools import cached_property, lru_cache
 from http.client import parse_headers
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -119,6 +120,7 @@ class Answer(requests.Response):
 
     _content_consumed = True
     _next: requests.PreparedRequest | None = None
+    _encoding: str | EllipsisType | None = ...
 
     def __init__(self, outgoing: Outgoing, received: Received) -> None:
         # Not super().__init__(): its empty cookie jar alone takes longer than this whole method.
@@ -164,12 +166,18 @@ class Answer(requests.Response):
         words = self._head.partition(b"\n")[0].split(None, 2)
         return words[2].decode("latin-1").strip() if len(words) > 2 else ""  # noqa: PLR2004
 
-    @cached_property
-    def encoding(self) -> str | None:  # type: ignore[override]
-        """The charset that the headers give."""
+    @property
+    def encoding(self) -> str | None:
+        """The charset that the headers give, unless another was set."""
         # json() and text ask for this after nearly every call: it must not cost all the headers.
-        found = _CONTENT_TYPE.search(self._head)
-        return _charset(found[1]) if found else None
+        if isinstance(self._encoding, EllipsisType):
+            found = _CONTENT_TYPE.search(self._head)
+            self._encoding = _charset(found[1]) if found else None
+        return self._encoding
+
+    @encoding.setter
+    def encoding(self, encoding: str | None) -> None:
+        self._encoding = encoding
 
     @cached_property
     def cookies(self) -> RequestsCookieJar:  # type: ignore[override]

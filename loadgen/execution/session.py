@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.cookies import extract_cookies_to_jar
+from requests.models import REDIRECT_STATI
 
 from loadgen.clock import Clock, SystemClock
 from loadgen.errors import one_line
@@ -151,13 +152,14 @@ class Session(Base):
         `name` is its label in the report.  A status of 400 or more that is not in `expect` is a
         failure of the item; the response is returned all the same.  Differences to requests: see the module.
         """
-        self.log_in()
-        method = text(method).upper()
+        if self.on_login is not None and not self._logged_in:
+            self.log_in()
+        method, place = text(method).upper(), self._place(url)
         body = http_multipart.encode(files, data) if files else prepare_body(data, json)
         auth = self.auth if auth is None else auth
         unusual = cookies or proxies or hooks or allow_redirects or cert or verify is not None
-        if body is not None and not unusual and self._is_plain(url, auth):
-            outgoing = self._outgoing(method, self._place(url), params, body, headers, auth, timeout)
+        if body is not None and not unusual and self._is_plain(place, auth):
+            outgoing = self._outgoing(method, place, params, body, headers, auth, timeout)
             return self.settle(outgoing, *self._sent(outgoing, name), name, expect)
         rest = {"params": params, "cookies": cookies, "timeout": timeout, "allow_redirects": allow_redirects}
         rest |= {"proxies": proxies, "hooks": hooks, "stream": stream, "verify": verify, "cert": cert}
@@ -188,12 +190,12 @@ class Session(Base):
 
         Whoever sends it hands what came of it to `settle`, after `begin` for the same item.
         """
-        body = prepare_body(data, json)
-        if body is None or not self._is_plain(url, self.auth):
+        place, body = self._place(url), prepare_body(data, json)
+        if body is None or not self._is_plain(place, self.auth):
             raise requests.RequestException(
                 "a described call takes no stream, digest auth, hooks, or session-wide params and proxies"
             )
-        return self._outgoing(method.upper(), self._place(url), params, body, headers, self.auth, timeout)
+        return self._outgoing(method.upper(), place, params, body, headers, self.auth, timeout)
 
     def settle(
         self,
@@ -207,7 +209,8 @@ class Session(Base):
         answer = self._judged(outgoing, received, start_us, (name, expect))
         if answer.sets_cookies:
             extract_cookies_to_jar(self.cookies, answer.request, answer.raw)  # type: ignore[no-untyped-call]
-        answer.resolve = self.resolve_redirects
+        if answer.status_code in REDIRECT_STATI:
+            answer.resolve = self.resolve_redirects
         return answer
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
@@ -222,15 +225,14 @@ class Session(Base):
 
     # ---- the short way ----
 
-    def _is_plain(self, url: str | bytes, auth: Any) -> bool:
+    def _is_plain(self, place: Place, auth: Any) -> bool:
         """Whether nothing in the session makes the call unusual."""
-        return not (
-            self.params
-            or self.proxies
-            or self.hooks.get("response")
-            or "@" in self.base_url
-            or "@" in text(url)
-            or (auth is not None and type(auth) not in HEADER_AUTH)
+        return (
+            place.plain
+            and not self.params
+            and not self.proxies
+            and not self.hooks.get("response")
+            and (auth is None or type(auth) in HEADER_AUTH)
         )
 
     def _outgoing(
