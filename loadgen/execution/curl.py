@@ -35,10 +35,14 @@ if TYPE_CHECKING:
 
     import requests
 
-    from loadgen.execution.http_messages import Headers, Outgoing
+    from loadgen.execution.http_headers import Headers, ItemHeaders
+    from loadgen.execution.http_messages import Outgoing
 
 _E_PROXY = 97
 """CURLE_PROXY, which pycurl does not name."""
+_LINES_KEPT = 64
+_WHOLE = (bytes, type(None))
+"""Kinds of body that are there at once."""
 _UPLOAD_CHUNK = 512 * 1024
 
 _TROUBLES = {
@@ -78,31 +82,40 @@ class CurlTransport:
         self._once = _Once()
         self._head: list[bytes] = []
         self._body: list[bytes] = []
+        self._lines: list[bytes | str] = []
+        self._known_lines: dict[Headers, list[bytes | str]] = {}
         self._curl = pycurl.Curl()
         self._last: Outgoing | None = None
         self._start_afresh()
 
+    @property
+    def handle(self) -> pycurl.Curl:
+        """The easy handle, to be performed after `aim`; another one after `close`."""
+        return self._curl
+
     def send(self, request: Outgoing) -> Received:
         """Send it once and wait for the end.  What reading a stream raises is raised."""
-        self._head.clear()
-        self._body.clear()
-        self._once.sent = False
-        if self._stream is not None or not isinstance(request.body, bytes | None):
-            self._start_afresh()  # there is no other way from POSTFIELDS to READFUNCTION, and back
-        elif self._tls not in (None, (request.verify, request.cert)):
-            self._start_afresh()  # nor from a client certificate to none
-        # While it is None, the next call sets everything: aiming may stop half-way, at a bad header.
-        last, self._last = self._last, None
-        self._aim(request, last)
-        self._load(request)
-        self._last = request
+        self.aim(request)
         try:
             self._curl.perform()
         except pycurl.error as error:
-            if self._stream is not None and self._stream.error is not None:
-                raise self._stream.error from None
-            return self._failed(request, *error.args)
-        return self._received()
+            return self.failed(request, *error.args)
+        return self.received()
+
+    def aim(self, request: Outgoing) -> None:
+        """Everything that comes before performing.  Raises UnicodeEncodeError for what no header can hold."""
+        self._head.clear()
+        self._body.clear()
+        self._once.sent = False
+        if self._stream is not None or not isinstance(request.body, _WHOLE):
+            self._start_afresh()  # there is no other way from POSTFIELDS to READFUNCTION, and back
+        elif self._tls is not None and self._tls != (request.verify, request.cert):
+            self._start_afresh()  # nor from a client certificate to none
+        # While it is None, the next call sets everything: aiming may stop half-way, at a bad header.
+        last, self._last = self._last, None
+        self._direct(request, last)
+        self._load(request)
+        self._last = request
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones, as with requests."""
@@ -129,25 +142,39 @@ class CurlTransport:
             curl.setopt(option, value)
         self._last = None
         self._tls: object = None
-        self._shape = ""
+        self._shape = ("", True)
         self._stream: _Stream | None = None
 
-    def _aim(self, request: Outgoing, last: Outgoing | None) -> None:
+    def _direct(self, request: Outgoing, last: Outgoing | None) -> None:
         """Where to, with which headers, for how long: only what differs from the last call."""
-        curl = self._curl
-        if last is None or request.url != last.url:
-            url = request.url
+        curl, url = self._curl, request.url
+        if last is None or url != last.url:
             curl.setopt(pycurl.URL, (urldefragauth(url) if "@" in url else url).encode())
+            if self._tls is None and url.startswith("https:"):
+                self._trust(request.verify, request.cert)
+                self._tls = (request.verify, request.cert)
         if last is None or request.headers is not last.headers:
-            curl.setopt(pycurl.HTTPHEADER, _header_lines(request.headers))
-        if last is None or (request.connect_s, request.total_s) != (last.connect_s, last.total_s):
+            self._lines = self._lines_of(request.headers)
+            last_item: ItemHeaders | None = None
+        else:
+            last_item = last.item_headers
+        if request.item_headers is not last_item:
+            more = [f"{name}: {value}" for name, value in request.item_headers]
+            curl.setopt(pycurl.HTTPHEADER, self._lines + more)
+        if last is None or request.total_s != last.total_s or request.connect_s != last.connect_s:
             curl.setopt(pycurl.TIMEOUT_MS, max(1, int(request.total_s * 1000)))
             curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(request.connect_s * 1000)))
         if last is None or request.proxy != last.proxy:
             curl.setopt(pycurl.PROXY, request.proxy)  # empty: none, not even the environment's
-        if self._tls is None and request.url.startswith("https:"):
-            self._trust(request.verify, request.cert)
-            self._tls = (request.verify, request.cert)
+
+    def _lines_of(self, headers: Headers) -> list[bytes | str]:
+        """For HTTPHEADER; calls of a few kinds take turns."""
+        lines = self._known_lines.get(headers)
+        if lines is None:
+            if len(self._known_lines) >= _LINES_KEPT:
+                self._known_lines.clear()
+            self._known_lines[headers] = lines = _header_lines(headers)
+        return lines
 
     def _trust(self, verify: bool | str, cert: str | tuple[str, str] | None) -> None:
         curl = self._curl
@@ -169,7 +196,7 @@ class CurlTransport:
         curl, method, body = self._curl, request.method, request.body
         if body is None and method not in ("GET", "HEAD"):
             body = b""
-        shape = method if body is None else f"{method} with body"
+        shape = (method, body is None)
         if shape != self._shape:
             self._shape = shape
             usual = "GET" if body is None else "POST"
@@ -185,14 +212,16 @@ class CurlTransport:
         elif body is not None:
             self._stream = _Stream(body)
             curl.setopt(pycurl.READFUNCTION, self._stream.read)
-            curl.setopt(pycurl.POSTFIELDSIZE_LARGE, _announced_length(request.headers))
+            curl.setopt(pycurl.POSTFIELDSIZE_LARGE, _announced_length(request))
             curl.setopt(pycurl.UPLOAD_BUFFERSIZE, _UPLOAD_CHUNK)
 
-    def _received(self) -> Received:
+    def received(self) -> Received:
+        """What came, after performing succeeded."""
         info = self._curl.getinfo
         fresh = info(pycurl.NUM_CONNECTS) > 0
         head = b"".join(self._head)
-        if head.find(b"\r\n\r\n") + 4 != len(head):
+        size = len(head)
+        if head.find(b"\r\n\r\n") + 4 != size:
             head = _final_head(head)
         return Received(
             info(pycurl.TOTAL_TIME_T),
@@ -200,13 +229,20 @@ class CurlTransport:
             info(pycurl.APPCONNECT_TIME_T) if fresh else 0,
             info(pycurl.STARTTRANSFER_TIME_T),
             info(pycurl.REQUEST_SIZE),  # with the body, whatever libcurl's manual says
-            info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T),
+            size + info(pycurl.SIZE_DOWNLOAD_T),
             info(pycurl.RESPONSE_CODE),
             head,
-            b"".join(self._body),
+            self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            dns_us=info(pycurl.NAMELOOKUP_TIME_T) if fresh else 0,
         )
 
-    def _failed(self, request: Outgoing, code: int, why: str) -> Received:
+    def failed(self, request: Outgoing, code: int, why: str) -> Received:
+        """What became of it, after performing failed with libcurl's code and words.
+
+        Raises what reading a stream raised.
+        """
+        if self._stream is not None and self._stream.error is not None:
+            raise self._stream.error from None
         info = self._curl.getinfo
         fresh = info(pycurl.NUM_CONNECTS) > 0
         return Received(
@@ -216,6 +252,7 @@ class CurlTransport:
             info(pycurl.STARTTRANSFER_TIME_T) if self._head else 0,
             info(pycurl.REQUEST_SIZE),
             info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T),
+            dns_us=info(pycurl.NAMELOOKUP_TIME_T) if fresh else 0,
             error=self._explain(request, code, why),
         )
 
@@ -278,7 +315,7 @@ class _Stream:
         return bytes(data)
 
 
-def _header_lines(headers: Headers) -> list[bytes]:
+def _header_lines(headers: Headers) -> list[bytes | str]:
     """For HTTPHEADER: the given ones, and a word against each that libcurl would add by itself."""
     lines = []
     given = set()
@@ -292,9 +329,11 @@ def _header_lines(headers: Headers) -> list[bytes]:
     return [line.encode("latin-1") for line in lines]
 
 
-def _announced_length(headers: Headers) -> int:
+def _announced_length(request: Outgoing) -> int:
     """What Content-Length says; -1 (send it in chunks) without one."""
-    return next((int(value) for name, value in headers if name.lower() == "content-length"), -1)
+    if request.length is not None:
+        return request.length
+    return next((int(value) for name, value in request.headers if name.lower() == "content-length"), -1)
 
 
 def _final_head(head: bytes) -> bytes:

@@ -120,12 +120,10 @@ def _head(response: requests.Response) -> bytes:
 
 def _size(request: Outgoing) -> int:
     """About what went over the wire; of a stream, what Content-Length says."""
+    headers = prepared(request).headers
     size = len(f"{request.method} / HTTP/1.1\r\nHost: {peer(request.url)}\r\n\r\n") + len(request.url)
-    for name, value in request.headers:
-        size += len(name) + len(value) + 4
-        if name.lower() == "content-length":
-            size += int(value)
-    return size
+    size += sum(len(name) + len(value) + 4 for name, value in headers.items())
+    return size + int(headers.get("Content-Length", 0))
 
 
 def _explain(request: Outgoing, error: Exception) -> requests.RequestException:

@@ -10,7 +10,7 @@ import responses
 from requests.adapters import HTTPAdapter
 
 from loadgen.clock import SteppedClock
-from loadgen.execution.http_messages import Received
+from loadgen.execution.http_messages import Received, prepared
 from loadgen.execution.http_prepare import Labels
 from loadgen.execution.session import Bearer, Session
 from loadgen.sample import NO_ITEM
@@ -115,8 +115,8 @@ def test_calls_outside_items_belong_to_none(http):
     assert [(sample.item, sample.attempt, sample.label) for sample in http.samples] == [
         (NO_ITEM, 1, "GET /app/after")
     ]
-    assert dict(http._transport.sent[1].headers)["X-Item"] == "1"
-    assert "X-Item" not in dict(http._transport.sent[2].headers)
+    assert prepared(http._transport.sent[1]).headers["X-Item"] == "1"
+    assert "X-Item" not in prepared(http._transport.sent[2]).headers
 
 
 def test_on_sample_takes_them_all(http):
@@ -145,7 +145,7 @@ def test_headers_of_the_call_win_over_the_item_s_and_these_over_the_session_s(ht
     http.begin("s", 1, 1, {"X-B": "item", "X-C": "item"})
     for options in ({}, {"allow_redirects": True}):
         http.get("/x", headers={"x-c": "call", "Accept": None}, **options)
-        sent = {name.lower(): value for name, value in http._transport.sent[-1].headers}
+        sent = {name.lower(): value for name, value in prepared(http._transport.sent[-1]).headers.items()}
         assert (sent["x-a"], sent["x-b"], sent["x-c"]) == ("session", "item", "call")
         assert "accept" not in sent
 
@@ -236,7 +236,7 @@ def test_login_comes_before_the_first_request_and_after_expire(http):
         (NO_ITEM, 1),
         (5, 2),
     ]
-    assert ["X-Item" in dict(request.headers) for request in http._transport.sent] == [
+    assert ["X-Item" in prepared(request).headers for request in http._transport.sent] == [
         False,
         True,
         True,
