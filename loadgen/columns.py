@@ -144,7 +144,7 @@ def _spans(items: Sequence[int]) -> tuple[tuple[int, int], ...]:
 
 _NUMBERS = tuple(name for name in Sample.__struct_fields__ if name not in ("label", "error"))
 _WORDS = ("label", "error")
-_ORDER = {name: number for number, name in enumerate((*_NUMBERS, *_WORDS))}
+_PLACES = {name: number for number, name in enumerate((*_WORDS, *_NUMBERS))}
 
 
 class Samples(msgspec.Struct, frozen=True, array_like=True):
@@ -153,7 +153,8 @@ class Samples(msgspec.Struct, frozen=True, array_like=True):
     words: tuple[str, ...]
     """Labels and errors, each once; the columns of both hold positions in it."""
     columns: tuple[bytes, ...]
-    """One for each number of `Sample`, in its order, then label and error."""
+    """Label and error, then one for each number of `Sample`, in its order; later ones may be missing in
+    what an older version kept, and are zeros then."""
 
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> Self:
@@ -168,7 +169,7 @@ class Samples(msgspec.Struct, frozen=True, array_like=True):
                 places.setdefault(word, len(places))
         numbers = [pack(fields[name]) for name in _NUMBERS]
         words = [pack([places[word] for word in fields[name]]) for name in _WORDS]
-        return cls(tuple(places), (*numbers, *words))
+        return cls(tuple(places), (*words, *numbers))
 
     def __len__(self) -> int:
         """How many samples are in it."""
@@ -176,7 +177,8 @@ class Samples(msgspec.Struct, frozen=True, array_like=True):
 
     def numbers(self, name: str) -> list[int]:
         """A column by the name of the field."""
-        return unpack(self.columns[_ORDER[name]]) if self.columns else []
+        place = _PLACES[name]
+        return unpack(self.columns[place]) if place < len(self.columns) else [0] * len(self)
 
     def texts(self, name: str) -> list[str]:
         """The same for label and error."""
@@ -188,14 +190,14 @@ class Samples(msgspec.Struct, frozen=True, array_like=True):
 
     def rows(self) -> Iterator[Sample]:
         """Each sample by itself."""
-        read = {name: self.texts(name) if name in _WORDS else self.numbers(name) for name in _ORDER}
+        read = {name: self.texts(name) if name in _WORDS else self.numbers(name) for name in _PLACES}
         return starmap(Sample, zip(*(read[name] for name in Sample.__struct_fields__), strict=True))
 
     def check(self) -> None:
         """Raises ValueError when it contradicts itself."""
         if not self.columns:
             return
-        if len(self.columns) != len(_ORDER) or len({length(column) for column in self.columns}) != 1:
+        if len(self.columns) != len(_PLACES) or len({length(column) for column in self.columns}) != 1:
             raise ValueError("columns of different lengths")
         for name in _WORDS:
             places = self.numbers(name)

@@ -86,6 +86,13 @@ def test_samples_come_back_as_they_were(rows):
     assert list(chosen.rows()) == [row for row in rows if row.label == "a"]
 
 
+def test_what_an_older_version_kept_has_zeros_for_what_it_did_not_know():
+    packed = Samples.of([Sample(1, 1, "a", 5, 6)] * 3)
+    older = Samples(packed.words, packed.columns[:-2])
+    assert older.numbers(Sample.__struct_fields__[-1]) == [0, 0, 0]
+    assert list(older.rows()) == list(packed.rows())
+
+
 @given(results)
 def test_results_are_divided_and_none_is_lost(rows):
     plain, others = divide(rows)
