@@ -55,7 +55,13 @@ def open_session(
 ) -> Session:
     """A Session for the scenario's target that logs in by itself."""
     session = Session(
-        target, transport=scenario.transport, timeout=scenario.timeout, clock=clock, on_sample=on_sample
+        target,
+        transport=scenario.transport,
+        timeout=scenario.timeout,
+        on_sample=on_sample,
+        clock=clock,
+        http=scenario.http,
+        connections=scenario.connections,
     )
     login = scenario.hooks.get("login")
     if login is not None:
