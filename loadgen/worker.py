@@ -12,6 +12,7 @@ import contextlib
 import os
 import random
 import socket
+import string
 import tempfile
 import threading
 import time
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -205,7 +207,8 @@ class Worker:
             target=welcome.target,
             options=welcome.options,
             threads=self._settings.concurrency or welcome.concurrency,
-            run=welcome.run if welcome.correlate else "",
+            connections=welcome.connections,
+            run=quote(welcome.run, safe=string.punctuation + " ") if welcome.correlate else "",
         )
 
     def _work(self) -> int:

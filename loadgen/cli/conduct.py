@@ -361,6 +361,7 @@ class _Session:
             bundle=loaded.bundle,
             ttl_s=order.lease_ttl_s,
             concurrency=order.concurrency,
+            connections=order.connections,
             correlate=order.correlate,
         )
 

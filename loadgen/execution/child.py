@@ -31,7 +31,7 @@ from loadgen.execution.runner import Errand, LeaseLost, Runner, explain, open_se
 from loadgen.execution.session import Session
 from loadgen.loader import Loaded, load
 from loadgen.sample import Presence, Result, Sample
-from loadgen.scenario import Step
+from loadgen.scenario import Connections, Step
 
 FLUSH_S = 0.01
 """How long results gather before they leave: the delay that the parent sees."""
@@ -52,6 +52,8 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     options: bytes
     """MessagePack, secrets included: comes by the pipe, not by the command line."""
     threads: int
+    connections: Connections
+    """Whether calls share connections."""
     run: str
     """For the X-Loadgen-* headers; empty: none."""
 
@@ -319,7 +321,10 @@ class Child:
 
     def _work(self) -> None:
         clock = SystemClock()
-        with open_session(self._loaded.scenario, self._setup.target, self._options, clock) as session:
+        setup = self._setup
+        with open_session(
+            self._loaded.scenario, setup.target, self._options, clock, connections=setup.connections
+        ) as session:
             slot = Slot(self._steps, session, self._gate, self._outbox)
             runner = Runner(self._options, session, clock, self._setup.run)
             while (task := self._tasks.get()) is not None:

@@ -21,12 +21,13 @@ from __future__ import annotations
 import os
 from errno import ECONNREFUSED
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import certifi
 import pycurl
 from requests.utils import urldefragauth
 
+from loadgen.errors import UsageError
 from loadgen.execution.http_errors import Trouble, peer
 from loadgen.execution.http_messages import Received
 
@@ -37,16 +38,32 @@ if TYPE_CHECKING:
 
     from loadgen.execution.http_headers import Headers, ItemHeaders
     from loadgen.execution.http_messages import Outgoing
+    from loadgen.scenario import Connections, Http
 
 _E_PROXY = 97
 """CURLE_PROXY, which pycurl does not name."""
 _LINES_KEPT = 64
 _WHOLE = (bytes, type(None))
 """Kinds of body that are there at once."""
+_E_QUIC_CONNECT = 96
+"""CURLE_QUIC_CONNECT_ERROR, which pycurl does not name either."""
+_NO_QUIC = (pycurl.E_COULDNT_CONNECT, pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR, _E_QUIC_CONNECT)
 _UPLOAD_CHUNK = 512 * 1024
 
+_VERSIONS: dict[Http, tuple[int, int]] = {
+    "1.1": (pycurl.CURL_HTTP_VERSION_1_1, 0),
+    "2": (pycurl.CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE, pycurl.VERSION_HTTP2),
+    "3": (pycurl.CURL_HTTP_VERSION_3ONLY, pycurl.VERSION_HTTP3),
+    "auto": (pycurl.CURL_HTTP_VERSION_2TLS, 0),
+}
+"""What libcurl calls them, and the feature that it needs.
+
+`2TLS` and `3` would do with an older version when the server does not know the newer, and nobody would
+hear of it: fine for "auto", a false measurement for the others.  These fail before anything is sent.
+"""
 _TROUBLES = {
     pycurl.E_UNSUPPORTED_PROTOCOL: Trouble.NOT_HTTP,
+    pycurl.E_HTTP2: Trouble.NOT_HTTP,
     pycurl.E_FTP_WEIRD_SERVER_REPLY: Trouble.NOT_HTTP,  # not only FTP's any more
     pycurl.E_URL_MALFORMAT: Trouble.BAD_URL,
     pycurl.E_COULDNT_RESOLVE_HOST: Trouble.UNRESOLVED,
@@ -77,7 +94,14 @@ _TROUBLES = {
 class CurlTransport:
     """One easy handle.  Used by one thread at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, http: Http = "1.1", connections: Connections = "keep") -> None:
+        """Raises UsageError when this libcurl was built without that version of HTTP."""
+        self._http, self._connections = http, connections
+        version, feature = _VERSIONS[http]
+        features: Any = pycurl.version_info()[4]
+        if feature & ~features:
+            raise UsageError(f"this libcurl cannot speak HTTP/{http}: {pycurl.version}")
+        self._version = version
         self.accept_encoding = "gzip, deflate, br" if "brotli" in pycurl.version else "gzip, deflate"
         self._once = _Once()
         self._head: list[bytes] = []
@@ -135,11 +159,15 @@ class CurlTransport:
             (pycurl.TCP_NODELAY, 1),
             (pycurl.FOLLOWLOCATION, 0),
             (pycurl.PATH_AS_IS, 1),
-            (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
+            (pycurl.HTTP_VERSION, self._version),
             (pycurl.ACCEPT_ENCODING, ""),  # decode all it can; the header sent is the session's
             (pycurl.NOPROXY, ""),  # else libcurl reads the environment's
         ):
             curl.setopt(option, value)
+        if self._connections == "new":
+            for option in (pycurl.FRESH_CONNECT, pycurl.FORBID_REUSE):
+                curl.setopt(option, 1)
+            curl.setopt(pycurl.SSL_SESSIONID_CACHE, 0)  # each handshake is a whole one
         self._last = None
         self._tls: object = None
         self._shape = ("", True)
@@ -268,14 +296,22 @@ class CurlTransport:
             if self._once.sent:
                 return Trouble.READ_TIMEOUT.error(url, f"{request.total_s:g}")
             return Trouble.CONNECT_TIMEOUT.error(url, f"{min(request.connect_s, request.total_s):g}")
+        if code == pycurl.E_RECV_ERROR and self._head:
+            return Trouble.CUT.error(url, why)
+        return self._explain_start(url, code, why) or _TROUBLES.get(code, Trouble.OTHER).error(url, why)
+
+    def _explain_start(self, url: str, code: int, why: str) -> requests.RequestException | None:
+        """When no connection came about."""
+        if self._http == "3" and not self._once.sent and code in _NO_QUIC:
+            return Trouble.OTHER_HTTP.error(url, f"HTTP/3: {why}")
+        if self._http == "2" and code == pycurl.E_SSL_CONNECT_ERROR and "application protocol" in why:
+            return Trouble.OTHER_HTTP.error(url, f"HTTP/2: {why}")
         if code == pycurl.E_COULDNT_CONNECT:
-            number = info(pycurl.OS_ERRNO)
+            number = self._curl.getinfo(pycurl.OS_ERRNO)
             if number == ECONNREFUSED:
                 return Trouble.REFUSED.error(url)
             return Trouble.UNREACHABLE.error(url, os.strerror(number).lower() if number else why)
-        if code == pycurl.E_RECV_ERROR and self._head:
-            return Trouble.CUT.error(url, why)
-        return _TROUBLES.get(code, Trouble.OTHER).error(url, why)
+        return None
 
 
 class _Once:

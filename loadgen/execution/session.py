@@ -17,7 +17,7 @@ Differences from requests, all on purpose:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlsplit
 
 import requests
@@ -48,12 +48,14 @@ from loadgen.execution.http_prepare import (
     text,
 )
 from loadgen.sample import NO_ITEM, Sample
+from loadgen.scenario import Connections, Http
 from loadgen.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from loadgen.execution.http_messages import Transport
+    from loadgen.execution.http_messages import Transport as Carrier
+    from loadgen.scenario import Transport
 
 __all__ = ["Bearer", "Session"]
 
@@ -68,16 +70,21 @@ class Session(Base):
 
     `base_url` is what relative URLs are joined to; `timeout` (seconds) is the deadline of calls without one.
     `on_sample` gets each sample; without it they gather in `samples` until `finish`.
+    `http` is the version to speak, and no other ("auto": HTTP/2 where the TLS handshake agrees on it, else
+    1.1); "2" without TLS is spoken unasked.  `connections="new"` opens one for each call.
+    Raises UsageError when libcurl lacks that version, ValueError for what is none.
     """
 
     def __init__(
         self,
         base_url: str = "",
         *,
-        transport: Literal["curl", "requests"] = "curl",
+        transport: Transport = "curl",
         timeout: float = 60.0,
         on_sample: Callable[[Sample], None] | None = None,
         clock: Clock | None = None,
+        http: Http = "1.1",
+        connections: Connections = "keep",
     ) -> None:
         clock = clock or SystemClock()
         super().__init__(base_url, clock, Hop(self._carry, lambda: self.timeout))
@@ -93,7 +100,7 @@ class Session(Base):
         """Called before each HTTP request, which what it raises prevents."""
         self.on_login: Callable[[Session], None] | None = None
         """Called with this session before its first request, and before the next one after `expire`."""
-        self._transport = _make_transport(transport, clock)
+        self._transport = _make_transport(transport, clock, http, connections)
         self._logged_in = self._in_login = False
         self._step, self._item, self._attempt = "", NO_ITEM, 1
         self._call: tuple[str | None, int | Collection[int]] = (None, ())
@@ -102,7 +109,7 @@ class Session(Base):
             "User-Agent": f"loadgen/{__version__}",
             "Accept-Encoding": self._transport.accept_encoding,
             "Accept": "*/*",
-            "Connection": "keep-alive",
+            "Connection": "keep-alive" if connections == "keep" else "close",
         }
 
     # ---- what the pool calls ----
@@ -366,17 +373,21 @@ class Session(Base):
             self._letterhead.lay(headers)
 
 
-def _make_transport(kind: str, clock: Clock) -> Transport:
+def _make_transport(kind: str, clock: Clock, http: Http, connections: Connections) -> Carrier:
+    if http not in get_args(Http) or connections not in get_args(Connections):
+        raise ValueError(f"no session has http={http!r} and connections={connections!r}")
     # Imported when asked for: a session on one transport needs not load the other.
     if kind == "curl":
         from loadgen.execution.curl import CurlTransport
 
-        return CurlTransport()
-    if kind == "requests":
-        from loadgen.execution.requests_transport import RequestsTransport
+        return CurlTransport(http, connections)
+    if kind != "requests":
+        raise ValueError(f"transport must be 'curl' or 'requests', not {kind!r}")
+    if http != "1.1":
+        raise ValueError(f"http={http!r} needs transport='curl'; requests speaks only 1.1")
+    from loadgen.execution.requests_transport import RequestsTransport
 
-        return RequestsTransport(clock)
-    raise ValueError(f"transport must be 'curl' or 'requests', not {kind!r}")
+    return RequestsTransport(clock, connections)
 
 
 def _expects(expect: int | Collection[int], status: int) -> bool:

@@ -13,6 +13,7 @@ from loadgen.columns import Harvest
 from loadgen.loader import Bundle
 from loadgen.plan import Chunk
 from loadgen.sample import Count, Seconds
+from loadgen.scenario import Connections
 
 PROTOCOL = 1
 """Changes whenever a message changes its meaning."""
@@ -58,6 +59,8 @@ class Welcome(msgspec.Struct, frozen=True, tag=True):
     """How long a lease lives without a beat, in seconds."""
     concurrency: Count
     """Threads a process, for workers that were not told."""
+    connections: Connections
+    """Whether calls share connections."""
     correlate: bool
     """Whether calls carry X-Loadgen-Run, -Item and -Attempt."""
 

@@ -217,7 +217,8 @@ class _Label:
     def __init__(self, name: str) -> None:
         self._name = name
         self._span = _Span()
-        self._service, self._first_byte, self._connect = Timings(), Timings(), Timings()
+        self._service, self._first_byte = Timings(), Timings()
+        self._connect, self._dns, self._tls = Timings(), Timings(), Timings()
         self._bytes_in = self._bytes_out = 0
         self._statuses: Counter[int] = Counter()
         self.errors = 0
@@ -227,7 +228,11 @@ class _Label:
         self._span.add(numbers("start_us"), numbers("total_us"))
         self._service.add(numbers("total_us"))
         self._first_byte.add([us for us in numbers("first_byte_us") if us])
-        self._connect.add([us for us in numbers("connect_us") if us])
+        connects_us = numbers("connect_us")
+        self._connect.add([us for us in connects_us if us])
+        self._dns.add([us for us in numbers("dns_us") if us])
+        tls_us = numbers("tls_us")
+        self._tls.add([tls - tcp for tls, tcp in zip(tls_us, connects_us, strict=True) if tls])
         self._bytes_in += sum(numbers("bytes_in"))
         self._bytes_out += sum(numbers("bytes_out"))
         self._statuses.update(numbers("status"))
@@ -241,6 +246,8 @@ class _Label:
             service_time=self._service.stats(),
             time_to_first_byte=self._first_byte.stats(),
             connect_time=self._connect.stats(),
+            dns_time=self._dns.stats(),
+            tls_time=self._tls.stats(),
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
             statuses={str(status): count for status, count in sorted(self._statuses.items())},

@@ -83,6 +83,7 @@ def a_welcome() -> Welcome:
         bundle=Bundle("s.py", {"s.py": b"pass"}),
         ttl_s=TTL_S,
         concurrency=4,
+        connections="keep",
         correlate=True,
     )
 

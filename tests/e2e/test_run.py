@@ -312,3 +312,20 @@ def test_command_line_over_environment_over_file_over_scenario_over_default(
 
     with ThreadPoolExecutor(3) as together:
         assert list(together.map(settings, [case for case, _ in cases])) == [wanted for _, wanted in cases]
+
+
+@pytest.mark.parametrize(("policy", "connects"), [("new", 20), ("keep", 1)])
+def test_calls_share_connections_or_open_one_each(
+    cli: Cli, target: Target, policy: str, connects: int
+) -> None:
+    args = ("--target", target.url, "--concurrency", 1, "--connections", policy)
+    ended = cli.run(cli.scenario(), *args)
+    assert ended.code == 0, ended
+    (call,) = cli.summary()["calls"]
+    assert (call["count"], call["connect_time"]["count"]) == (20, connects)
+    each_once(target, 20)
+
+
+def test_a_policy_for_connections_that_is_none(cli: Cli, target: Target) -> None:
+    ended = cli.run(cli.scenario(), "--target", target.url, "--connections", "some")
+    ended.complains(2, "--connections some", "keep or new")

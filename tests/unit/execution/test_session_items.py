@@ -164,6 +164,55 @@ def test_a_changed_session_header_is_sent_from_then_on(http):
     assert dict(http._transport.sent[-1].headers) == {"X-A": "2"}
 
 
+def test_the_session_s_headers_are_the_same_tuple_until_they_change(http):
+    """By which the transport knows that it has them already."""
+    for item in range(3):
+        http.begin("s", item, 1, {"X-Item": str(item)})
+        http.get("/x")
+        http.get("/y")
+    first, *others = http._transport.sent
+    assert all(sent.headers is first.headers for sent in others)
+    assert [dict(sent.item_headers)["X-Item"] for sent in http._transport.sent] == list("001122")
+    http.headers["x-item"] = "session"  # the item's wins, and is not sent twice
+    http.get("/x")
+    names = [
+        name.lower() for name, _ in http._transport.sent[-1].headers + http._transport.sent[-1].item_headers
+    ]
+    assert names.count("x-item") == 1
+    assert prepared(http._transport.sent[-1]).headers["X-Item"] == "2"
+
+
+def test_where_a_call_goes_follows_the_session_s_attributes(http):
+    http.get("/x")
+    http.base_url = "http://elsewhere"
+    http.get("/x")
+    http.verify, http.cert = False, "me.pem"
+    http.get("/x")
+    sent = [(one.url, one.verify, one.cert) for one in http._transport.sent]
+    assert sent == [
+        ("http://target/app/x", True, None),
+        ("http://elsewhere/x", True, None),
+        ("http://elsewhere/x", False, "me.pem"),
+    ]
+
+
+@pytest.mark.parametrize("change", [{"params": {"a": 1}}, {"proxies": {"http": "http://p"}}, {"auth": print}])
+def test_a_described_call_is_one_that_needs_only_one_request(http, change):
+    for name, value in change.items():
+        setattr(http, name, value)
+    with pytest.raises(requests.RequestException, match="a described call"):
+        http.prepare_call("GET", "/x")
+    assert http._transport.sent == []
+
+
+def test_preparing_a_call_sends_nothing(http):
+    """Neither login nor call."""
+    http.on_login = lambda session: session.get("/login")
+    outgoing = http.prepare_call("delete", "/x", timeout=(1, 2))
+    assert (outgoing.method, outgoing.url, outgoing.total_s) == ("DELETE", "http://target/app/x", 3)
+    assert http._transport.sent == []
+
+
 def test_session_params_and_auth_are_added(http):
     http.params = {"v": "1"}
     http.auth = Bearer("t")

@@ -822,7 +822,9 @@ class World:
 def a_welcome() -> Welcome:
     """What workers are told; nobody reads it here."""
     bundle = Bundle("s.py", {"s.py": b"pass"})
-    return Welcome("r1", "s", ("step",), "http://127.0.0.1:1", b"\x80", "d", bundle, TTL_S, 4, correlate=True)
+    return Welcome(
+        "r1", "s", ("step",), "http://127.0.0.1:1", b"\x80", "d", bundle, TTL_S, 4, "keep", correlate=True
+    )
 
 
 def a_hello(session: str) -> Hello:
