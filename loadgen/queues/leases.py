@@ -42,10 +42,10 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 
 from loadgen.plan import Chunk
 from loadgen.queues.decisions import Decisions, Grant, Loss, Rules
+from loadgen.queues.states import State, States
 from loadgen.queues.supply import Supply
 from loadgen.record import Fate, ItemCounts, LeaseRecord, OpenItem, Past
 from loadgen.sample import Outcome, Presence, Result
@@ -58,20 +58,6 @@ MOST_LOSSES = 3
 
 _LEFT, _STAYS = 1, 2
 """How far a mark runs backwards: see the end of the module's docstring."""
-
-
-class State(IntEnum):
-    """Where an item stands.  Kept in one byte an item."""
-
-    PENDING = 0
-    LEASED = 1
-    ARMED = 2
-    IN_DOUBT = 3
-    VERIFYING = 4
-    DONE = 5
-    FAILED = 6
-    UNKNOWN = 7
-    CANCELLED = 8
 
 
 _BY_OUTCOME = {
@@ -95,9 +81,7 @@ class LeaseMachine:
     """The items of one step."""
 
     def __init__(self, items: int, rules: Rules, *, first_lease: int = 1) -> None:
-        self._states = bytearray(items)
-        self._tally = [0] * len(State)
-        self._tally[State.PENDING] = items
+        self._states = States(items)
         self._rules = rules
         self._leases: dict[int, _Lease] = {}
         self._next_lease = first_lease
@@ -118,9 +102,9 @@ class LeaseMachine:
     def restore(self, past: Past, now_us: int) -> None:
         """Load what the ledger knows of an earlier session."""
         for start, stop in past.done:
-            self._move(range(start, stop), State.PENDING, State.DONE)
+            self._states.move(range(start, stop), State.PENDING, State.DONE)
         for done in past.settled:
-            self._set(done.item, _BY_OUTCOME[done.outcome])
+            self._states[done.item] = _BY_OUTCOME[done.outcome]
             self._remember_attempt(done.item, done.attempt)
             if not done.has_result:
                 self._resultless.add(done.item)
@@ -131,7 +115,7 @@ class LeaseMachine:
             if known.lost:
                 self._lost[known.item] = known.lost
             if known.in_doubt:
-                self._set(known.item, State.IN_DOUBT)
+                self._states[known.item] = State.IN_DOUBT
         for record in past.leases:
             self._reload(record, now_us)
         self._resume_quarantines(past, now_us)
@@ -144,11 +128,11 @@ class LeaseMachine:
         idle = State.IN_DOUBT if record.verifying else State.PENDING
         held = {item for at, item in enumerate(order) if self._states[item] == idle and at not in left}
         for item in held:
-            self._set(item, State.VERIFYING if record.verifying else State.LEASED)
+            self._states[item] = State.VERIFYING if record.verifying else State.LEASED
         for start, stop in record.armed:
             for item in order[start:stop]:
                 if item in held and self._states[item] == State.LEASED:
-                    self._set(item, State.ARMED)
+                    self._states[item] = State.ARMED
         held |= {order[at] for at in stays}
         expires_us = now_us + self._rules.ttl_us
         self._leases[record.lease] = _Lease(record.session, order, expires_us, held, record.verifying)
@@ -187,24 +171,24 @@ class LeaseMachine:
     @property
     def counts(self) -> ItemCounts:
         """How the items ended so far."""
-        tally = self._tally
+        counts = self._states.counts
         return ItemCounts(
             planned=len(self._states),
-            done=tally[State.DONE],
-            failed=tally[State.FAILED],
-            unknown=tally[State.UNKNOWN],
-            cancelled=tally[State.CANCELLED],
+            done=counts[State.DONE],
+            failed=counts[State.FAILED],
+            unknown=counts[State.UNKNOWN],
+            cancelled=counts[State.CANCELLED],
         )
 
     @property
     def leased(self) -> int:
         """Items that are out: not armed yet, armed, or being verified."""
-        return self._tally[State.LEASED] + self._tally[State.ARMED] + self._tally[State.VERIFYING]
+        return sum(self._states.counts[state] for state in (State.LEASED, State.ARMED, State.VERIFYING))
 
     @property
     def unleased(self) -> int:
         """Items that wait to be handed out, to be done or to be verified."""
-        return self._tally[State.PENDING] + self._tally[State.IN_DOUBT]
+        return self._states.counts[State.PENDING] + self._states.counts[State.IN_DOUBT]
 
     @property
     def settled(self) -> bool:
@@ -231,9 +215,9 @@ class LeaseMachine:
         if chunk is None:
             return None
         order: Sequence[int] = tuple(chunk) if chunk.lanes else range(chunk.start, chunk.stop)
-        if not (isinstance(order, range) and self._move(order, State.PENDING, State.LEASED)):
+        if not (isinstance(order, range) and self._states.move(order, State.PENDING, State.LEASED)):
             for item in order:
-                self._set(item, State.VERIFYING if doubtful else State.LEASED)
+                self._states[item] = State.VERIFYING if doubtful else State.LEASED
         number, self._next_lease = self._next_lease, self._next_lease + 1
         expires_us = now_us + self._rules.ttl_us
         self._leases[number] = _Lease(session, order, expires_us, set(order), bool(doubtful))
@@ -255,7 +239,7 @@ class LeaseMachine:
         for item in lease.order[span[0] : span[1]]:
             state = self._states[item] if item in lease.outstanding else None
             if state == State.LEASED:
-                self._set(item, State.ARMED)
+                self._states[item] = State.ARMED
             elif state != State.ARMED:
                 skip.append(item)
         return tuple(skip)
@@ -265,7 +249,7 @@ class LeaseMachine:
         items = lease.order[span[0] : span[1]]
         if not isinstance(items, range) or not lease.outstanding.issuperset(items):
             return False
-        return self._move(items, State.LEASED, State.ARMED)
+        return self._states.move(items, State.LEASED, State.ARMED)
 
     def settle_plain(self, number: int, spans: Iterable[tuple[int, int]]) -> Decisions | None:
         """Take in that these items were done at their first attempt, if the lease has them all ARMED.
@@ -277,12 +261,12 @@ class LeaseMachine:
             return None
         ranges = [range(*span) for span in spans]
         for items in ranges:
-            if self._states[items.start : items.stop] != bytes([State.ARMED]) * len(items):
+            if not self._states.are(items, State.ARMED):
                 return None
             if not lease.outstanding.issuperset(items) or not self._attempts.keys().isdisjoint(items):
                 return None
         for items in ranges:
-            self._move(items, State.ARMED, State.DONE)
+            self._states.move(items, State.ARMED, State.DONE)
             lease.outstanding.difference_update(items)
             self._tries += len(items)
             if self._supply and self._rules.keyed:
@@ -344,10 +328,10 @@ class LeaseMachine:
             return made
         for item in unstarted:
             if item in lease.outstanding and self._states[item] == State.ARMED:
-                self._set(item, State.LEASED)
+                self._states[item] = State.LEASED
         for item in [item for item in lease.outstanding if self._states[item] == State.VERIFYING]:
             lease.outstanding.discard(item)
-            self._set(item, State.IN_DOUBT)
+            self._states[item] = State.IN_DOUBT
             self._doubtful.append(item)
         self._take_back(number, now_us, made)
         return made
@@ -403,7 +387,7 @@ class LeaseMachine:
                 made.resolved.add(item)
             if not ours:
                 self._leave_holder(item, state, made)
-            self._set(item, _BY_OUTCOME[result.outcome])
+            self._states[item] = _BY_OUTCOME[result.outcome]
             self._remember_attempt(item, result.attempt)
             self._lost.pop(item, None)
             self._resultless.discard(item)
@@ -456,7 +440,7 @@ class LeaseMachine:
         for item in sorted(lease.outstanding):
             state = self._states[item]
             if state == State.LEASED:
-                self._set(item, State.PENDING)
+                self._states[item] = State.PENDING
                 unsent.append(item)
             elif state == State.ARMED:
                 armed += 1
@@ -491,7 +475,7 @@ class LeaseMachine:
             else:
                 self._try_again(item, attempt + 1, quiet_us if self._rules.keyed else now_us, made)
         elif self._rules.delivery == "verify" and lost < MOST_LOSSES:
-            self._set(item, State.IN_DOUBT)
+            self._states[item] = State.IN_DOUBT
             heapq.heappush(self._later, (quiet_us, item))
             made.opened.append(OpenItem(item, attempt, lost, in_doubt=True))
         else:
@@ -507,20 +491,20 @@ class LeaseMachine:
             self._decide(Fate(item, Outcome.UNKNOWN, attempt, "lost while it was looked for"), made)
             self._let_go(item)
         else:
-            self._set(item, State.IN_DOUBT)
+            self._states[item] = State.IN_DOUBT
             self._doubtful.append(item)
             made.opened.append(OpenItem(item, attempt, lost, in_doubt=True))
 
     def _try_again(self, item: int, attempt: int, at_us: int, made: Decisions) -> None:
         """Hand an item out again, as this attempt, not before this time."""
-        self._set(item, State.PENDING)
+        self._states[item] = State.PENDING
         self._remember_attempt(item, attempt)
         self._waiting.add(item)
         made.opened.append(OpenItem(item, attempt, self._lost.get(item, 0), in_doubt=False))
         heapq.heappush(self._later, (at_us, item))
 
     def _decide(self, fate: Fate, made: Decisions) -> None:
-        self._set(fate.item, _BY_OUTCOME[fate.outcome])
+        self._states[fate.item] = _BY_OUTCOME[fate.outcome]
         self._remember_attempt(fate.item, fate.attempt)
         self._resultless.add(fate.item)
         made.fates.append(fate)
@@ -574,17 +558,3 @@ class LeaseMachine:
             self._attempts[item] = attempt
         else:
             self._attempts.pop(item, None)
-
-    def _set(self, item: int, state: State) -> None:
-        self._tally[self._states[item]] -= 1
-        self._tally[state] += 1
-        self._states[item] = state
-
-    def _move(self, items: range, before: State, after: State) -> bool:
-        """The same for neighbours, if all of them are in the state before."""
-        if self._states[items.start : items.stop] != bytes([before]) * len(items):
-            return False
-        self._states[items.start : items.stop] = bytes([after]) * len(items)
-        self._tally[before] -= len(items)
-        self._tally[after] += len(items)
-        return True

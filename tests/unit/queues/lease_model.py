@@ -766,8 +766,8 @@ class World:
             return
         states = {item: machine.state(item) for item in self.items}
         tally = Counter(states.values())
-        if [tally[state] for state in State] != machine._tally:
-            raise Violated(1, f"the tally {machine._tally} is not that of the states {states}")
+        if [tally[state] for state in State] != machine._states.counts:
+            raise Violated(1, f"the tally {machine._states.counts} is not that of the states {states}")
         held = Counter(item for lease in machine._leases.values() for item in lease.outstanding)
         for item, state in states.items():
             out = state in (State.LEASED, State.ARMED, State.VERIFYING)

@@ -1,0 +1,54 @@
+"""The states of many items, against a list that does the same."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadgen.queues import states
+from loadgen.queues.states import State, States
+
+ITEMS = 22
+places = st.integers(0, ITEMS - 1)
+kinds = st.sampled_from([State.PENDING, State.LEASED, State.DONE, State.DONE, State.FAILED])
+changes = st.lists(
+    st.tuples(places, kinds) | st.tuples(places, st.integers(0, ITEMS), kinds, kinds), max_size=40
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_blocks():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(states, "BLOCK", 4)
+        yield
+
+
+@given(changes)
+def test_they_are_as_a_list_would_have_them(changes):
+    made, model = States(ITEMS), [State.PENDING] * ITEMS
+    for change in changes:
+        if len(change) == 2:
+            item, state = change
+            made[item] = model[item] = state
+            continue
+        start, stop, before, after = change
+        alike = all(state == before for state in model[start:stop])
+        assert made.are(range(start, stop), before) == alike
+        assert made.move(range(start, stop), before, after) == alike
+        if alike:
+            model[start:stop] = [after] * len(model[start:stop])
+    assert list(made) == [made[item] for item in range(ITEMS)] == model
+    assert made.counts == [model.count(state) for state in State]
+    assert len(made) == ITEMS
+
+
+def test_blocks_that_are_all_done_take_no_room():
+    made = States(ITEMS)
+    for start in (8, 0, 4):
+        assert made.move(range(start, start + 4), State.PENDING, State.LEASED)
+    assert made.move(range(2, 12), State.LEASED, State.DONE)
+    made[0] = made[1] = State.DONE
+    assert [type(block) for block in made._blocks] == [int] * 6
+    made[5] = State.FAILED
+    assert [type(block) for block in made._blocks[:3]] == [int, bytearray, int]
