@@ -1,0 +1,239 @@
+"""How wrong our times are, and what the probe says then: the table that the verdict's cut-offs come from.
+
+    python -m benchmarks.verdict [--delay 10] [--seconds 3] [--rounds 3] [--json FILE]
+
+A server in a process of its own answers each GET after a fixed delay (`loadgen sandbox delay`).  A client
+process calls it with real Sessions, in so many threads that each burn so much CPU before each call, as
+steps do that prepare or check something; in some cases a thread beside them computes all the time, or
+another process takes the core away.  The truth is what the same client measures with one idle thread;
+all that a case shows beyond that, at p50 and at p99, is the generator's own error.  Server and client are
+pinned to different cores where there are two.  Medians of several rounds; the cases of a round run one
+after the other, so that what else the machine does meets all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from statistics import median
+
+import requests
+
+from loadgen.clock import SystemClock
+from loadgen.execution.probe import Probe
+from loadgen.execution.session import Session
+from loadgen.sample import NO_ITEM, Sample
+
+WARM_UP_S = 0.5
+"""Not measured: connections, imports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What the client does."""
+
+    threads: int
+    cpu_ms: float = 0.0
+    """CPU time before each call, in Python."""
+    hog: bool = False
+    """A thread of the same process computes all the time."""
+    rival: int = 0
+    """Other processes that compute all the time on the client's core."""
+
+    @property
+    def name(self) -> str:
+        """For the table."""
+        burn = f" x {self.cpu_ms:g} ms" if self.cpu_ms else ""
+        return f"{self.threads}{burn}{' + hog' if self.hog else ''}{f' + {self.rival} rivals' * bool(self.rival)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What came of it."""
+
+    rate: float
+    """Calls a second."""
+    p50_ms: float
+    p99_ms: float
+    lag_p50_ms: float
+    lag_p99_ms: float
+    cpu: float
+    """Share of a core."""
+    late_p50_ms: float = 0.0
+    late_p99_ms: float = 0.0
+    """By how much the server answered later than it should have."""
+
+
+CASES = (
+    Case(1),
+    Case(4),
+    Case(16),
+    Case(64),
+    Case(128),
+    Case(256),
+    Case(16, 0.2),
+    Case(16, 0.35),
+    Case(16, 0.5),
+    Case(24, 0.5),
+    Case(32, 0.5),
+    Case(4, 2.0),
+    Case(8, 2.0),
+    Case(1, hog=True),
+    Case(8, hog=True),
+    Case(8, rival=1),
+    Case(8, rival=3),
+)
+
+
+def main() -> None:
+    """Measure, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--delay", type=float, default=10.0, metavar="MS")
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    arguments = parser.parse_args()
+    rounds: dict[Case, list[Figures]] = {case: [] for case in CASES}
+    with server(arguments.delay) as url:
+        for _ in range(arguments.rounds):
+            for case in CASES:
+                rounds[case].append(measured(case, url, arguments.seconds))
+    found = {case: _median(figures) for case, figures in rounds.items()}
+    _show(found)
+    if arguments.json is not None:
+        told = [{"case": case.name, **asdict(case), **asdict(one)} for case, one in found.items()]
+        arguments.json.write_text(json.dumps(told, indent=2) + "\n")
+
+
+@contextlib.contextmanager
+def server(delay_ms: float) -> Iterator[str]:
+    """The target, on the last core."""
+    command = [sys.executable, "-m", "loadgen", "sandbox", "delay", "--port", "0", "--latency", str(delay_ms)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own command
+    assert process.stdout is not None
+    try:
+        _pin(process.pid, last=True)
+        yield process.stdout.readline().split()[-1]
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def measured(case: Case, url: str, seconds: float) -> Figures:
+    """One round of a case, in a fresh process."""
+    context = multiprocessing.get_context("spawn")
+    rivals = [context.Process(target=_compute, daemon=True) for _ in range(case.rival)]
+    ours, theirs = context.Pipe()
+    client = context.Process(target=_client, args=(case, url, seconds, theirs), daemon=True)
+    for process in (*rivals, client):
+        process.start()
+        _pin(process.pid or 0, last=False)
+    try:
+        figures: Figures = ours.recv()
+        told = requests.get(f"{url}/status", timeout=10).json()
+        return replace(figures, late_p50_ms=told["late_p50_ms"], late_p99_ms=told["late_p99_ms"])
+    finally:
+        for process in (*rivals, client):
+            process.kill()
+            process.join()
+
+
+def _client(case: Case, url: str, seconds: float, answer: Connection) -> None:
+    """Call for a while, and send the figures."""
+    times: list[int] = []
+    stop = threading.Event()
+    crew = [threading.Thread(target=_call, args=(case, url, times, stop)) for _ in range(case.threads)]
+    if case.hog:
+        threading.Thread(target=_compute, daemon=True).start()
+    for thread in crew:
+        thread.start()
+    time.sleep(WARM_UP_S)
+    probe = Probe(SystemClock())
+    probe.start()
+    times.clear()
+    requests.get(f"{url}/status", timeout=10)  # what was late until now is forgotten
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        time.sleep(0.2)
+        probe.reading()
+    lag, ended = probe.reading(), sorted(times)
+    answer.send(
+        Figures(
+            rate=len(ended) / seconds,
+            p50_ms=ended[len(ended) // 2] / 1000,
+            p99_ms=ended[len(ended) * 99 // 100] / 1000,
+            lag_p50_ms=lag.p50_us / 1000,
+            lag_p99_ms=lag.p99_us / 1000,
+            cpu=lag.cpu,
+        )
+    )
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _call(case: Case, url: str, times: list[int], stop: threading.Event) -> None:
+    """A worker's thread: burn, call, take the time."""
+
+    def keep(sample: Sample) -> None:
+        times.append(sample.total_us)
+
+    with Session(url, on_sample=keep) as session:
+        while not stop.is_set():
+            _burn(case.cpu_ms / 1000)
+            session.begin("step", NO_ITEM, 1)
+            session.get("/").json()
+            session.finish()
+
+
+def _burn(seconds: float) -> None:
+    until_s = time.thread_time() + seconds
+    while time.thread_time() < until_s:
+        pass
+
+
+def _compute() -> None:
+    while True:
+        sum(range(100))
+
+
+def _pin(pid: int, *, last: bool) -> None:
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
+    if len(cores) > 1:
+        os.sched_setaffinity(pid, {cores[-1]} if last else set(cores[:-1]))
+
+
+def _median(figures: list[Figures]) -> Figures:
+    columns = zip(*(tuple(asdict(one).values()) for one in figures), strict=True)
+    return Figures(*map(median, columns))
+
+
+def _show(found: dict[Case, Figures]) -> None:
+    truth = found[CASES[0]]
+    heads = ("threads x CPU a call", "calls/s", "cpu", "p50/p99 ms", "server late p50/p99")
+    heads += ("error p50", "error p99", "probe p50/p99 ms")
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    for case, one in found.items():
+        p50 = (one.p50_ms - one.late_p50_ms) / (truth.p50_ms - truth.late_p50_ms) - 1
+        p99 = (one.p99_ms - one.late_p99_ms) / (truth.p99_ms - truth.late_p99_ms) - 1
+        cells = (
+            *(case.name, f"{one.rate:.0f}", f"{one.cpu:.0%}", f"{one.p50_ms:.2f}/{one.p99_ms:.2f}"),
+            *(f"{one.late_p50_ms:.2f}/{one.late_p99_ms:.2f}", f"{p50:+.0%}", f"{p99:+.0%}"),
+            f"{one.lag_p50_ms:.2f}/{one.lag_p99_ms:.2f}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
