@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from loadgen.lag import Lag
 from loadgen.plan import Chunk
 from loadgen.sample import Outcome, Result, Sample
 
@@ -222,6 +223,8 @@ class WorkerLoad:
     """How long it has been at work, in seconds."""
     lost: bool = False
     """Its lease expired: it was not heard of in time."""
+    lag: Lag = Lag()
+    """What the probe of its slowest process has read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +305,8 @@ class WorkerFacts:
     cpu_s: float
     alive_s: float
     lost: bool
+    lag: Lag = Lag()
+    """What the probe of its slowest process has read."""
 
 
 @dataclass(frozen=True, slots=True)

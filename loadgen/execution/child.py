@@ -22,8 +22,10 @@ import msgspec
 from loadgen import options as _options
 from loadgen.clock import Clock, SystemClock
 from loadgen.errors import LoadgenError
+from loadgen.execution.probe import Probe
 from loadgen.execution.runner import Errand, LeaseLost, Runner, explain, open_session
 from loadgen.execution.session import Session
+from loadgen.lag import Lag
 from loadgen.loader import Loaded, load
 from loadgen.sample import Presence, Result, Sample
 from loadgen.scenario import Step
@@ -109,6 +111,8 @@ class Returned(msgspec.Struct, frozen=True, tag=True):
     """Lease and items that were cancelled before they were started, or lost with their lease."""
     cpu_s: float
     """CPU time of this process so far."""
+    lag: Lag = Lag()
+    """What its probe has read so far."""
 
 
 ToChild: TypeAlias = Setup | Tasks | Cancel | Drop | Fence | Stop
@@ -181,6 +185,7 @@ class Outbox:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.probe = Probe(SystemClock())
         self._encoder = msgspec.msgpack.Encoder()
         self._lock = threading.Lock()
         self._filled = threading.Event()
@@ -236,7 +241,7 @@ class Outbox:
             if not self._closed:
                 self._filled.clear()
         parts = tuple((lease, step, *parts) for (lease, step), parts in batches.items())
-        self.send(Returned(parts, tuple(skipped), time.process_time()))
+        self.send(Returned(parts, tuple(skipped), time.process_time(), self.probe.reading()))
 
 
 class Child:
@@ -346,6 +351,7 @@ def main(connection: Connection) -> None:
         return
     flusher = threading.Thread(target=outbox.run, name="flush", daemon=True)
     flusher.start()
+    outbox.probe.start()
     child.start()
     try:
         while child.obey(decoder.decode(connection.recv_bytes())):

@@ -11,6 +11,7 @@ from typing import Any, Self
 import msgspec
 
 from loadgen.errors import RunNotFound
+from loadgen.lag import Lag
 from loadgen.ledger.migrations import MIGRATIONS
 from loadgen.ledger.store import FILE
 from loadgen.plan import Chunk
@@ -149,10 +150,10 @@ class Reader:
         rows = self._all(
             """SELECT id, name, host, slots,
                       (SELECT count(*) FROM attempt WHERE attempt.worker = worker.id AND counted),
-                      (SELECT count(*) FROM sample WHERE sample.worker = worker.id), cpu_s, alive_s, lost
+                      (SELECT count(*) FROM sample WHERE sample.worker = worker.id), cpu_s, alive_s, lost, lag
                FROM worker ORDER BY id"""
         )
-        return [WorkerFacts(a, b, c, d, e, f, g, h, bool(i)) for a, b, c, d, e, f, g, h, i in rows]
+        return [WorkerFacts(*known, bool(lost), _lag(lag)) for *known, lost, lag in rows]
 
     def events(self) -> list[Event]:
         """What happened, in order."""
@@ -215,3 +216,7 @@ class Reader:
 
     def _all(self, sql: str, *parameters: Any) -> list[Any]:
         return self._connection.execute(sql, parameters).fetchall()
+
+
+def _lag(packed: bytes | None) -> Lag:
+    return Lag() if packed is None else msgspec.msgpack.decode(packed, type=Lag)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from loadgen.lag import Lag
 from loadgen.queues.messages import Hello
 from loadgen.view import WorkerView
 
@@ -42,6 +43,12 @@ class Member:
     lost: bool = False
     """It was not heard of in time, at least once."""
     here: bool = True
+    lag: Lag = Lag()
+
+    def note(self, lag: Lag) -> None:
+        """What its probe has read.  A beat and a report may overtake each other: the larger one is the later."""
+        if lag.ticks >= self.lag.ticks:
+            self.lag = lag
 
     def view(self) -> WorkerView:
         """For people."""

@@ -9,6 +9,7 @@ from typing import Annotated, Protocol, TypeAlias
 
 import msgspec
 
+from loadgen.lag import Lag
 from loadgen.loader import Bundle
 from loadgen.plan import Chunk
 from loadgen.sample import Count, Presence, Result, Sample, Seconds
@@ -142,6 +143,8 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     """CPU time of the worker's processes so far, in seconds."""
     in_flight: Count = 0
     """Items being executed."""
+    lag: Lag = Lag()
+    """What the probe of its slowest process has read so far."""
 
 
 class Beat(msgspec.Struct, frozen=True, tag=True):
@@ -153,6 +156,8 @@ class Beat(msgspec.Struct, frozen=True, tag=True):
     """CPU time of its processes so far, in seconds."""
     in_flight: Count
     """Items being executed."""
+    lag: Lag = Lag()
+    """What the probe of its slowest process has read so far."""
 
 
 class Release(msgspec.Struct, frozen=True, tag=True):
