@@ -34,6 +34,7 @@ import requests
 from loadgen.clock import SystemClock
 from loadgen.execution.probe import Probe
 from loadgen.execution.session import Session
+from loadgen.lag import percentile
 from loadgen.sample import NO_ITEM, Sample
 
 WARM_UP_S = 0.5
@@ -71,6 +72,10 @@ class Figures:
     lag_p99_ms: float
     cpu: float
     """Share of a core."""
+    waited_ms: float
+    """What threads of the process waited for a core, a call."""
+    lag_mean_ms: float
+    lag_p90_ms: float
     late_p50_ms: float = 0.0
     late_p99_ms: float = 0.0
     """By how much the server answered later than it should have."""
@@ -83,6 +88,7 @@ CASES = (
     Case(64),
     Case(128),
     Case(256),
+    Case(512),
     Case(16, 0.2),
     Case(16, 0.35),
     Case(16, 0.5),
@@ -113,7 +119,10 @@ def main() -> None:
     found = {case: _median(figures) for case, figures in rounds.items()}
     _show(found)
     if arguments.json is not None:
-        told = [{"case": case.name, **asdict(case), **asdict(one)} for case, one in found.items()]
+        told = [
+            {"name": case.name, **asdict(case), "rounds": [asdict(one) for one in figures]}
+            for case, figures in rounds.items()
+        ]
         arguments.json.write_text(json.dumps(told, indent=2) + "\n")
 
 
@@ -177,6 +186,9 @@ def _client(case: Case, url: str, seconds: float, answer: Connection) -> None:
             lag_p50_ms=lag.p50_us / 1000,
             lag_p99_ms=lag.p99_us / 1000,
             cpu=lag.cpu,
+            waited_ms=lag.waited_us / len(ended) / 1000,
+            lag_mean_ms=lag.mean_us / 1000,
+            lag_p90_ms=percentile(lag.late, 90) / 1000,
         )
     )
     os.kill(os.getpid(), signal.SIGKILL)
@@ -221,7 +233,7 @@ def _median(figures: list[Figures]) -> Figures:
 def _show(found: dict[Case, Figures]) -> None:
     truth = found[CASES[0]]
     heads = ("threads x CPU a call", "calls/s", "cpu", "p50/p99 ms", "server late p50/p99")
-    heads += ("error p50", "error p99", "probe p50/p99 ms")
+    heads += ("error p50", "error p99", "probe p50/p99 ms", "core wait/call ms")
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for case, one in found.items():
         p50 = (one.p50_ms - one.late_p50_ms) / (truth.p50_ms - truth.late_p50_ms) - 1
@@ -229,7 +241,7 @@ def _show(found: dict[Case, Figures]) -> None:
         cells = (
             *(case.name, f"{one.rate:.0f}", f"{one.cpu:.0%}", f"{one.p50_ms:.2f}/{one.p99_ms:.2f}"),
             *(f"{one.late_p50_ms:.2f}/{one.late_p99_ms:.2f}", f"{p50:+.0%}", f"{p99:+.0%}"),
-            f"{one.lag_p50_ms:.2f}/{one.lag_p99_ms:.2f}",
+            *(f"{one.lag_p50_ms:.2f}/{one.lag_p99_ms:.2f}", f"{one.waited_ms:.2f}"),
         )
         lines.append(f"| {' | '.join(cells)} |")
     sys.stdout.write("\n".join(lines) + "\n")

@@ -8,10 +8,11 @@ off.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from loadgen.sample import Count
 
@@ -38,6 +39,9 @@ class Lag(msgspec.Struct, frozen=True, array_like=True):
     """CPU time of the process in these seconds."""
     wall_us: Count = 0
     """How long these seconds were."""
+    waited_us: Count = 0
+    """How long its threads, added up, were ready to run in these seconds and had no core; 0 where the
+    system does not tell."""
 
     @property
     def ticks(self) -> int:
@@ -59,15 +63,24 @@ class Lag(msgspec.Struct, frozen=True, array_like=True):
         """Of a hundred wakings, 99 were at most so late."""
         return percentile(self.late, 99)
 
+    @property
+    def mean_us(self) -> float:
+        """The mean of the wakings."""
+        return sum(middle_us(index) * count for index, count in enumerate(self.late)) / max(self.ticks, 1)
+
     def seconds_over(self, limit_us: float) -> tuple[int, int]:
         """In how many seconds it was later than the limit at least once, and of how many."""
         over = sum(count for index, count in enumerate(self.worst) if middle_us(index) > limit_us)
         return over, sum(self.worst)
 
 
-def worst(lags: Iterable[Lag]) -> Lag:
-    """The one to judge several processes by: their callers wait for the slowest, and a sum would hide it."""
-    return max(lags, key=lambda lag: (lag.p99_us, lag.ticks), default=Lag())
+def worst(lags: Sequence[Lag]) -> Lag:
+    """The one to judge several processes by, as a sum would hide it; but with what all of them waited.
+
+    Whoever asks how long a call waited divides that by the calls of all processes.
+    """
+    slowest = max(lags, key=lambda lag: (lag.p99_us, lag.ticks), default=Lag())
+    return replace(slowest, waited_us=sum(lag.waited_us for lag in lags))
 
 
 def bucket(us: int) -> int:

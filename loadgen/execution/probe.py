@@ -4,6 +4,10 @@ That is what any Python thread of the process waits for a core and for the inter
 takes its times in C, but it calls back into Python before it sends and for what it receives, and answers
 wait in the socket for a thread that has to run: so what the probe waits, calls wait as well.
 
+But the probe is not one of a crowd: when a hundred answers come at once, the thread that takes the last
+waits for all before it, while the probe, which slept, is let through.  So it also asks the system how
+long all threads stood ready and had no core (see `waits`).
+
 It sleeps to absolute times: after a long wait the wakings that were missed are each counted as late as
 they are, so that one stall of a second weighs as much as it lasted.  It counts second by second, and
 seconds in which nobody read it are left out: nothing ended in them that could have been timed wrongly.
@@ -13,16 +17,37 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 
 from loadgen.clock import Clock
+from loadgen.execution.waits import Waits
 from loadgen.lag import BUCKETS, Lag, bucket, trimmed
 
 TICK_US = 20_000
-"""How often it wakes: costs less than a thousandth of a core."""
+"""How often it wakes: costs about a thousandth of a core."""
 WINDOW_TICKS = 50
 """Wakings in one second."""
+LOOK_US = 250_000
+"""How often, at most, the threads' waits are added up."""
 LONGEST_US = 60_000_000
 """A machine that slept longer than this was not slow, it was off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Time since some moment: of the process on a core, of the wall clock, of threads without a core."""
+
+    cpu_us: int = 0
+    wall_us: int = 0
+    waited_us: int = 0
+
+    def plus(self, other: Spent, since: Spent) -> Spent:
+        """With what passed between the two others."""
+        return Spent(
+            self.cpu_us + other.cpu_us - since.cpu_us,
+            self.wall_us + other.wall_us - since.wall_us,
+            self.waited_us + other.waited_us - since.waited_us,
+        )
 
 
 class Probe:
@@ -32,18 +57,19 @@ class Probe:
         self._clock = clock
         self._lock = threading.Lock()
         self._late, self._worst = [0] * BUCKETS, [0] * BUCKETS
-        self._cpu_us = self._wall_us = 0
+        self._spent = Spent()
+        # of the second under way:
         self._now = [0] * BUCKETS
-        """Of the second under way."""
         self._ticks = 0
         self._read = False
-        """Somebody asked in the second under way."""
-        self._since_us, self._since_cpu_us = clock.monotonic_us(), _cpu_us()
+        self._waits, self._waited_us, self._looked_us = Waits(), 0, clock.monotonic_us() - LOOK_US
+        self._since = self._look()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="probe", daemon=True)
 
     def start(self) -> None:
         """Begin."""
+        self._since = self._look()
         self._thread.start()
 
     def stop(self) -> None:
@@ -56,9 +82,14 @@ class Probe:
         with self._lock:
             self._read = True
             late = [past + now for past, now in zip(self._late, self._now, strict=True)]
-            wall_us = self._wall_us + self._clock.monotonic_us() - self._since_us
-            cpu_us = self._cpu_us + _cpu_us() - self._since_cpu_us
-            return Lag(trimmed(late), trimmed(self._worst), cpu_us, max(wall_us, 0))
+            spent = self._spent.plus(self._look(), self._since)
+            return Lag(trimmed(late), trimmed(self._worst), spent.cpu_us, spent.wall_us, spent.waited_us)
+
+    def _look(self) -> Spent:
+        now_us = self._clock.monotonic_us()
+        if now_us - self._looked_us >= LOOK_US:
+            self._waited_us, self._looked_us = self._waits.us(), now_us
+        return Spent(time.process_time_ns() // 1000, now_us, self._waited_us)
 
     def _run(self) -> None:
         clock = self._clock
@@ -82,17 +113,11 @@ class Probe:
 
     def _turn(self) -> None:
         """A second is over."""
-        now_us, cpu_us = self._clock.monotonic_us(), _cpu_us()
+        spent = self._look()
         if self._read:
             self._worst[max(index for index, count in enumerate(self._now) if count)] += 1
             for index, count in enumerate(self._now):
                 self._late[index] += count
-            self._wall_us += now_us - self._since_us
-            self._cpu_us += cpu_us - self._since_cpu_us
+            self._spent = self._spent.plus(spent, self._since)
         self._now = [0] * BUCKETS
-        self._ticks, self._read = 0, False
-        self._since_us, self._since_cpu_us = now_us, cpu_us
-
-
-def _cpu_us() -> int:
-    return time.process_time_ns() // 1000
+        self._ticks, self._read, self._since = 0, False, spent
