@@ -56,8 +56,12 @@ class Case:
     @property
     def name(self) -> str:
         """For the table."""
-        burn = f" x {self.cpu_ms:g} ms" if self.cpu_ms else ""
-        return f"{self.threads}{burn}{' + hog' if self.hog else ''}{f' + {self.rival} rivals' * bool(self.rival)}"
+        parts = [
+            f"{self.threads} x {self.cpu_ms:g} ms" if self.cpu_ms else f"{self.threads}",
+            *(["hog"] if self.hog else []),
+            *([f"{self.rival} rivals"] if self.rival else []),
+        ]
+        return " + ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,12 +74,16 @@ class Lag(msgspec.Struct, frozen=True, array_like=True):
         return over, sum(self.worst)
 
 
+NO_LAG = Lag()
+"""Nothing was read."""
+
+
 def worst(lags: Sequence[Lag]) -> Lag:
     """The one to judge several processes by, as a sum would hide it; but with what all of them waited.
 
     Whoever asks how long a call waited divides that by the calls of all processes.
     """
-    slowest = max(lags, key=lambda lag: (lag.p99_us, lag.ticks), default=Lag())
+    slowest = max(lags, key=lambda lag: (lag.p99_us, lag.ticks), default=NO_LAG)
     return replace(slowest, waited_us=sum(lag.waited_us for lag in lags))
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from loadgen.lag import Lag
+from loadgen.lag import NO_LAG, Lag
 from loadgen.plan import Chunk
 from loadgen.sample import Outcome, Result, Sample
 
@@ -223,7 +223,7 @@ class WorkerLoad:
     """How long it has been at work, in seconds."""
     lost: bool = False
     """Its lease expired: it was not heard of in time."""
-    lag: Lag = Lag()
+    lag: Lag = NO_LAG
     """What the probe of its slowest process has read."""
 
 
@@ -305,7 +305,7 @@ class WorkerFacts:
     cpu_s: float
     alive_s: float
     lost: bool
-    lag: Lag = Lag()
+    lag: Lag = NO_LAG
     """What the probe of its slowest process has read."""
 
 

@@ -25,7 +25,7 @@ from loadgen.errors import LoadgenError
 from loadgen.execution.probe import Probe
 from loadgen.execution.runner import Errand, LeaseLost, Runner, explain, open_session
 from loadgen.execution.session import Session
-from loadgen.lag import Lag
+from loadgen.lag import NO_LAG, Lag
 from loadgen.loader import Loaded, load
 from loadgen.sample import Presence, Result, Sample
 from loadgen.scenario import Step
@@ -111,7 +111,7 @@ class Returned(msgspec.Struct, frozen=True, tag=True):
     """Lease and items that were cancelled before they were started, or lost with their lease."""
     cpu_s: float
     """CPU time of this process so far."""
-    lag: Lag = Lag()
+    lag: Lag = NO_LAG
     """What its probe has read so far."""
 
 

@@ -31,7 +31,7 @@ from loadgen.execution.child import (
     Task,
     Tasks,
 )
-from loadgen.lag import Lag, worst
+from loadgen.lag import NO_LAG, Lag, worst
 
 STARTS = 3
 """How often a child is started that dies before it is ready."""
@@ -47,7 +47,7 @@ class _Process:
     """By lease: what is outstanding."""
     outstanding: int = 0
     cpu_s: float = 0.0
-    lag: Lag = Lag()
+    lag: Lag = NO_LAG
     gone: bool = False
 
 
@@ -73,7 +73,7 @@ class Pool:
         self._encoder = msgspec.msgpack.Encoder()
         self._lock = threading.Lock()
         self._past_cpu_s = 0.0
-        self._past_lag = Lag()
+        self._past_lag = NO_LAG
         self._until_us = 0
         self._stopping = False
         self._failed: LoadgenError | None = None

@@ -11,7 +11,7 @@ from typing import Any, Self
 import msgspec
 
 from loadgen.errors import RunNotFound
-from loadgen.lag import Lag
+from loadgen.lag import NO_LAG, Lag
 from loadgen.ledger.migrations import MIGRATIONS
 from loadgen.ledger.store import FILE
 from loadgen.plan import Chunk
@@ -153,7 +153,10 @@ class Reader:
                       (SELECT count(*) FROM sample WHERE sample.worker = worker.id), cpu_s, alive_s, lost, lag
                FROM worker ORDER BY id"""
         )
-        return [WorkerFacts(*known, bool(lost), _lag(lag)) for *known, lost, lag in rows]
+        return [
+            WorkerFacts(a, b, c, d, e, f, g, h, bool(lost), _lag(lag))
+            for a, b, c, d, e, f, g, h, lost, lag in rows
+        ]
 
     def events(self) -> list[Event]:
         """What happened, in order."""
@@ -219,4 +222,4 @@ class Reader:
 
 
 def _lag(packed: bytes | None) -> Lag:
-    return Lag() if packed is None else msgspec.msgpack.decode(packed, type=Lag)
+    return NO_LAG if packed is None else msgspec.msgpack.decode(packed, type=Lag)

@@ -9,7 +9,7 @@ from typing import Annotated, Protocol, TypeAlias
 
 import msgspec
 
-from loadgen.lag import Lag
+from loadgen.lag import NO_LAG, Lag
 from loadgen.loader import Bundle
 from loadgen.plan import Chunk
 from loadgen.sample import Count, Presence, Result, Sample, Seconds
@@ -143,7 +143,7 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     """CPU time of the worker's processes so far, in seconds."""
     in_flight: Count = 0
     """Items being executed."""
-    lag: Lag = Lag()
+    lag: Lag = NO_LAG
     """What the probe of its slowest process has read so far."""
 
 
@@ -156,7 +156,7 @@ class Beat(msgspec.Struct, frozen=True, tag=True):
     """CPU time of its processes so far, in seconds."""
     in_flight: Count
     """Items being executed."""
-    lag: Lag = Lag()
+    lag: Lag = NO_LAG
     """What the probe of its slowest process has read so far."""
 
 

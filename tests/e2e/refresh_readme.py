@@ -67,6 +67,8 @@ def skeleton(report: str) -> list[str]:
         (r"\b[0-9a-f]{12}\b", "DIGEST"),
         (r"\bLinux\S+|\bmacOS\S+|\bWindows\S+", "PLATFORM"),
         (r"^\S+?-\d+ +\S+(?=( +\d+){2} %)", "WORKER HOST"),
+        (r"^Generator .*\n", ""),  # stands there only when the machine was busy
+        (r"(?<= )(\d\S*|-) +(ok|SUSPECT|INVALID|-)(?= +(no|LOST)$)", "JUDGED"),
         (r" p90\b", ""),  # the first column to go when numbers are wide
         (r"(?<!\w)\d[\d.:,-]*", "#"),
         (r"[▁▂▃▄▅▆▇█│]", " "),
