@@ -47,6 +47,9 @@ def selftest(
         float,
         typer.Option("--delay", metavar="MS", min=1, max=10_000, help="After how long the server answers."),
     ] = 20.0,
+    most: Annotated[
+        int, typer.Option("--most", metavar="N", min=1, max=10_000, help="The most in flight that is tried.")
+    ] = 1000,
     described: Annotated[
         bool, typer.Option("--described", help="With a step that describes its call, not one that makes it.")
     ] = False,
@@ -55,7 +58,7 @@ def selftest(
     import tempfile
 
     from loadgen.launch.sandbox import SandboxProcess
-    from loadgen.reports.capacity import HEADING, IN_FLIGHT, Level, calls, conclusion, is_over
+    from loadgen.reports.capacity import HEADING, Level, calls, conclusion, is_over, steps
 
     levels: list[Level] = []
     with tempfile.TemporaryDirectory(prefix="loadgen-selftest-") as name:
@@ -64,7 +67,7 @@ def selftest(
         server = SandboxProcess.start("delay", folder, "--latency", str(delay))
         try:
             typer.echo(HEADING)
-            for in_flight in IN_FLIGHT:
+            for in_flight in steps(most):
                 planned = calls(in_flight, delay, seconds, levels[-1] if levels else None)
                 summary = _measured(folder, server, in_flight, planned)
                 levels.append(Level.of(in_flight, delay, summary, server.status()))

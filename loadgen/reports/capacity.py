@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from loadgen.reports.schema import Summary
 from loadgen.reports.words import three
 
-IN_FLIGHT = (1, 4, 16, 64, 256, 1000)
-"""The levels that are tried, one after the other."""
 _GROWTH = 4
-"""How much more than at the last level may be reached at the next: more calls than that are not planned."""
+"""From one level to the next."""
 _SATURATED = 0.8
 """Below this share of what the level could reach, more in flight gives hardly more calls."""
 _SLOW_SERVER = 0.1
@@ -68,6 +66,16 @@ class Level:
             f"{p50:>+12.0%}{p99:>+12.0%}{three(self.late_p99_ms):>13}{three(self.probe_ms):>12}"
             f"   {self.verdict or 'not told'}"
         )
+
+
+def steps(most: int) -> list[int]:
+    """The levels that are tried: four times as many in flight each time.
+
+    >>> steps(1000)
+    [1, 4, 16, 64, 256, 1000]
+    """
+    levels = [_GROWTH**power for power in range(most.bit_length()) if _GROWTH**power < most]
+    return [*levels, most]
 
 
 def calls(in_flight: int, delay_ms: float, seconds: float, last: Level | None) -> int:
