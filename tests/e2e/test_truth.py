@@ -1,7 +1,6 @@
 """Whether times are the target's or the generator's own: what a run says, and what `selftest` finds."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from harness import THINGS, Cli, Target
@@ -31,13 +30,13 @@ HOGGED = (
 
 
 @pytest.fixture(scope="module")
-def hogged(shared_cli: Cli, shared_target: Target) -> Iterator[Cli]:
+def hogged(shared_cli: Cli, shared_target: Target) -> Cli:
     """A folder with a strict run whose threads wait for one that computes all the time."""
     args = ("--target", shared_target.url, "--set", "things=120", "--strict")
     ended = shared_cli.run(shared_cli.scenario(HOGGED, "hogged.py"), *args)
     assert (ended.code, ended.err) == (1, "")
     assert shared_cli.summary()["items"]["done"] == 120, "the work is done all the same"
-    yield shared_cli
+    return shared_cli
 
 
 def test_strict_fails_when_the_times_are_not_true(hogged: Cli) -> None:
