@@ -8,7 +8,7 @@ limits come from cases with a known truth: `docs/truth.md`, made by `python -m b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -35,6 +35,8 @@ BUSY = 0.8
 """From here on a process waits for itself rather than for others."""
 TYPICAL = 0.1
 """A label with a smaller share of the calls does not decide."""
+FEW = 3
+"""Workers whose reasons are told; the table of workers has the verdict of each."""
 _ORDER: tuple[Judgement, ...] = ("ok", "suspect", "invalid")
 
 
@@ -64,14 +66,14 @@ def judge_worker(worker: WorkerFacts, calls: Sequence[CallSummary]) -> Finding:
     return Finding(verdict, probe_ms, f"{worker.name}: {own.words(call)}{_when(own, lag)}. {_advice(lag)}")
 
 
-def judge_generator(findings: Iterable[Finding]) -> Generator:
-    """The verdict on a run: that of its worst worker, the reasons of all."""
-    known = [finding for finding in findings if finding.verdict is not None]
-    verdicts = [finding.verdict for finding in known if finding.verdict is not None]
-    return Generator(
-        max(verdicts, key=_ORDER.index, default=None),
-        tuple(finding.reason for finding in known if finding.reason),
-    )
+def judge_generator(findings: Sequence[Finding]) -> Generator:
+    """The verdict on a run: that of its worst worker, with the reasons of a few."""
+    verdicts = [finding.verdict for finding in findings if finding.verdict is not None]
+    verdict = max(verdicts, key=_ORDER.index, default=None)
+    reasons = [finding.reason for finding in findings if finding.reason and finding.verdict == verdict]
+    others = len([one for one in verdicts if one != "ok"]) - len(reasons[:FEW])
+    more = [f"so it was, or less so, with {others} more"] if others else []
+    return Generator(verdict, (*reasons[:FEW], *more))
 
 
 def hold(verdict: Verdict, generator: Generator) -> Verdict:

@@ -110,7 +110,9 @@ def test_the_worst_worker_decides() -> None:
     ok, bad, worse = Finding("ok", 0.1), Finding("suspect", 1.0, "hm"), Finding("invalid", 9.0, "oh")
     assert judge_generator([Finding(), ok]) == Generator("ok", ())
     assert judge_generator([ok, bad]) == Generator("suspect", ("hm",))
-    assert judge_generator([worse, ok, bad]) == Generator("invalid", ("oh", "hm"))
+    more = "so it was, or less so, with 1 more"
+    assert judge_generator([bad, ok, worse]) == Generator("invalid", ("oh", more)), "its reason comes first"
+    assert judge_generator([worse] * 4) == Generator("invalid", ("oh", "oh", "oh", more))
     assert judge_generator([Finding()]) == judge_generator([]) == Generator(None, ())
 
 
