@@ -21,14 +21,16 @@ from dataclasses import dataclass
 
 from loadgen.clock import Clock
 from loadgen.execution.waits import Waits
-from loadgen.lag import BUCKETS, Lag, bucket, trimmed
+from loadgen.lag import BUCKETS, NO_LAG, Lag, bucket, trimmed
 
 TICK_US = 20_000
-"""How often it wakes: costs about a thousandth of a core."""
+"""How often it wakes: costs one or two thousandths of a core."""
 WINDOW_TICKS = 50
 """Wakings in one second."""
-LOOK_US = 250_000
+LOOK_US = 500_000
 """How often, at most, the threads' waits are added up."""
+FRESH_US = 200_000
+"""So long a reading is given out again: results leave a child a hundred times a second."""
 LONGEST_US = 60_000_000
 """A machine that slept longer than this was not slow, it was off."""
 
@@ -64,6 +66,7 @@ class Probe:
         self._read = False
         self._waits, self._waited_us, self._looked_us = Waits(), 0, clock.monotonic_us() - LOOK_US
         self._since = self._look()
+        self._given, self._given_us = NO_LAG, clock.monotonic_us() - FRESH_US
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="probe", daemon=True)
 
@@ -78,12 +81,17 @@ class Probe:
         self._thread.join()
 
     def reading(self) -> Lag:
-        """All that was counted so far; and the second under way counts, because something ended in it."""
+        """What was counted so far; and the second under way counts, because something ended in it."""
+        now_us = self._clock.monotonic_us()
         with self._lock:
             self._read = True
+            if now_us - self._given_us < FRESH_US:
+                return self._given
             late = [past + now for past, now in zip(self._late, self._now, strict=True)]
             spent = self._spent.plus(self._look(), self._since)
-            return Lag(trimmed(late), trimmed(self._worst), spent.cpu_us, spent.wall_us, spent.waited_us)
+            times = (spent.cpu_us, spent.wall_us, spent.waited_us)
+            self._given, self._given_us = Lag(trimmed(late), trimmed(self._worst), *times), now_us
+            return self._given
 
     def _look(self) -> Spent:
         now_us = self._clock.monotonic_us()

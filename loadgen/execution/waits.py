@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-MOST = 32
+MOST = 16
 """Threads that are looked at; the pool's are all alike, so the rest is taken to wait as they do."""
 _TASKS = "/proc/self/task"
 
