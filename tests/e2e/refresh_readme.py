@@ -43,6 +43,7 @@ def real_report(scenario: str, *args: str) -> str:
 def neutral(report: str) -> str:
     """The report without the names of the machine."""
     report = re.sub(r"\bLinux-[\w.+-]*?-(x86_64|aarch64)", rf"Linux-{KERNEL}-\1", report)
+    report = report.replace(f" {socket.gethostname()}-", f" {HOST}-")  # where a worker is named in a sentence
     head, workers, rows = report.partition("\nWorkers")
     cells = [re.split(r" {2,}", line.strip()) for line in f"Workers{rows}".splitlines()]
     for row in cells[1:]:

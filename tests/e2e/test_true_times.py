@@ -63,6 +63,12 @@ def test_the_report_says_so_and_says_it_again(hogged: Cli) -> None:
     assert told == hogged.summary()
 
 
+def test_a_resume_is_as_strict_as_the_run_was(hogged: Cli) -> None:
+    ended = hogged("resume", "latest", "--out", hogged.out, "--processes", 1, "--quiet")
+    assert ended.code == 1
+    assert "the generator was too slow" in ended.out
+
+
 def test_a_short_run_claims_nothing(cli: Cli, target: Target) -> None:
     ended = cli.run(cli.scenario(), "--target", target.url, "--set", "things=3", "--strict")
     assert ended.code == 0
