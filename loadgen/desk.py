@@ -6,14 +6,14 @@ import threading
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
-from msgspec.structs import replace
+import msgspec
 
 from loadgen.clock import Clock
+from loadgen.columns import Harvest
 from loadgen.execution.child import Returned, Task
 from loadgen.queues.messages import Batch, Lease, Mark
-from loadgen.sample import Result, Sample
+from loadgen.sample import Result
 from loadgen.spool import Spool
 
 LARGEST_REPORT = 1024 * 1024
@@ -23,14 +23,14 @@ PART = 32 * 1024
 RATE_S = 0.25
 """Over how long the rate is taken, at least."""
 PIECE_S = 0.1
-"""How much of a lane is started at once, in seconds of work: what may be in doubt when the worker dies."""
-
-T = TypeVar("T", Result, Sample)
+"""How much of a key's lane is started at once, in seconds of work: the next piece has a long way to come."""
+SLICE_S = 0.02
+"""The same where there are no keys: small beside what is armed ahead, so that no slot has to wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Items of a lease that must be done one after the other: those of one key, or a single item."""
+    """Items of a lease: of one key, to be done one after the other, or without keys."""
 
     task: Task
     """All that is left of it."""
@@ -57,6 +57,7 @@ class Desk:
         self._open: dict[int, int] = {}  # by lease: items that have not ended yet
         self._unstarted: dict[int, list[int]] = {}  # by lease to be given back: items that were skipped
         self._verifying: set[int] = set()  # of the open leases
+        self._keyed: set[int] = set()  # the same: items in lanes, to be done one after the other
         self._batches: deque[Batch] = deque()
         self._unconfirmed: list[Batch] = []
         self._next_seq = 1
@@ -73,6 +74,8 @@ class Desk:
             self._open[lease.id] = len(lease.chunk)
             if lease.verifying:
                 self._verifying.add(lease.id)
+            if lease.chunk.lanes:
+                self._keyed.add(lease.id)
             self._backlog.extend(_lanes(lease))
             self._backlog_items += len(lease.chunk)
 
@@ -84,14 +87,19 @@ class Desk:
     def next_tasks(self, room: int) -> list[Task]:
         """Tasks to start, of about `room` items."""
         with self.changed:
-            piece = max(1, round(self._rate / self._slots * PIECE_S))
+            pace = self._rate / self._slots
             tasks = []
             while self._backlog and room > 0:
-                task, rest = self._backlog.popleft().cut(piece)
+                lane = self._backlog.popleft()
+                keyed = lane.task.lease in self._keyed
+                piece = round(pace * (PIECE_S if keyed else SLICE_S))
+                task, rest = lane.cut(max(1, min(piece, room)))
                 self._backlog_items -= len(task.items)
-                if rest is not None:
+                if rest is not None and keyed:
                     self._following[task.lease, task.items[-1]] = rest
                     self._backlog_items -= len(rest.task.items)
+                elif rest is not None:
+                    self._backlog.appendleft(rest)
                 tasks.append(task)
                 room -= len(task.items)
             return tasks
@@ -114,6 +122,7 @@ class Desk:
                 self._open.pop(lease, None)
                 self._unstarted.pop(lease, None)
                 self._verifying.discard(lease)
+                self._keyed.discard(lease)
             self.changed.notify_all()
 
     def lose(self, lost: Mapping[int, Collection[int]]) -> None:
@@ -158,16 +167,14 @@ class Desk:
         """The pool returned something."""
         with self.changed:
             fresh: list[Batch] = []
-            for lease, step, results, samples, verdicts in returned.batches:
-                fresh += [self._batch(lease, step, results=part) for part in _parts(results)]
-                fresh += [self._batch(lease, step, samples=part) for part in _parts(samples)]
-                if verdicts:
-                    fresh.append(Batch(self._seq(), lease, step, (), (), tuple(verdicts)))
-                for item in [*(result.item for result in results), *(item for item, _ in verdicts)]:
-                    self._follow(lease, item)
-                self._results += len(results) + len(verdicts)
-                self._ended += len(results)
-                self._close(lease, len(results) + len(verdicts))
+            for lease, step, harvest in returned.harvests:
+                if self._following:
+                    for item in harvest.items():
+                        self._follow(lease, item)
+                fresh += [Batch(self._seq(), lease, step, part) for part in _parts(harvest)]
+                self._results += harvest.ended
+                self._ended += harvest.ended
+                self._close(lease, harvest.ended)
             for lease, items in returned.skipped:
                 self._unstarted.setdefault(lease, []).extend(items)
                 self._close(lease, len(items))
@@ -181,14 +188,14 @@ class Desk:
         with self.changed:
             while self._batches and len(self._unconfirmed) * PART < LARGEST_REPORT:
                 batch = self._batches.popleft()
-                self._results -= len(batch.results) + len(batch.verdicts)
+                self._results -= batch.harvest.ended
                 self._unconfirmed.append(batch)
             return tuple(self._unconfirmed)
 
     def confirm(self) -> int:
         """What was taken is in the ledger; returns how many results that were."""
         with self.changed:
-            results = sum(len(batch.results) for batch in self._unconfirmed)
+            results = sum(batch.harvest.ended for batch in self._unconfirmed)
             self._unconfirmed.clear()
             if not self._batches:
                 self._spool.clear()
@@ -264,15 +271,11 @@ class Desk:
             if self._open[lease] <= 0:
                 del self._open[lease]
                 self._verifying.discard(lease)
+                self._keyed.discard(lease)
 
     def _seq(self) -> int:
         seq, self._next_seq = self._next_seq, self._next_seq + 1
         return seq
-
-    def _batch(
-        self, lease: int, step: int, results: tuple[Result, ...] = (), samples: tuple[Sample, ...] = ()
-    ) -> Batch:
-        return Batch(self._seq(), lease, step, results, samples)
 
 
 def marks(tasks: Iterable[Task]) -> tuple[Mark, ...]:
@@ -300,26 +303,26 @@ def without(task: Task, skipped: set[int]) -> Task | None:
     if not kept:
         return None
     rows = tuple(task.rows[position] for position in kept) if task.rows else ()
-    return replace(
+    return msgspec.structs.replace(
         task,
         items=tuple(task.items[position] for position in kept),
-        attempts=tuple(task.attempts[position] for position in kept),
+        attempts=tuple(task.attempts[position] for position in kept) if task.attempts else (),
         rows=rows,
     )
 
 
 def _lanes(lease: Lease) -> Iterator[Lane]:
-    """What may run at the same time becomes a lane each."""
-    position = 0
-    for items in lease.chunk.runs():
-        attempts = tuple(lease.attempts.get(item, 1) for item in items)
+    """What may run at the same time, as lanes; what has no keys is one, to be cut anywhere."""
+    chunk, position = lease.chunk, 0
+    for items in chunk.lanes or (tuple(chunk),):
+        attempts = tuple(lease.attempts.get(item, 1) for item in items) if lease.attempts else ()
         rows = lease.rows[position : position + len(items)]
-        yield Lane(Task(lease.id, lease.chunk.step, position, items, attempts, rows, lease.verifying))
+        yield Lane(Task(lease.id, chunk.step, position, items, attempts, rows, lease.verifying))
         position += len(items)
 
 
 def _part(task: Task, start: int, stop: int) -> Task:
-    return replace(
+    return msgspec.structs.replace(
         task,
         start=task.start + start,
         items=task.items[start:stop],
@@ -329,7 +332,7 @@ def _part(task: Task, start: int, stop: int) -> Task:
 
 
 def _joined(first: Task, second: Task) -> Task:
-    return replace(
+    return msgspec.structs.replace(
         first,
         items=first.items + second.items,
         attempts=first.attempts + second.attempts,
@@ -337,15 +340,14 @@ def _joined(first: Task, second: Task) -> Task:
     )
 
 
-def _parts(travellers: Sequence[T]) -> Iterator[tuple[T, ...]]:
-    """Results or samples in runs of about PART bytes as they travel."""
-    part: list[T] = []
+def _parts(harvest: Harvest) -> Iterator[Harvest]:
+    """The harvest in parts of about PART bytes as they travel: what steps returned may be large."""
+    part: list[Result] = []
     size = 0
-    for traveller in travellers:
-        part.append(traveller)
-        size += 96 + len(traveller.error) + len(getattr(traveller, "value", b""))
+    for result in harvest.results:
+        part.append(result)
+        size += 96 + len(result.error) + len(bytes(result.value))
         if size >= PART:
-            yield tuple(part)
+            yield Harvest(results=tuple(part))
             part, size = [], 0
-    if part:
-        yield tuple(part)
+    yield msgspec.structs.replace(harvest, results=tuple(part))

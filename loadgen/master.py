@@ -17,6 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 import requests
 
 from loadgen.clock import Clock
+from loadgen.columns import Samples
 from loadgen.errors import Incomplete, LoadgenError, ScenarioError, SetupFailed, TargetDown
 from loadgen.execution.runner import explain, open_session
 from loadgen.execution.session import Session
@@ -167,7 +168,7 @@ class Master:
             with session:
                 yield session
         finally:
-            self._ledger.submit([Reported(OUTSIDE, 0, (), tuple(samples))]).wait()
+            self._ledger.submit([Reported(OUTSIDE, 0, samples=Samples.of(samples))]).wait()
 
 
 def teardown(loaded: Loaded, options: Any, target: str, clock: Clock) -> None:

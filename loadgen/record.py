@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import msgspec
 
+from loadgen.columns import NO_PLAIN, NO_SAMPLES, Plain, Samples
 from loadgen.lag import NO_LAG, Lag
 from loadgen.plan import Chunk
-from loadgen.sample import Outcome, Result, Sample
+from loadgen.sample import Outcome, Result
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,6 +186,14 @@ class Past:
     settled: Sequence[Settled] = ()
     opened: Sequence[OpenItem] = ()
     leases: Sequence[LeaseRecord] = ()
+    done: Sequence[tuple[int, int]] = ()
+    """(start, stop) ranges of items that were done at the first attempt, and are not in `settled`."""
+
+    def each_settled(self) -> Iterator[Settled]:
+        """Every item that is settled."""
+        yield from self.settled
+        for start, stop in self.done:
+            yield from (Settled(item, Outcome.DONE, 1, has_result=True) for item in range(start, stop))
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +202,12 @@ class Reported:
 
     step: int
     worker: int
-    results: Sequence[Result]
-    """Each attempt that ended."""
-    samples: Sequence[Sample]
+    results: Sequence[Result] = ()
+    """Attempts that ended."""
+    samples: Samples = NO_SAMPLES
     """Each call that ended."""
+    plain: Plain = NO_PLAIN
+    """More attempts that ended, of items that are settled by them."""
     counted: Collection[tuple[int, int]] = frozenset()
     """The (item, attempt) pairs among the results that settle their item; the rest are tries before a
     retry, or executions of an item that was settled already."""
@@ -373,23 +384,21 @@ class AttemptRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleRow:
-    """One call, as the ledger keeps it; see `Sample` for the phases."""
+class CallTable:
+    """Calls that were reported together, as the ledger keeps them."""
 
     step: int
-    item: int
     worker: int
-    label: str
-    start_us: int
-    """Since the run's start."""
-    total_us: int
-    connect_us: int
-    tls_us: int
-    first_byte_us: int
-    bytes_out: int
-    bytes_in: int
-    status: int
-    error: str
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class TryTable:
+    """Attempts that were reported together and settled their items, as the ledger keeps them."""
+
+    step: int
+    worker: int
+    plain: Plain
 
 
 @dataclass(frozen=True, slots=True)

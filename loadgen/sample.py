@@ -80,6 +80,8 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     """HTTP status; 0 when no answer came."""
     error: str = ""
     """Why the call counts as failed; empty when it does not."""
+    dns_us: Count = 0
+    """Until the name was resolved; 0 when a connection was reused."""
 
 
 class Result(msgspec.Struct, frozen=True, array_like=True):

@@ -11,7 +11,8 @@ import random
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar
+from functools import cached_property
+from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, get_args
 
 from loadgen.errors import ScenarioError
 from loadgen.feed import Feed
@@ -25,6 +26,12 @@ Items: TypeAlias = int | Sequence[Any] | Feed
 """How many items a step has: a count, or rows (one item a row)."""
 
 Transport: TypeAlias = Literal["curl", "requests"]
+
+Http: TypeAlias = Literal["1.1", "2", "3", "auto"]
+"""Which HTTP is spoken: that and no other; auto: HTTP/2 where the TLS handshake agrees on it, else 1.1."""
+
+Connections: TypeAlias = Literal["keep", "new"]
+"""Keep a connection from call to call, or open a new one for each."""
 
 SCRIPTED = ("http", "item", "options")
 DESCRIBED = ("item", "options")
@@ -146,7 +153,7 @@ class Step(Generic[P, R]):
         """The function's name."""
         return self.function.__name__
 
-    @property
+    @cached_property
     def described(self) -> bool:
         """Whether it returns Calls instead of making them."""
         return tuple(inspect.signature(self.function).parameters) == DESCRIBED
@@ -163,8 +170,8 @@ class Scenario:
 
     `options` is a frozen dataclass; each of its fields is a `--set NAME=VALUE`.  `target` is the base
     URL, or `sandbox:NAME` for a built-in stand-in.  `timeout` is in seconds, in all, for calls that say
-    nothing else.  `processes` and `concurrency` (threads a process) hold unless the command line says
-    otherwise.
+    nothing else.  `http` and `connections` say how the target is spoken to; `processes`, `concurrency`
+    (threads a process) and `connections` hold unless the command line says otherwise.
     """
 
     def __init__(
@@ -176,14 +183,19 @@ class Scenario:
         timeout: float = 60.0,
         processes: int | None = None,
         concurrency: int | None = None,
+        http: Http = "1.1",
+        connections: Connections = "keep",
     ) -> None:
         caller = sys._getframe(1)  # noqa: SLF001 - the line to name when two scenarios stand in one file
         self.location = f"{caller.f_code.co_filename}:{caller.f_lineno}"
         _check_settings(self.location, transport, timeout, processes=processes, concurrency=concurrency)
+        _check_http(self.location, transport, http, connections)
         self.options = options
         self.target = target
         self.transport: Transport = transport
         self.timeout = timeout
+        self.http: Http = http
+        self.connections: Connections = connections
         self.processes = processes
         self.concurrency = concurrency
         self.steps: list[Step[..., Any]] = []
@@ -252,6 +264,16 @@ def _check_settings(location: str, transport: Any, timeout: Any, **counts: Any) 
     for name, count in counts.items():
         if count is not None and (not isinstance(count, int) or count < (name == "concurrency")):
             raise ScenarioError(f"{location}: {name}={count!r} is not a number of {name}")
+
+
+def _check_http(location: str, transport: str, http: Any, connections: Any) -> None:
+    """The same, for how the target is spoken to."""
+    if http not in get_args(Http):
+        raise ScenarioError(f"{location}: http={http!r} is none of {', '.join(map(repr, get_args(Http)))}")
+    if connections not in get_args(Connections):
+        raise ScenarioError(f"{location}: connections={connections!r} is neither 'keep' nor 'new'")
+    if transport == "requests" and http != "1.1":
+        raise ScenarioError(f"{location}: http={http!r} needs transport='curl'; requests speaks only 1.1")
 
 
 def where(function: Callable[..., Any]) -> str:

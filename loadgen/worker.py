@@ -12,6 +12,7 @@ import contextlib
 import os
 import random
 import socket
+import string
 import tempfile
 import threading
 import time
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -205,7 +207,8 @@ class Worker:
             target=welcome.target,
             options=welcome.options,
             threads=self._settings.concurrency or welcome.concurrency,
-            run=welcome.run if welcome.correlate else "",
+            connections=welcome.connections,
+            run=quote(welcome.run, safe=string.punctuation + " ") if welcome.correlate else "",
         )
 
     def _work(self) -> int:
@@ -354,7 +357,9 @@ class Worker:
     def _hand_over(self) -> None:
         """Report what workers of this directory had done in this run when they died."""
         for path, session, batches in left_behind(self._settings.spool, self._run, self._hello.session):
-            self._say(f"handing over {sum(len(b.results) for b in batches)} results of a worker that died")
+            self._say(
+                f"handing over {sum(batch.harvest.ended for batch in batches)} results of a worker that died"
+            )
             try:
                 for start in range(0, len(batches), LARGEST_REPORT // PART):
                     self._client.report(

@@ -361,6 +361,7 @@ class _Session:
             bundle=loaded.bundle,
             ttl_s=order.lease_ttl_s,
             concurrency=order.concurrency,
+            connections=order.connections,
             correlate=order.correlate,
         )
 
@@ -390,4 +391,6 @@ def _still(now: RunFacts, before: RunFacts) -> RunFacts:
 
 def _feel(pulse: Pulse, batches: Sequence[Batch], now_us: int) -> None:
     for batch in batches:
-        pulse.record(batch.samples, batch.results, now_us)
+        harvest = batch.harvest
+        ended = len(harvest.plain) + sum(result.retry_ms is None for result in harvest.results)
+        pulse.record(ended, harvest.samples.numbers("total_us"), now_us)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from loadgen.cli import words
 from loadgen.cli.prepare import Prepared
 from loadgen.errors import UsageError
 from loadgen.queues import token as tokens
 from loadgen.queues.identity import Identity, new_identity
-from loadgen.scenario import Scenario
+from loadgen.scenario import Connections, Scenario
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,7 @@ class Order:
 
     processes: int
     concurrency: int
+    connections: Connections
     host: str
     port: int
     wait_for_workers: int
@@ -37,6 +38,7 @@ class Order:
         *,
         processes: int | None,
         concurrency: int | None,
+        connections: str | None,
         listen: str,
         json: Path | None,
         **rest: Any,
@@ -49,6 +51,7 @@ class Order:
         return cls(
             processes=os.cpu_count() or 1 if chosen is None else chosen,
             concurrency=concurrency or scenario.concurrency or words.CONCURRENCY,
+            connections=parse_connections(connections) or scenario.connections,
             host=host or "127.0.0.1",
             port=port,
             json=json,
@@ -60,11 +63,19 @@ class Order:
         return {
             "processes": self.processes,
             "concurrency": self.concurrency,
+            "connections": self.connections,
             "chunk": prepared.work.plan.steps[0].chunk or "auto",
             "steps": [step.name for step in prepared.steps],
             "correlate": self.correlate,
             "strict": self.strict,
         }
+
+
+def parse_connections(text: str | None) -> Connections | None:
+    """`keep` or `new`.  Raises UsageError."""
+    if text is not None and text not in get_args(Connections):
+        raise UsageError(f"--connections {text}: expected keep or new")
+    return text  # type: ignore[return-value]
 
 
 def identity_file(run: str) -> Path:

@@ -23,6 +23,7 @@ def resume(
     ] = None,
     processes: words.Processes = None,
     concurrency: words.Concurrency = None,
+    connections: words.Connections = None,
     chunk: words.ChunkAgain = None,
     listen: Annotated[
         str | None,
@@ -84,6 +85,7 @@ def resume(
         loaded.scenario,
         processes=before.get("processes") if processes is None else processes,
         concurrency=concurrency or before.get("concurrency"),
+        connections=connections or before.get("connections"),
         listen=listen or str(facts.settings.get("listen", words.LISTEN)),
         wait_for_workers=wait_for_workers,
         json=json,

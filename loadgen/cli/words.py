@@ -38,6 +38,15 @@ Concurrency: TypeAlias = Annotated[
         help="Items in flight per process.  [default: 16, or as the scenario says]",
     ),
 ]
+Connections: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--connections",
+        envvar="LOADGEN_CONNECTIONS",
+        metavar="keep|new",
+        help="Calls share connections, or open a new one each.  [default: keep, or as the scenario says]",
+    ),
+]
 Listen: TypeAlias = Annotated[
     str,
     typer.Option(

@@ -7,12 +7,16 @@ process boundary alone.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import queue
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,6 +25,7 @@ import msgspec
 
 from loadgen import options as _options
 from loadgen.clock import Clock, SystemClock
+from loadgen.columns import Harvest
 from loadgen.errors import LoadgenError
 from loadgen.execution.probe import Probe
 from loadgen.execution.runner import Errand, LeaseLost, Runner, explain, open_session
@@ -28,10 +33,14 @@ from loadgen.execution.session import Session
 from loadgen.lag import NO_LAG, Lag
 from loadgen.loader import Loaded, load
 from loadgen.sample import Presence, Result, Sample
-from loadgen.scenario import Step
+from loadgen.scenario import Connections, Step
 
 FLUSH_S = 0.01
 """How long results gather before they leave: the delay that the parent sees."""
+SWITCH_S = 0.0005
+"""How long a thread may keep the others waiting: with Python's 5 ms, one that computes delays all calls."""
+MOST_ROWS = 1000
+"""Results, or samples, in one harvest."""
 
 
 class Setup(msgspec.Struct, frozen=True, tag=True):
@@ -45,6 +54,8 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     options: bytes
     """MessagePack, secrets included: comes by the pipe, not by the command line."""
     threads: int
+    connections: Connections
+    """Whether calls share connections."""
     run: str
     """For the X-Loadgen-* headers; empty: none."""
 
@@ -57,7 +68,8 @@ class Task(msgspec.Struct, frozen=True, array_like=True):
     start: int
     """Position of the first item in the chunk's order."""
     items: tuple[int, ...]
-    attempts: tuple[int, ...]
+    attempts: tuple[int, ...] = ()
+    """The attempt to make at each; empty when it is the first at all of them."""
     rows: tuple[msgspec.Raw, ...] = ()
     verifying: bool = False
     """The items are to be looked for on the target, not to be done."""
@@ -105,8 +117,8 @@ class Broken(msgspec.Struct, frozen=True, tag=True):
 class Returned(msgspec.Struct, frozen=True, tag=True):
     """What came of the tasks since the last message."""
 
-    batches: tuple[tuple[int, int, list[Result], list[Sample], list[tuple[int, Presence]]], ...]
-    """Lease, step, attempts that ended, calls that ended, and what was found of items in doubt."""
+    harvests: tuple[tuple[int, int, Harvest], ...]
+    """With their lease and step."""
     skipped: tuple[tuple[int, tuple[int, ...]], ...]
     """Lease and items that were cancelled before they were started, or lost with their lease."""
     cpu_s: float
@@ -117,9 +129,6 @@ class Returned(msgspec.Struct, frozen=True, tag=True):
 
 ToChild: TypeAlias = Setup | Tasks | Cancel | Drop | Fence | Stop
 FromChild: TypeAlias = Ready | Broken | Returned
-
-
-_Gathered: TypeAlias = tuple[list[Result], list[Sample], list[tuple[int, Presence]]]
 
 
 class Gate:
@@ -180,6 +189,22 @@ class Gate:
         return self._clock.monotonic_us() < self._until_us
 
 
+@dataclass(slots=True)
+class _Gathered:
+    """What came of one lease since the last message."""
+
+    results: list[Result] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    verdicts: list[tuple[int, Presence]] = field(default_factory=list)
+
+    def harvests(self) -> Iterator[Harvest]:
+        """In parts, so that no message is too large."""
+        longest = max(len(self.results), len(self.samples), len(self.verdicts))
+        for start in range(0, longest, MOST_ROWS):
+            part = slice(start, start + MOST_ROWS)
+            yield Harvest.of(self.results[part], self.samples[part], self.verdicts[part])
+
+
 class Outbox:
     """Gathers what the threads have done."""
 
@@ -190,32 +215,32 @@ class Outbox:
         self._lock = threading.Lock()
         self._filled = threading.Event()
         self._closed = False
-        self._batches: dict[tuple[int, int], _Gathered] = {}
+        self._gathered: dict[tuple[int, int], _Gathered] = {}
         self._skipped: list[tuple[int, tuple[int, ...]]] = []
 
     def add(self, task: Task, result: Result, samples: list[Sample]) -> None:
         """An attempt ended."""
         with self._lock:
-            gathered = self._batches.setdefault((task.lease, task.step), ([], [], []))
-            gathered[0].append(result)
-            gathered[1].extend(samples)
-        self._filled.set()
+            gathered = self._of(task)
+            gathered.results.append(result)
+            gathered.samples.extend(samples)
+        self._wake()
 
     def add_verdict(self, task: Task, item: int, presence: Presence, samples: list[Sample]) -> None:
         """An item in doubt was looked for."""
         with self._lock:
-            gathered = self._batches.setdefault((task.lease, task.step), ([], [], []))
-            gathered[1].extend(samples)
-            gathered[2].append((item, presence))
-        self._filled.set()
+            gathered = self._of(task)
+            gathered.samples.extend(samples)
+            gathered.verdicts.append((item, presence))
+        self._wake()
 
     def skip(self, task: Task, items: tuple[int, ...], samples: Sequence[Sample] = ()) -> None:
         """Items were cancelled before they were started; or lost, after these calls."""
         with self._lock:
             self._skipped.append((task.lease, items))
             if samples:
-                self._batches.setdefault((task.lease, task.step), ([], [], []))[1].extend(samples)
-        self._filled.set()
+                self._of(task).samples.extend(samples)
+        self._wake()
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -229,19 +254,30 @@ class Outbox:
     def run(self) -> None:
         """Send what gathers, until closed and empty, or the parent is gone."""
         with contextlib.suppress(OSError):
-            while self._filled.wait() and not (self._closed and not self._batches and not self._skipped):
+            while self._filled.wait() and not (self._closed and not self._gathered and not self._skipped):
                 if not self._closed:
                     time.sleep(FLUSH_S)
                 self._flush()
 
     def _flush(self) -> None:
         with self._lock:
-            batches, self._batches = self._batches, {}
+            gathered, self._gathered = self._gathered, {}
             skipped, self._skipped = self._skipped, []
             if not self._closed:
                 self._filled.clear()
-        parts = tuple((lease, step, *parts) for (lease, step), parts in batches.items())
-        self.send(Returned(parts, tuple(skipped), time.process_time(), self.probe.reading()))
+        harvests = tuple((*place, harvest) for place, got in gathered.items() for harvest in got.harvests())
+        self.send(Returned(harvests, tuple(skipped), time.process_time(), self.probe.reading()))
+
+    def _of(self, task: Task) -> _Gathered:
+        place = task.lease, task.step
+        found = self._gathered.get(place)
+        if found is None:
+            found = self._gathered[place] = _Gathered()
+        return found
+
+    def _wake(self) -> None:
+        if not self._filled.is_set():  # asking is cheaper than setting it again
+            self._filled.set()
 
 
 class Child:
@@ -290,7 +326,10 @@ class Child:
 
     def _work(self) -> None:
         clock = SystemClock()
-        with open_session(self._loaded.scenario, self._setup.target, self._options, clock) as session:
+        setup = self._setup
+        with open_session(
+            self._loaded.scenario, setup.target, self._options, clock, connections=setup.connections
+        ) as session:
             slot = Slot(self._steps, session, self._gate, self._outbox)
             runner = Runner(self._options, session, clock, self._setup.run)
             while (task := self._tasks.get()) is not None:
@@ -311,7 +350,8 @@ class Slot:
     def do(self, task: Task, runner: Runner) -> None:
         """Do a task's items one after the other, as long as the lease is ours."""
         step, self._lease = self._steps[task.step], task.lease
-        for position, (item, attempt) in enumerate(zip(task.items, task.attempts, strict=True)):
+        attempts = task.attempts or repeat(1)
+        for position, (item, attempt) in enumerate(zip(task.items, attempts, strict=False)):
             if not self._gate.may_start(task.lease):
                 self._outbox.skip(task, task.items[position:])
                 return
@@ -330,6 +370,13 @@ class Slot:
     def _go_on(self) -> None:
         if not self._gate.may_go_on(self._lease):
             raise LeaseLost
+
+
+def _quieten() -> None:
+    """Let Python's own housekeeping disturb the timing as little as it can."""
+    gc.collect()
+    gc.freeze()  # what the scenario and the libraries made stays: no need to walk through it again and again
+    sys.setswitchinterval(SWITCH_S)
 
 
 def main(connection: Connection) -> None:
@@ -351,6 +398,7 @@ def main(connection: Connection) -> None:
         return
     flusher = threading.Thread(target=outbox.run, name="flush", daemon=True)
     flusher.start()
+    _quieten()
     outbox.probe.start()
     child.start()
     try:

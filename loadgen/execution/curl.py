@@ -21,12 +21,13 @@ from __future__ import annotations
 import os
 from errno import ECONNREFUSED
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import certifi
 import pycurl
 from requests.utils import urldefragauth
 
+from loadgen.errors import UsageError
 from loadgen.execution.http_errors import Trouble, peer
 from loadgen.execution.http_messages import Received
 
@@ -35,14 +36,34 @@ if TYPE_CHECKING:
 
     import requests
 
-    from loadgen.execution.http_messages import Headers, Outgoing
+    from loadgen.execution.http_headers import Headers, ItemHeaders
+    from loadgen.execution.http_messages import Outgoing
+    from loadgen.scenario import Connections, Http
 
 _E_PROXY = 97
 """CURLE_PROXY, which pycurl does not name."""
+_LINES_KEPT = 64
+_WHOLE = (bytes, type(None))
+"""Kinds of body that are there at once."""
+_E_QUIC_CONNECT = 96
+"""CURLE_QUIC_CONNECT_ERROR, which pycurl does not name either."""
+_NO_QUIC = (pycurl.E_COULDNT_CONNECT, pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR, _E_QUIC_CONNECT)
 _UPLOAD_CHUNK = 512 * 1024
 
+_VERSIONS: dict[Http, tuple[int, int]] = {
+    "1.1": (pycurl.CURL_HTTP_VERSION_1_1, 0),
+    "2": (pycurl.CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE, pycurl.VERSION_HTTP2),
+    "3": (pycurl.CURL_HTTP_VERSION_3ONLY, pycurl.VERSION_HTTP3),
+    "auto": (pycurl.CURL_HTTP_VERSION_2TLS, 0),
+}
+"""What libcurl calls them, and the feature that it needs.
+
+`2TLS` and `3` would do with an older version when the server does not know the newer, and nobody would
+hear of it: fine for "auto", a false measurement for the others.  These fail before anything is sent.
+"""
 _TROUBLES = {
     pycurl.E_UNSUPPORTED_PROTOCOL: Trouble.NOT_HTTP,
+    pycurl.E_HTTP2: Trouble.NOT_HTTP,
     pycurl.E_FTP_WEIRD_SERVER_REPLY: Trouble.NOT_HTTP,  # not only FTP's any more
     pycurl.E_URL_MALFORMAT: Trouble.BAD_URL,
     pycurl.E_COULDNT_RESOLVE_HOST: Trouble.UNRESOLVED,
@@ -73,36 +94,52 @@ _TROUBLES = {
 class CurlTransport:
     """One easy handle.  Used by one thread at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, http: Http = "1.1", connections: Connections = "keep") -> None:
+        """Raises UsageError when this libcurl was built without that version of HTTP."""
+        self._http, self._connections = http, connections
+        version, feature = _VERSIONS[http]
+        features: Any = pycurl.version_info()[4]
+        if feature & ~features:
+            raise UsageError(f"this libcurl cannot speak HTTP/{http}: {pycurl.version}")
+        self._version = version
         self.accept_encoding = "gzip, deflate, br" if "brotli" in pycurl.version else "gzip, deflate"
         self._once = _Once()
         self._head: list[bytes] = []
         self._body: list[bytes] = []
+        self._lines: list[bytes | str] = []
+        self._known_lines: dict[Headers, list[bytes | str]] = {}
         self._curl = pycurl.Curl()
         self._last: Outgoing | None = None
         self._start_afresh()
 
+    @property
+    def handle(self) -> pycurl.Curl:
+        """The easy handle, to be performed after `aim`; another one after `close`."""
+        return self._curl
+
     def send(self, request: Outgoing) -> Received:
         """Send it once and wait for the end.  What reading a stream raises is raised."""
-        self._head.clear()
-        self._body.clear()
-        self._once.sent = False
-        if self._stream is not None or not isinstance(request.body, bytes | None):
-            self._start_afresh()  # there is no other way from POSTFIELDS to READFUNCTION, and back
-        elif self._tls not in (None, (request.verify, request.cert)):
-            self._start_afresh()  # nor from a client certificate to none
-        # While it is None, the next call sets everything: aiming may stop half-way, at a bad header.
-        last, self._last = self._last, None
-        self._aim(request, last)
-        self._load(request)
-        self._last = request
+        self.aim(request)
         try:
             self._curl.perform()
         except pycurl.error as error:
-            if self._stream is not None and self._stream.error is not None:
-                raise self._stream.error from None
-            return self._failed(request, *error.args)
-        return self._received()
+            return self.failed(request, *error.args)
+        return self.received()
+
+    def aim(self, request: Outgoing) -> None:
+        """Everything that comes before performing.  Raises UnicodeEncodeError for what no header can hold."""
+        self._head.clear()
+        self._body.clear()
+        self._once.sent = False
+        if self._stream is not None or not isinstance(request.body, _WHOLE):
+            self._start_afresh()  # there is no other way from POSTFIELDS to READFUNCTION, and back
+        elif self._tls is not None and self._tls != (request.verify, request.cert):
+            self._start_afresh()  # nor from a client certificate to none
+        # While it is None, the next call sets everything: aiming may stop half-way, at a bad header.
+        last, self._last = self._last, None
+        self._direct(request, last)
+        self._load(request)
+        self._last = request
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones, as with requests."""
@@ -122,32 +159,50 @@ class CurlTransport:
             (pycurl.TCP_NODELAY, 1),
             (pycurl.FOLLOWLOCATION, 0),
             (pycurl.PATH_AS_IS, 1),
-            (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
+            (pycurl.HTTP_VERSION, self._version),
             (pycurl.ACCEPT_ENCODING, ""),  # decode all it can; the header sent is the session's
             (pycurl.NOPROXY, ""),  # else libcurl reads the environment's
         ):
             curl.setopt(option, value)
+        if self._connections == "new":
+            for option in (pycurl.FRESH_CONNECT, pycurl.FORBID_REUSE):
+                curl.setopt(option, 1)
+            curl.setopt(pycurl.SSL_SESSIONID_CACHE, 0)  # each handshake is a whole one
         self._last = None
         self._tls: object = None
-        self._shape = ""
+        self._shape = ("", True)
         self._stream: _Stream | None = None
 
-    def _aim(self, request: Outgoing, last: Outgoing | None) -> None:
+    def _direct(self, request: Outgoing, last: Outgoing | None) -> None:
         """Where to, with which headers, for how long: only what differs from the last call."""
-        curl = self._curl
-        if last is None or request.url != last.url:
-            url = request.url
+        curl, url = self._curl, request.url
+        if last is None or url != last.url:
             curl.setopt(pycurl.URL, (urldefragauth(url) if "@" in url else url).encode())
+            if self._tls is None and url.startswith("https:"):
+                self._trust(request.verify, request.cert)
+                self._tls = (request.verify, request.cert)
         if last is None or request.headers is not last.headers:
-            curl.setopt(pycurl.HTTPHEADER, _header_lines(request.headers))
-        if last is None or (request.connect_s, request.total_s) != (last.connect_s, last.total_s):
+            self._lines = self._lines_of(request.headers)
+            last_item: ItemHeaders | None = None
+        else:
+            last_item = last.item_headers
+        if request.item_headers is not last_item:
+            more = [f"{name}: {value}" for name, value in request.item_headers]
+            curl.setopt(pycurl.HTTPHEADER, self._lines + more)
+        if last is None or request.total_s != last.total_s or request.connect_s != last.connect_s:
             curl.setopt(pycurl.TIMEOUT_MS, max(1, int(request.total_s * 1000)))
             curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(request.connect_s * 1000)))
         if last is None or request.proxy != last.proxy:
             curl.setopt(pycurl.PROXY, request.proxy)  # empty: none, not even the environment's
-        if self._tls is None and request.url.startswith("https:"):
-            self._trust(request.verify, request.cert)
-            self._tls = (request.verify, request.cert)
+
+    def _lines_of(self, headers: Headers) -> list[bytes | str]:
+        """For HTTPHEADER; calls of a few kinds take turns."""
+        lines = self._known_lines.get(headers)
+        if lines is None:
+            if len(self._known_lines) >= _LINES_KEPT:
+                self._known_lines.clear()
+            self._known_lines[headers] = lines = _header_lines(headers)
+        return lines
 
     def _trust(self, verify: bool | str, cert: str | tuple[str, str] | None) -> None:
         curl = self._curl
@@ -169,7 +224,7 @@ class CurlTransport:
         curl, method, body = self._curl, request.method, request.body
         if body is None and method not in ("GET", "HEAD"):
             body = b""
-        shape = method if body is None else f"{method} with body"
+        shape = (method, body is None)
         if shape != self._shape:
             self._shape = shape
             usual = "GET" if body is None else "POST"
@@ -185,14 +240,16 @@ class CurlTransport:
         elif body is not None:
             self._stream = _Stream(body)
             curl.setopt(pycurl.READFUNCTION, self._stream.read)
-            curl.setopt(pycurl.POSTFIELDSIZE_LARGE, _announced_length(request.headers))
+            curl.setopt(pycurl.POSTFIELDSIZE_LARGE, _announced_length(request))
             curl.setopt(pycurl.UPLOAD_BUFFERSIZE, _UPLOAD_CHUNK)
 
-    def _received(self) -> Received:
+    def received(self) -> Received:
+        """What came, after performing succeeded."""
         info = self._curl.getinfo
         fresh = info(pycurl.NUM_CONNECTS) > 0
         head = b"".join(self._head)
-        if head.find(b"\r\n\r\n") + 4 != len(head):
+        size = len(head)
+        if head.find(b"\r\n\r\n") + 4 != size:
             head = _final_head(head)
         return Received(
             info(pycurl.TOTAL_TIME_T),
@@ -200,13 +257,20 @@ class CurlTransport:
             info(pycurl.APPCONNECT_TIME_T) if fresh else 0,
             info(pycurl.STARTTRANSFER_TIME_T),
             info(pycurl.REQUEST_SIZE),  # with the body, whatever libcurl's manual says
-            info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T),
+            size + info(pycurl.SIZE_DOWNLOAD_T),
             info(pycurl.RESPONSE_CODE),
             head,
-            b"".join(self._body),
+            self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            dns_us=info(pycurl.NAMELOOKUP_TIME_T) if fresh else 0,
         )
 
-    def _failed(self, request: Outgoing, code: int, why: str) -> Received:
+    def failed(self, request: Outgoing, code: int, why: str) -> Received:
+        """What became of it, after performing failed with libcurl's code and words.
+
+        Raises what reading a stream raised.
+        """
+        if self._stream is not None and self._stream.error is not None:
+            raise self._stream.error from None
         info = self._curl.getinfo
         fresh = info(pycurl.NUM_CONNECTS) > 0
         return Received(
@@ -216,6 +280,7 @@ class CurlTransport:
             info(pycurl.STARTTRANSFER_TIME_T) if self._head else 0,
             info(pycurl.REQUEST_SIZE),
             info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T),
+            dns_us=info(pycurl.NAMELOOKUP_TIME_T) if fresh else 0,
             error=self._explain(request, code, why),
         )
 
@@ -231,14 +296,22 @@ class CurlTransport:
             if self._once.sent:
                 return Trouble.READ_TIMEOUT.error(url, f"{request.total_s:g}")
             return Trouble.CONNECT_TIMEOUT.error(url, f"{min(request.connect_s, request.total_s):g}")
+        if code == pycurl.E_RECV_ERROR and self._head:
+            return Trouble.CUT.error(url, why)
+        return self._explain_start(url, code, why) or _TROUBLES.get(code, Trouble.OTHER).error(url, why)
+
+    def _explain_start(self, url: str, code: int, why: str) -> requests.RequestException | None:
+        """When no connection came about."""
+        if self._http == "3" and not self._once.sent and code in _NO_QUIC:
+            return Trouble.OTHER_HTTP.error(url, f"HTTP/3: {why}")
+        if self._http == "2" and code == pycurl.E_SSL_CONNECT_ERROR and "application protocol" in why:
+            return Trouble.OTHER_HTTP.error(url, f"HTTP/2: {why}")
         if code == pycurl.E_COULDNT_CONNECT:
-            number = info(pycurl.OS_ERRNO)
+            number = self._curl.getinfo(pycurl.OS_ERRNO)
             if number == ECONNREFUSED:
                 return Trouble.REFUSED.error(url)
             return Trouble.UNREACHABLE.error(url, os.strerror(number).lower() if number else why)
-        if code == pycurl.E_RECV_ERROR and self._head:
-            return Trouble.CUT.error(url, why)
-        return _TROUBLES.get(code, Trouble.OTHER).error(url, why)
+        return None
 
 
 class _Once:
@@ -278,7 +351,7 @@ class _Stream:
         return bytes(data)
 
 
-def _header_lines(headers: Headers) -> list[bytes]:
+def _header_lines(headers: Headers) -> list[bytes | str]:
     """For HTTPHEADER: the given ones, and a word against each that libcurl would add by itself."""
     lines = []
     given = set()
@@ -292,9 +365,11 @@ def _header_lines(headers: Headers) -> list[bytes]:
     return [line.encode("latin-1") for line in lines]
 
 
-def _announced_length(headers: Headers) -> int:
+def _announced_length(request: Outgoing) -> int:
     """What Content-Length says; -1 (send it in chunks) without one."""
-    return next((int(value) for name, value in headers if name.lower() == "content-length"), -1)
+    if request.length is not None:
+        return request.length
+    return next((int(value) for name, value in request.headers if name.lower() == "content-length"), -1)
 
 
 def _final_head(head: bytes) -> bytes:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from requests import PreparedRequest
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
-from requests.structures import CaseInsensitiveDict
 from requests.utils import get_auth_from_url
 
 if TYPE_CHECKING:
@@ -42,8 +42,9 @@ HEADER_AUTH = (tuple, HTTPBasicAuth, Bearer)
 
 def authorization(auth: Any) -> str | bytes:
     """What one of HEADER_AUTH puts into the header."""
-    request = PreparedRequest()
-    request.headers = CaseInsensitiveDict()
+    if type(auth) is Bearer:
+        return f"Bearer {auth.token}"
+    request: Any = SimpleNamespace(headers={})
     handler = HTTPBasicAuth(*auth) if isinstance(auth, tuple) else auth
     header: str | bytes = handler(request).headers["Authorization"]
     return header

@@ -47,12 +47,15 @@ class CookieHeaders:
         self._headers: dict[str, str | None] = {}
         self._empty = True
         self._same_for_all_paths = True
+        self._expire = False
         self._valid_until_us = float("inf")
         self._look()
 
     def header(self, url: str) -> str | None:
         """What to send to `url`, or None."""
-        if self.jar.version != self._version or self._clock.now_us() >= self._valid_until_us:
+        if self.jar.version != self._version or (
+            self._expire and self._clock.now_us() >= self._valid_until_us
+        ):
             self._look()
         if self._empty:
             return None
@@ -69,12 +72,16 @@ class CookieHeaders:
             self._version = self.jar.version
             return header
 
+    def _is_over(self) -> bool:
+        return self._clock.now_us() >= self._valid_until_us
+
     def _look(self) -> None:
         self.jar.clear_expired_cookies()
         cookies: list[Cookie] = list(self.jar)  # type: ignore[arg-type]  # the stubs take it for a mapping
         self._empty = not cookies
         self._same_for_all_paths = all(cookie.path == "/" for cookie in cookies)
         expiries = [cookie.expires for cookie in cookies if cookie.expires is not None]
+        self._expire = bool(expiries)
         self._valid_until_us = min(expiries, default=float("inf")) * 1_000_000
         self._headers.clear()
         self._version = self.jar.version

@@ -22,6 +22,7 @@ class Trouble(Enum):
     RESET = (exceptions.ConnectionError, "connection reset by {peer}")
     NO_ANSWER = (exceptions.ConnectionError, "{peer} closed the connection without an answer")
     NOT_HTTP = (exceptions.ConnectionError, "{peer} did not answer in HTTP: {why}")
+    OTHER_HTTP = (exceptions.ConnectionError, "{peer} does not speak {why}")
     CONNECT_TIMEOUT = (exceptions.ConnectTimeout, "no connection to {peer} within {why} s")
     READ_TIMEOUT = (exceptions.ReadTimeout, "no complete answer from {peer} within {why} s")
     TLS = (exceptions.SSLError, "TLS with {peer} failed: {why}")

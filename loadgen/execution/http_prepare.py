@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote_plus, unquote, urlsplit
 
 from requests import PreparedRequest, exceptions
-from requests.structures import CaseInsensitiveDict
-from requests.utils import check_header_validity, prepend_scheme_if_needed, select_proxy, to_native_string
+from requests.utils import prepend_scheme_if_needed, select_proxy
 
 from loadgen.execution.http_multipart import Multipart
 
@@ -32,10 +31,9 @@ _CANONICAL = re.compile(
 _DIGITS = re.compile(r"\d+")
 _LABELS_KEPT: Final = 4096
 
-HeaderMap = dict[str, tuple[str, str | bytes]]
-"""Lower-case name to name and value: cheaper than a CaseInsensitiveDict, and as ordered."""
 Body = tuple[bytes | Multipart | None, str | None]
 """A body and its Content-Type."""
+NO_BODY: Final[Body] = (None, None)
 
 # requests' static method, without which form encoding would exist twice.
 _encode_params: Callable[[Any], Any] = PreparedRequest._encode_params  # type: ignore[attr-defined]  # noqa: SLF001
@@ -91,7 +89,7 @@ def prepare_body(data: Any, json: Any) -> Body | None:
     """Encoded as requests does; None when it takes requests to do it (streams).  Raises InvalidJSONError."""
     if not data:
         if json is None:
-            return None, None
+            return NO_BODY
         try:
             return jsonlib.dumps(json, allow_nan=False).encode(), "application/json"
         except ValueError as error:
@@ -104,18 +102,6 @@ def prepare_body(data: Any, json: Any) -> Body | None:
         # Nothing but Nones encode to nothing; requests would send that as an empty chunked body.
         return encode_form(data).encode() or None, "application/x-www-form-urlencoded"
     return None
-
-
-def overlay(fields: HeaderMap, layer: Mapping[str, Any]) -> HeaderMap:
-    """Put a layer of headers over `fields`, in place: it wins, its Nones remove.  Raises InvalidHeader."""
-    for name, value in layer.items():
-        native: str = to_native_string(name)  # type: ignore[no-untyped-call]
-        if value is None:
-            fields.pop(native.lower(), None)
-        else:
-            check_header_validity((native, value))
-            fields[native.lower()] = (native, value)
-    return fields
 
 
 def deadline(timeout: Any, default_s: float) -> tuple[float, float]:
@@ -141,20 +127,6 @@ def proxy_for(url: str, proxies: Any) -> str:
 def text(value: str | bytes) -> str:
     """Methods and URLs may be bytes, as in requests."""
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-class WatchedHeaders(CaseInsensitiveDict[Any]):
-    """A session's headers; says when they change, so that merging and checking them can wait until then."""
-
-    version = 0
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.version += 1
-        super().__setitem__(key, value)
-
-    def __delitem__(self, key: str) -> None:
-        self.version += 1
-        super().__delitem__(key)
 
 
 class Labels:

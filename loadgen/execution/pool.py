@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
@@ -215,15 +215,16 @@ class Pool:
     def _account(self, process: _Process, message: Returned) -> None:
         with self._lock:
             process.cpu_s, process.lag = message.cpu_s, message.lag
-            for lease, _, results, _, verdicts in message.batches:
-                ended = [*(result.item for result in results), *(item for item, _ in verdicts)]
-                self._ended(process, lease, ended)
+            for lease, _, harvest in message.harvests:
+                self._ended(process, lease, harvest.ended, harvest.items())
             for lease, items in message.skipped:
-                self._ended(process, lease, items)
+                self._ended(process, lease, len(items), items)
 
     @staticmethod
-    def _ended(process: _Process, lease: int, items: Sequence[int]) -> None:
-        process.outstanding -= len(items)
+    def _ended(process: _Process, lease: int, count: int, items: Iterable[int]) -> None:
+        if not count:
+            return
+        process.outstanding -= count
         left = process.items[lease]
         left.difference_update(items)
         if not left:

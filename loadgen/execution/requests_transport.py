@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from loadgen.clock import Clock
     from loadgen.execution.http_messages import Outgoing
-
+    from loadgen.scenario import Connections
 
 _TUNNEL_FAILED = re.compile(r"Tunnel connection failed: (\d+)")
 
@@ -51,9 +51,10 @@ _TROUBLES: tuple[tuple[tuple[type[BaseException], ...], Trouble], ...] = (
 
 
 class RequestsTransport:
-    """A requests session of its own; keep-alive, no retries."""
+    """A requests session of its own; no retries."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, connections: Connections = "keep") -> None:
+        self._connections = connections
         self.accept_encoding = DEFAULT_ACCEPT_ENCODING
         self._clock = clock
         self._session = requests.Session()
@@ -63,6 +64,8 @@ class RequestsTransport:
 
     def send(self, request: Outgoing) -> Received:
         """Send it once and wait for the end.  What reading a stream raises is raised."""
+        if self._connections == "new":
+            self._session.close()
         start = self._clock.monotonic_us()
         first_byte_us = 0
         try:
@@ -120,12 +123,10 @@ def _head(response: requests.Response) -> bytes:
 
 def _size(request: Outgoing) -> int:
     """About what went over the wire; of a stream, what Content-Length says."""
+    headers = prepared(request).headers
     size = len(f"{request.method} / HTTP/1.1\r\nHost: {peer(request.url)}\r\n\r\n") + len(request.url)
-    for name, value in request.headers:
-        size += len(name) + len(value) + 4
-        if name.lower() == "content-length":
-            size += int(value)
-    return size
+    size += sum(len(name) + len(value) + 4 for name, value in headers.items())
+    return size + int(headers.get("Content-Length", 0))
 
 
 def _explain(request: Outgoing, error: Exception) -> requests.RequestException:

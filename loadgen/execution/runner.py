@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -18,7 +17,7 @@ from loadgen.clock import Clock
 from loadgen.errors import LoadgenError, one_line
 from loadgen.execution.session import Session
 from loadgen.sample import NOTHING, Outcome, Presence, Result, Sample
-from loadgen.scenario import Call, Scenario, Step
+from loadgen.scenario import Call, Connections, Scenario, Step
 
 LONGEST_ERROR = 500
 """Characters of an error message that travel."""
@@ -33,8 +32,7 @@ class LeaseLost(BaseException):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(msgspec.Struct, frozen=True, gc=False):
     """One item to be done."""
 
     step: Step[..., Any]
@@ -52,10 +50,17 @@ def open_session(
     options: Any,
     clock: Clock,
     on_sample: Callable[[Sample], None] | None = None,
+    connections: Connections | None = None,
 ) -> Session:
-    """A Session for the scenario's target that logs in by itself."""
+    """A Session for the scenario's target that logs in by itself; `connections`: None for the scenario's."""
     session = Session(
-        target, transport=scenario.transport, timeout=scenario.timeout, clock=clock, on_sample=on_sample
+        target,
+        transport=scenario.transport,
+        timeout=scenario.timeout,
+        on_sample=on_sample,
+        clock=clock,
+        http=scenario.http,
+        connections=connections or scenario.connections,
     )
     login = scenario.hooks.get("login")
     if login is not None:

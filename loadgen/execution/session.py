@@ -3,7 +3,7 @@
 `Session` is a `requests.Session`.  A usual call takes the short way: its parts are prepared by
 `http_prepare`, sent by the transport, and come back as a `requests.Response`.  Whatever is less usual
 (streams, digest auth, redirects, hooks, per-call cookies or proxies) takes the long way through
-requests' own code, with the transport as its adapter.  Both ways meet in `_exchange`, where the sample
+requests' own code, with the transport as its adapter.  Both ways meet in `_judged`, where the sample
 is made, so each HTTP request makes exactly one.
 
 Differences from requests, all on purpose:
@@ -17,11 +17,12 @@ Differences from requests, all on purpose:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlsplit
 
 import requests
 from requests.cookies import extract_cookies_to_jar
+from requests.models import REDIRECT_STATI
 
 from loadgen.clock import Clock, SystemClock
 from loadgen.errors import one_line
@@ -35,33 +36,26 @@ from loadgen.execution.http_auth import (
     awaits_challenge,
     is_challenge,
 )
-from loadgen.execution.http_cookies import CookieHeaders, WatchedJar
+from loadgen.execution.http_base import Base, Place
 from loadgen.execution.http_messages import Answer, Outgoing, Received, prepared
 from loadgen.execution.http_prepare import (
     Body,
-    HeaderMap,
     Labels,
-    WatchedHeaders,
-    check_scheme,
     deadline,
     join,
-    overlay,
     prepare_body,
     prepare_url,
-    proxy_for,
     text,
 )
-from loadgen.execution.http_verbs import Verbs
 from loadgen.sample import NO_ITEM, Sample
+from loadgen.scenario import Connections, Http
 from loadgen.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
-    from http.cookiejar import CookieJar
 
-    from requests.adapters import BaseAdapter
-
-    from loadgen.execution.http_messages import Transport
+    from loadgen.execution.http_messages import Transport as Carrier
+    from loadgen.scenario import Transport
 
 __all__ = ["Bearer", "Session"]
 
@@ -69,28 +63,31 @@ _EXCERPT = 200
 """Characters of an answer that are kept to explain a failure."""
 _FIRST_FAILURE = 400
 """Statuses from here on are failures unless expected."""
-_ROUTES_KEPT = 256
 
 
-class Session(Verbs):
+class Session(Base):
     """Requests' session, relative to a target, with a sample for each HTTP request.  For one thread.
 
     `base_url` is what relative URLs are joined to; `timeout` (seconds) is the deadline of calls without one.
     `on_sample` gets each sample; without it they gather in `samples` until `finish`.
+    `http` is the version to speak, and no other ("auto": HTTP/2 where the TLS handshake agrees on it, else
+    1.1); "2" without TLS is spoken unasked.  `connections="new"` opens one for each call.
+    Raises UsageError when libcurl lacks that version, ValueError for what is none.
     """
 
     def __init__(
         self,
         base_url: str = "",
         *,
-        transport: Literal["curl", "requests"] = "curl",
+        transport: Transport = "curl",
         timeout: float = 60.0,
         on_sample: Callable[[Sample], None] | None = None,
         clock: Clock | None = None,
+        http: Http = "1.1",
+        connections: Connections = "keep",
     ) -> None:
-        self._clock = clock or SystemClock()
-        super().__init__()
-        self.base_url = base_url.rstrip("/")
+        clock = clock or SystemClock()
+        super().__init__(base_url, clock, Hop(self._carry, lambda: self.timeout))
         self.timeout = timeout
         self.samples: list[Sample] = []
         """What was measured since `begin`; empty with `on_sample`."""
@@ -103,32 +100,25 @@ class Session(Verbs):
         """Called before each HTTP request, which what it raises prevents."""
         self.on_login: Callable[[Session], None] | None = None
         """Called with this session before its first request, and before the next one after `expire`."""
-        self._transport = _make_transport(transport, self._clock)
-        self._adapter = Hop(self._carry, lambda: self.timeout)
+        self._transport = _make_transport(transport, clock, http, connections)
         self._logged_in = self._in_login = False
         self._step, self._item, self._attempt = "", NO_ITEM, 1
-        self._item_headers: Mapping[str, str] = {}
         self._call: tuple[str | None, int | Collection[int]] = (None, ())
         self._labels = Labels()
-        self._routes: dict[object, tuple[str, bool | str, Any]] = {}
-        self._fields: HeaderMap = {}
-        self._pairs: tuple[tuple[str, str | bytes], ...] = ()
-        self._fields_version = -1
         self.headers = {
             "User-Agent": f"loadgen/{__version__}",
             "Accept-Encoding": self._transport.accept_encoding,
             "Accept": "*/*",
-            "Connection": "keep-alive",
+            "Connection": "keep-alive" if connections == "keep" else "close",
         }
 
     # ---- what the pool calls ----
 
     def begin(self, step: str, item: int, attempt: int, headers: Mapping[str, str] | None = None) -> None:
-        """From now on calls belong to this attempt at this item, and carry these headers."""
+        """From now on calls belong to this attempt at this item, and carry these headers (unchecked)."""
         self.samples, self.failure, self.retry_after = [], None, None
         self._step, self._item, self._attempt = step, item, attempt
-        self._item_headers = headers or {}
-        self._fields_version = -1
+        self._letterhead.lay(headers or {})
 
     def finish(self) -> tuple[list[Sample], str | None]:
         """Samples and failure since `begin`.  What is called from now on belongs to no item."""
@@ -169,20 +159,21 @@ class Session(Verbs):
         `name` is its label in the report.  A status of 400 or more that is not in `expect` is a
         failure of the item; the response is returned all the same.  Differences to requests: see the module.
         """
-        self.log_in()
-        method, url = text(method).upper(), join(self.base_url, text(url))
-        auth = self.auth if auth is None else auth
+        if self.on_login is not None and not self._logged_in:
+            self.log_in()
+        method, place = text(method).upper(), self._place(url)
         body = http_multipart.encode(files, data) if files else prepare_body(data, json)
-        unusual = body is None or cookies or proxies or hooks or allow_redirects or cert or verify is not None
-        if body is not None and not unusual and self._is_plain(url, auth):
-            outgoing = self._outgoing(method, prepare_url(url, params), body, headers, auth, timeout)
-            return self._short(outgoing, name, expect)
+        auth = self.auth if auth is None else auth
+        unusual = cookies or proxies or hooks or allow_redirects or cert or verify is not None
+        if body is not None and not unusual and self._is_plain(place, auth):
+            outgoing = self._outgoing(method, place, params, body, headers, auth, timeout)
+            return self.settle(outgoing, *self._sent(outgoing, name), name, expect)
         rest = {"params": params, "cookies": cookies, "timeout": timeout, "allow_redirects": allow_redirects}
         rest |= {"proxies": proxies, "hooks": hooks, "stream": stream, "verify": verify, "cert": cert}
-        headers = {**self._item_headers, **(headers or {})}
+        url, headers = join(self.base_url, text(url)), {**self._letterhead.item, **(headers or {})}
         if files and body is not None:
             data, json = body[0], None
-            if "content-type" not in self._header_fields(headers):
+            if "content-type" not in self._letterhead.fields(headers):
                 headers["Content-Type"] = body[1]
         outer, self._call = self._call, (name, expect)
         try:
@@ -190,6 +181,44 @@ class Session(Verbs):
             return super().request(method, url, **rest)
         finally:
             self._call = outer
+
+    def prepare_call(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Any = None,
+        data: Any = None,
+        json: Any = None,
+        headers: Mapping[str, str | bytes | None] | None = None,
+        timeout: float | tuple[float | None, float | None] | None = None,
+    ) -> Outgoing:
+        """A call of the item that has begun, not sent.  Raises RequestException for what takes more than one.
+
+        Whoever sends it hands what came of it to `settle`, after `begin` for the same item.
+        """
+        place, body = self._place(url), prepare_body(data, json)
+        if body is None or not self._is_plain(place, self.auth):
+            raise requests.RequestException(
+                "a described call takes no stream, digest auth, hooks, or session-wide params and proxies"
+            )
+        return self._outgoing(method.upper(), place, params, body, headers, self.auth, timeout)
+
+    def settle(
+        self,
+        outgoing: Outgoing,
+        received: Received,
+        start_us: int,
+        name: str | None = None,
+        expect: int | Collection[int] = (),
+    ) -> Answer:
+        """Make the sample and the answer of a call that was sent at `start_us`.  Raises `received.error`."""
+        answer = self._judged(outgoing, received, start_us, (name, expect))
+        if answer.sets_cookies:
+            extract_cookies_to_jar(self.cookies, answer.request, answer.raw)  # type: ignore[no-untyped-call]
+        if answer.status_code in REDIRECT_STATI:
+            answer.resolve = self.resolve_redirects
+        return answer
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """Send a prepared request.  Redirects are not followed unless `allow_redirects` says so."""
@@ -201,141 +230,84 @@ class Session(Verbs):
         """Close the connections."""
         self._transport.close()
 
-    # ---- requests' attributes, watched ----
-
-    @property
-    def headers(self) -> WatchedHeaders:
-        """Sent with every request."""
-        return self._headers
-
-    @headers.setter
-    def headers(self, headers: Mapping[str, str | bytes | None]) -> None:
-        self._headers = WatchedHeaders(headers)
-        self._fields_version = -1
-
-    @property
-    def cookies(self) -> WatchedJar:
-        """The session's cookies: those that the target set, and those put in by hand."""
-        return self._cookie_headers.jar
-
-    @cookies.setter
-    def cookies(self, cookies: CookieJar | Mapping[str, str]) -> None:
-        jar = WatchedJar()
-        jar.update(cookies)
-        self._cookie_headers = CookieHeaders(jar, self._clock)
-
-    # ---- requests' own steps, changed ----
-
-    def get_adapter(self, url: str) -> BaseAdapter:
-        """The one transport there is.  Raises InvalidSchema for anything but http and https."""
-        check_scheme(url)
-        return self._adapter
-
-    def mount(self, prefix: str | bytes, adapter: BaseAdapter) -> None:  # noqa: ARG002  (requests' signature)
-        """Refused: the usual call would go past it."""
-        if hasattr(self, "_adapter"):  # requests' constructor mounts, too
-            raise TypeError("a loadgen Session has one transport; no adapter can be mounted")
-
-    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Take the credentials off when a redirect leaves the host; as requests, without netrc."""
-        headers = prepared_request.headers
-        stray = self.should_strip_auth(response.request.url, prepared_request.url)  # type: ignore[no-untyped-call]
-        if stray:
-            headers.pop("Authorization", None)
-
     # ---- the short way ----
 
-    def _is_plain(self, url: str, auth: Any) -> bool:
+    def _is_plain(self, place: Place, auth: Any) -> bool:
         """Whether nothing in the session makes the call unusual."""
-        return not (
-            self.params
-            or self.proxies
-            or self.hooks.get("response")
-            or "@" in url
-            or (auth is not None and type(auth) not in HEADER_AUTH)
+        return (
+            place.plain
+            and not self.params
+            and not self.proxies
+            and not self.hooks.get("response")
+            and (auth is None or type(auth) in HEADER_AUTH)
         )
-
-    def _header_fields(self, headers: Mapping[str, Any] | None) -> HeaderMap:
-        """The session's, the item's and the call's headers merged.  The result is not to be changed."""
-        if self._fields_version != self._headers.version:
-            self._fields = overlay(overlay({}, self._headers), self._item_headers)
-            self._pairs = tuple(self._fields.values())
-            self._fields_version = self._headers.version
-        return overlay(dict(self._fields), headers) if headers else self._fields
 
     def _outgoing(
         self,
         method: str,
-        url: str,
+        place: Place,
+        params: Any,
         body: Body,
         headers: Mapping[str, Any] | None,
         auth: Any,
         timeout: Any,
     ) -> Outgoing:
-        fields = self._header_fields(headers)
+        url, route = place.url, place.route
+        if params:
+            url = prepare_url(url, params)
         content, content_type = body
-        added: HeaderMap = {}
-        cookie = self._cookie_headers.header(url)
-        if cookie is not None and "cookie" not in fields:
-            added["cookie"] = ("Cookie", cookie)
-        if content is not None or method not in ("GET", "HEAD"):
-            added["content-length"] = ("Content-Length", str(len(content or b"")))
-        if content_type is not None and "content-type" not in fields:
-            added["content-type"] = ("Content-Type", content_type)
-        if auth is not None:
-            added["authorization"] = ("Authorization", authorization(auth))
-        # The same tuple as last time tells the transport that no header has changed.
-        unchanged = self._pairs if fields is self._fields else tuple(fields.values())
-        pairs = tuple({**fields, **added}.values()) if added else unchanged
-        connect_s, total_s = deadline(timeout, self.timeout)
-        proxy, verify, cert = self._route(url)
-        return Outgoing(method, url, pairs, connect_s, total_s, content, proxy, verify, cert)
-
-    def _short(self, outgoing: Outgoing, name: str | None, expect: int | Collection[int]) -> Answer:
-        answer = self._exchange(outgoing, name, expect)
-        if answer.sets_cookies:
-            extract_cookies_to_jar(self.cookies, answer.request, answer.raw)  # type: ignore[no-untyped-call]
-        answer.resolve = self.resolve_redirects
-        return answer
-
-    def _route(self, url: str) -> tuple[str, bool | str, Any]:
-        """Proxy, authorities and client certificate for an origin; asking the environment takes 200 us."""
-        key = (url[: url.find("/", 8)], self.verify, self.cert, self.trust_env)
-        route = self._routes.get(key)
-        if route is None:
-            settings = self.merge_environment_settings(url, {}, None, None, None)
-            verify = settings["verify"]
-            trusted = True if verify is None else verify
-            route = (proxy_for(url, settings["proxies"]), trusted, settings["cert"])
-            if len(self._routes) >= _ROUTES_KEPT:
-                self._routes.clear()
-            self._routes[key] = route
-        return route
+        credentials = None if auth is None else authorization(auth)
+        added = content_type, self._cookie_headers.header(url), credentials
+        sheet, item_headers = self._letterhead.sheet(headers, added)
+        deadlines = deadline(timeout, self.timeout)
+        return Outgoing(
+            method,
+            url,
+            sheet,
+            *deadlines,
+            content,
+            route.proxy,
+            route.verify,
+            route.cert,
+            item_headers,
+        )
 
     # ---- where both ways meet ----
 
     def _carry(self, request: requests.PreparedRequest, outgoing: Outgoing) -> Answer:
-        answer = self._exchange(outgoing, *self._call, digest=awaits_challenge(request))
+        call = self._call
+        received, start_us = self._sent(outgoing, call[0])
+        answer = self._judged(outgoing, received, start_us, call, digest=awaits_challenge(request))
         answer.request = request
         return answer
 
-    def _exchange(
-        self, outgoing: Outgoing, name: str | None, expect: int | Collection[int], *, digest: bool = False
-    ) -> Answer:
-        """One HTTP request, one sample."""
+    def _sent(self, outgoing: Outgoing, name: str | None) -> tuple[Received, int]:
+        """What came, and when it was sent: wall clock, microseconds since 1970."""
         if outgoing.method == "HEAD" and outgoing.body is not None:
             raise requests.RequestException("a HEAD request with a body cannot be sent")
         if self.before_call is not None:
             self.before_call()
-        start_us, began_us = self._clock.now_us(), self._clock.monotonic_us()
+        start_us = self._clock.now_us()
         try:
-            received = self._transport.send(outgoing)
+            return self._transport.send(outgoing), start_us
         except UnicodeEncodeError as broken:
             raise requests.exceptions.InvalidHeader(f"not Latin-1: {broken.object!r}") from None
         except Exception as broken:
-            failed = Received(self._clock.monotonic_us() - began_us)
+            failed = Received(self._clock.now_us() - start_us)
             self._record(outgoing, failed, start_us, name, one_line(broken) or type(broken).__name__)
             raise
+
+    def _judged(
+        self,
+        outgoing: Outgoing,
+        received: Received,
+        start_us: int,
+        call: tuple[str | None, int | Collection[int]],
+        *,
+        digest: bool = False,
+    ) -> Answer:
+        """One HTTP request, one sample."""
+        name, expect = call
         status, error = received.status, ""
         if received.error is not None:
             error = one_line(received.error)
@@ -370,6 +342,7 @@ class Session(Verbs):
             received.bytes_in,
             received.status,
             error,
+            received.dns_us,
         )
         (self.on_sample or self.samples.append)(sample)
 
@@ -389,30 +362,32 @@ class Session(Verbs):
         """Log in now, unless that was done: otherwise the first request does it."""
         if self.on_login is None or self._logged_in or self._in_login:
             return
-        item = self._step, self._item, self._attempt, self._item_headers
-        self._step, self._item, self._attempt, self._item_headers = "login", NO_ITEM, 1, {}
-        self._fields_version = -1
-        self._in_login = True
+        step, item, attempt, headers = self._step, self._item, self._attempt, self._letterhead.item
+        self._step, self._item, self._attempt, self._in_login = "login", NO_ITEM, 1, True
+        self._letterhead.lay({})
         try:
             self.on_login(self)
             self._logged_in = True
         finally:
-            self._in_login = False
-            self._step, self._item, self._attempt, self._item_headers = item
-            self._fields_version = -1
+            self._step, self._item, self._attempt, self._in_login = step, item, attempt, False
+            self._letterhead.lay(headers)
 
 
-def _make_transport(kind: str, clock: Clock) -> Transport:
+def _make_transport(kind: str, clock: Clock, http: Http, connections: Connections) -> Carrier:
+    if http not in get_args(Http) or connections not in get_args(Connections):
+        raise ValueError(f"no session has http={http!r} and connections={connections!r}")
     # Imported when asked for: a session on one transport needs not load the other.
     if kind == "curl":
         from loadgen.execution.curl import CurlTransport
 
-        return CurlTransport()
-    if kind == "requests":
-        from loadgen.execution.requests_transport import RequestsTransport
+        return CurlTransport(http, connections)
+    if kind != "requests":
+        raise ValueError(f"transport must be 'curl' or 'requests', not {kind!r}")
+    if http != "1.1":
+        raise ValueError(f"http={http!r} needs transport='curl'; requests speaks only 1.1")
+    from loadgen.execution.requests_transport import RequestsTransport
 
-        return RequestsTransport(clock)
-    raise ValueError(f"transport must be 'curl' or 'requests', not {kind!r}")
+    return RequestsTransport(clock, connections)
 
 
 def _expects(expect: int | Collection[int], status: int) -> bool:

@@ -1,9 +1,12 @@
 """The tables, as numbered steps.  A step that was released never changes; new ones are added below.
 
 Times are microseconds: `start_us` since the run's first start (small numbers are stored in few bytes),
-`at_us` since 1970.  An item has a row in `item` once it is settled, and in `attempt` for every try:
-histograms and timings come from `attempt` and `sample`, counts from `item`.  What is neither settled nor
-new is in `open_item`; `lease` and `arm` tell what was handed out and may have been sent.
+`at_us` since 1970.  Most items are alike (done at the first attempt, nothing returned): they are settled
+as ranges, in `done`, and their attempts lie as columns in `plain`.  Any other item has a row in `item`
+once it is settled, and in `attempt` for every try.  Calls lie as columns in `sample`.  The columns are
+those of `loadgen.columns`, in MessagePack, their times since 1970.  Histograms and timings come from
+`plain`, `attempt` and `sample`, counts from `done` and `item`.  What is neither settled nor new is in
+`open_item`; `lease` and `arm` tell what was handed out and may have been sent.
 """
 
 from __future__ import annotations
@@ -41,16 +44,19 @@ MIGRATIONS: tuple[str, ...] = (
         has_result INTEGER NOT NULL, resolved INTEGER NOT NULL, reason INTEGER, value BLOB,
         PRIMARY KEY (step, item)
     ) WITHOUT ROWID;
+    CREATE TABLE done (
+        step INTEGER NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL, PRIMARY KEY (step, start)
+    ) WITHOUT ROWID;
+    CREATE TABLE plain (
+        step INTEGER NOT NULL, worker INTEGER NOT NULL, items INTEGER NOT NULL, columns BLOB NOT NULL
+    );
     CREATE TABLE attempt (
         step INTEGER NOT NULL, item INTEGER NOT NULL, attempt INTEGER NOT NULL, worker INTEGER NOT NULL,
         outcome INTEGER NOT NULL, start_us INTEGER NOT NULL, duration_us INTEGER NOT NULL,
         error INTEGER, final INTEGER NOT NULL, counted INTEGER NOT NULL
     );
     CREATE TABLE sample (
-        step INTEGER NOT NULL, item INTEGER NOT NULL, attempt INTEGER NOT NULL, worker INTEGER NOT NULL,
-        label INTEGER NOT NULL, start_us INTEGER NOT NULL, total_us INTEGER NOT NULL,
-        connect_us INTEGER NOT NULL, tls_us INTEGER NOT NULL, first_byte_us INTEGER NOT NULL,
-        bytes_out INTEGER NOT NULL, bytes_in INTEGER NOT NULL, status INTEGER NOT NULL, error INTEGER
+        step INTEGER NOT NULL, worker INTEGER NOT NULL, calls INTEGER NOT NULL, columns BLOB NOT NULL
     );
     CREATE TABLE event (at_us INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL);
     """,

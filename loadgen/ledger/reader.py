@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import msgspec
 
+from loadgen.columns import Plain, Samples
 from loadgen.errors import RunNotFound
 from loadgen.lag import NO_LAG, Lag
 from loadgen.ledger.migrations import MIGRATIONS
@@ -18,6 +19,7 @@ from loadgen.plan import Chunk
 from loadgen.record import (
     AttemptRow,
     Attempts,
+    CallTable,
     Event,
     ItemCounts,
     LeaseRecord,
@@ -26,9 +28,9 @@ from loadgen.record import (
     Past,
     Phases,
     RunFacts,
-    SampleRow,
     Settled,
     StepFacts,
+    TryTable,
     Verified,
     WorkerFacts,
 )
@@ -106,7 +108,8 @@ class Reader:
         """How the step's items ended so far."""
         rows = self._all("SELECT outcome, count(*) FROM item WHERE step = ? GROUP BY outcome", step.index)
         by_outcome = {Outcome(outcome).name.lower(): count for outcome, count in rows}
-        return ItemCounts(planned=step.items, **by_outcome)
+        ((done,),) = self._all("SELECT coalesce(sum(stop - start), 0) FROM done WHERE step = ?", step.index)
+        return ItemCounts(planned=step.items, **by_outcome).plus(ItemCounts(done=done))
 
     def attempts(self) -> Attempts:
         """How often items were tried."""
@@ -115,7 +118,8 @@ class Reader:
             """SELECT count(*), coalesce(sum(attempt > 1), 0), coalesce(sum(final AND NOT counted), 0)
                FROM attempt"""
         )
-        return Attempts(total, retries, duplicates, resolved)
+        ((plain,),) = self._all("SELECT coalesce(sum(items), 0) FROM plain")
+        return Attempts(total + plain, retries, duplicates, resolved)
 
     def fates(self) -> list[tuple[str, int]]:
         """Why items failed or are unknown of which no result came, and how many for that reason."""
@@ -126,8 +130,33 @@ class Reader:
             Outcome.UNKNOWN,
         )
 
+    def try_tables(self) -> Iterator[TryTable]:
+        """Tries that were alike: those of items that were done at the first attempt and returned nothing."""
+        rows = self._connection.execute("SELECT step, worker, columns FROM plain ORDER BY rowid")
+        decode = msgspec.msgpack.Decoder(Plain).decode
+        return (TryTable(step, worker, decode(columns)) for step, worker, columns in rows)
+
     def attempt_rows(self) -> Iterator[AttemptRow]:
-        """Every try at every item, in the order in which they were reported."""
+        """Every try at every item, each by itself."""
+        started_us = self.phases().started_us
+        for table in self.try_tables():
+            for result in table.plain.results():
+                start_us = result.start_us - started_us
+                yield AttemptRow(
+                    table.step,
+                    result.item,
+                    1,
+                    table.worker,
+                    Outcome.DONE,
+                    start_us,
+                    result.duration_us,
+                    "",
+                    True,
+                )
+        yield from self.other_attempts()
+
+    def other_attempts(self) -> Iterator[AttemptRow]:
+        """The tries that are in no table, in the order in which they were reported."""
         rows = self._connection.execute(
             """SELECT step, item, attempt, worker, outcome, start_us, duration_us,
                       coalesce(text.value, ''), counted
@@ -135,22 +164,20 @@ class Reader:
         )
         return (AttemptRow(a, b, c, d, Outcome(e), f, g, h, bool(i)) for a, b, c, d, e, f, g, h, i in rows)
 
-    def sample_rows(self) -> Iterator[SampleRow]:
+    def call_tables(self) -> Iterator[CallTable]:
         """Every call, in the order in which they were reported."""
-        rows = self._connection.execute(
-            """SELECT step, item, worker, label.value, start_us, total_us, connect_us, tls_us, first_byte_us,
-                      bytes_out, bytes_in, status, coalesce(error.value, '')
-               FROM sample JOIN text AS label ON label.id = sample.label
-               LEFT JOIN text AS error ON error.id = sample.error ORDER BY sample.rowid"""
-        )
-        return (SampleRow(*row) for row in rows)
+        rows = self._connection.execute("SELECT step, worker, columns FROM sample ORDER BY rowid")
+        decode = msgspec.msgpack.Decoder(Samples).decode
+        return (CallTable(step, worker, decode(columns)) for step, worker, columns in rows)
 
     def workers(self) -> list[WorkerFacts]:
         """Who took part."""
         rows = self._all(
             """SELECT id, name, host, slots,
-                      (SELECT count(*) FROM attempt WHERE attempt.worker = worker.id AND counted),
-                      (SELECT count(*) FROM sample WHERE sample.worker = worker.id), cpu_s, alive_s, lost, lag
+                      (SELECT count(*) FROM attempt WHERE attempt.worker = worker.id AND counted)
+                      + (SELECT coalesce(sum(items), 0) FROM plain WHERE plain.worker = worker.id),
+                      (SELECT coalesce(sum(calls), 0) FROM sample WHERE sample.worker = worker.id),
+                      cpu_s, alive_s, lost, lag
                FROM worker ORDER BY id"""
         )
         return [
@@ -179,13 +206,14 @@ class Reader:
             """SELECT item, attempt, lost, in_doubt FROM open_item
                WHERE step = ?1 AND item NOT IN (SELECT item FROM item WHERE step = ?1) ORDER BY item""",
             step,
-        )
+        )  # those of them that are in `done` are passed over by whoever loads both
         return Past(
             settled=[
                 Settled(item, Outcome(outcome), attempt, bool(r)) for item, outcome, attempt, r in settled
             ],
             opened=[OpenItem(item, attempt, lost, bool(doubt)) for item, attempt, lost, doubt in opened],
             leases=self._open_leases(step),
+            done=self._all("SELECT start, stop FROM done WHERE step = ? ORDER BY start", step),
         )
 
     def _open_leases(self, step: int) -> list[LeaseRecord]:

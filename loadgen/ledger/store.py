@@ -37,7 +37,7 @@ from loadgen.record import (
     Verified,
     WorkerLoad,
 )
-from loadgen.sample import NOTHING, Result, Sample
+from loadgen.sample import NOTHING, Result
 
 FILE = "run.db"
 
@@ -171,16 +171,25 @@ class Ledger:
             _KEEPERS[type(entry)](connection, entry)
 
     def _keep_reported(self, connection: sqlite3.Connection, entry: Reported) -> None:
+        if entry.plain:
+            connection.executemany(
+                "INSERT INTO done VALUES (?, ?, ?)", [(entry.step, *span) for span in entry.plain.spans]
+            )
+            connection.execute(
+                "INSERT INTO plain VALUES (?, ?, ?, ?)",
+                (entry.step, entry.worker, len(entry.plain), msgspec.msgpack.encode(entry.plain)),
+            )
         if entry.counted:
             connection.executemany(_COUNT, _items(entry))
         connection.executemany(
             "INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [self._attempt(connection, entry, result) for result in entry.results],
         )
-        connection.executemany(
-            "INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [self._sample(connection, entry, sample) for sample in entry.samples],
-        )
+        if entry.samples:
+            connection.execute(
+                "INSERT INTO sample VALUES (?, ?, ?, ?)",
+                (entry.step, entry.worker, len(entry.samples), msgspec.msgpack.encode(entry.samples)),
+            )
 
     def _keep_decided(self, connection: sqlite3.Connection, entry: Decided) -> None:
         connection.executemany(
@@ -209,26 +218,8 @@ class Ledger:
             (result.item, result.attempt) in entry.counted,
         )
 
-    def _sample(self, connection: sqlite3.Connection, entry: Reported, sample: Sample) -> tuple[Any, ...]:
-        return (
-            entry.step,
-            sample.item,
-            sample.attempt,
-            entry.worker,
-            self._text(connection, sample.label),
-            sample.start_us - self._started_us,
-            sample.total_us,
-            sample.connect_us,
-            sample.tls_us,
-            sample.first_byte_us,
-            sample.bytes_out,
-            sample.bytes_in,
-            sample.status,
-            self._text(connection, sample.error) if sample.error else None,
-        )
-
     def _text(self, connection: sqlite3.Connection, value: str) -> int:
-        """The id of a label or an error message: each is kept once."""
+        """The id of an error message or a reason: each is kept once."""
         number = self._texts.get(value)
         if number is None:
             connection.execute("INSERT OR IGNORE INTO text (value) VALUES (?)", (value,))

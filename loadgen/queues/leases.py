@@ -117,6 +117,8 @@ class LeaseMachine:
 
     def restore(self, past: Past, now_us: int) -> None:
         """Load what the ledger knows of an earlier session."""
+        for start, stop in past.done:
+            self._move(range(start, stop), State.PENDING, State.DONE)
         for done in past.settled:
             self._set(done.item, _BY_OUTCOME[done.outcome])
             self._remember_attempt(done.item, done.attempt)
@@ -229,8 +231,9 @@ class LeaseMachine:
         if chunk is None:
             return None
         order: Sequence[int] = tuple(chunk) if chunk.lanes else range(chunk.start, chunk.stop)
-        for item in order:
-            self._set(item, State.VERIFYING if doubtful else State.LEASED)
+        if not (isinstance(order, range) and self._move(order, State.PENDING, State.LEASED)):
+            for item in order:
+                self._set(item, State.VERIFYING if doubtful else State.LEASED)
         number, self._next_lease = self._next_lease, self._next_lease + 1
         expires_us = now_us + self._rules.ttl_us
         self._leases[number] = _Lease(session, order, expires_us, set(order), bool(doubtful))
@@ -262,15 +265,34 @@ class LeaseMachine:
         items = lease.order[span[0] : span[1]]
         if not isinstance(items, range) or not lease.outstanding.issuperset(items):
             return False
-        leased = bytes([State.LEASED]) * len(items)
-        if self._states[items.start : items.stop] != leased:
-            return False
-        self._states[items.start : items.stop] = bytes([State.ARMED]) * len(items)
-        self._tally[State.LEASED] -= len(items)
-        self._tally[State.ARMED] += len(items)
-        return True
+        return self._move(items, State.LEASED, State.ARMED)
 
-    def settle(self, number: int, results: Sequence[Result], now_us: int) -> Decisions:
+    def settle_plain(self, number: int, spans: Iterable[tuple[int, int]]) -> Decisions | None:
+        """Take in that these items were done at their first attempt, if the lease has them all ARMED.
+
+        None: it has not, and nothing was changed; each result has to be looked at by itself, with `settle`.
+        """
+        lease = self._leases.get(number)
+        if lease is None or lease.verifying:
+            return None
+        ranges = [range(*span) for span in spans]
+        for items in ranges:
+            if self._states[items.start : items.stop] != bytes([State.ARMED]) * len(items):
+                return None
+            if not lease.outstanding.issuperset(items) or not self._attempts.keys().isdisjoint(items):
+                return None
+        for items in ranges:
+            self._move(items, State.ARMED, State.DONE)
+            lease.outstanding.difference_update(items)
+            self._tries += len(items)
+            if self._supply and self._rules.keyed:
+                for item in items:
+                    self._supply.settled(item)
+        made = Decisions()
+        self._end_if_empty(number, made)
+        return made
+
+    def settle(self, number: int, results: Iterable[Result], now_us: int) -> Decisions:
         """Take results in: of the lease that holds their items, or late ones of a lease that is over."""
         made = Decisions()
         for result in results:
@@ -557,3 +579,12 @@ class LeaseMachine:
         self._tally[self._states[item]] -= 1
         self._tally[state] += 1
         self._states[item] = state
+
+    def _move(self, items: range, before: State, after: State) -> bool:
+        """The same for neighbours, if all of them are in the state before."""
+        if self._states[items.start : items.stop] != bytes([before]) * len(items):
+            return False
+        self._states[items.start : items.stop] = bytes([after]) * len(items)
+        self._tally[before] -= len(items)
+        self._tally[after] += len(items)
+        return True

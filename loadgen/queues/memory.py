@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import msgspec
 
 from loadgen.clock import Clock
-from loadgen.errors import Refused, RemoteError
+from loadgen.errors import Refused
 from loadgen.plan import StepPlan, chunk_size
+from loadgen.queues import intake
 from loadgen.queues.decisions import Decisions, Rules
 from loadgen.queues.leases import LeaseMachine
 from loadgen.queues.members import Member, Restored
@@ -46,13 +47,11 @@ from loadgen.record import (
     Joined,
     LeaseEnded,
     Past,
-    Reported,
     WorkerLoad,
 )
 from loadgen.record import (
     Armed as ArmedMark,
 )
-from loadgen.sample import Outcome
 from loadgen.version import __version__
 from loadgen.view import QueueView
 
@@ -284,7 +283,6 @@ class MemoryQueue:
             worker = self._worker(message.session, replayed=True)
             self._await_step(max((batch.step for batch in message.batches), default=0))
             fresh = [batch for batch in message.batches if batch.seq > worker.seq]
-            self._check(fresh)
             entries = self._take_in(worker, fresh)
             worker.note(message)
             ticket = self._recorder.submit(entries)
@@ -294,34 +292,21 @@ class MemoryQueue:
             self._listener(fresh)
         return Receipt()
 
-    def _check(self, batches: Sequence[Batch]) -> None:
-        """Nothing is taken in of a report that cannot be true.  Raises RemoteError."""
-        if any(batch.step >= len(self._welcome.steps) for batch in batches):
-            raise RemoteError("the report is of a step that does not exist")
-        machines = self._earlier if self._step is None else {**self._earlier, self._step.index: self._machine}
-        items = {step: machine.counts.planned for step, machine in machines.items()}
-        for batch in batches:
-            most = items.get(batch.step, 2**62)
-            if any(result.item >= most or result.outcome > Outcome.FAILED for result in batch.results):
-                raise RemoteError("the report is of an item or an outcome that does not exist")
-
     def _take_in(self, worker: Member, batches: Sequence[Batch]) -> list[Entry]:
         entries: list[Entry] = []
         now_us = self._clock.monotonic_us()
+        machines = self._machines
+        intake.check(batches, len(self._welcome.steps), machines)
         for batch in batches:
-            made = Decisions()
+            reported, decided = intake.settle(batch, worker.number, machines.get(batch.step), now_us)
             if self._step is not None and batch.step == self._step.index:
-                made = self._machine.settle(batch.lease, batch.results, now_us)
-                found = self._machine.verdict(worker.hello.session, batch.lease, batch.verdicts, now_us)
-                entries += self._noted(found) if found is not None else []
-            elif batch.step in self._earlier:
-                made = self._earlier[batch.step].settle(batch.lease, batch.results, now_us)
-            entries.append(
-                Reported(batch.step, worker.number, batch.results, batch.samples, made.counted, made.resolved)
-            )
-            entries += self._noted(made)
-            worker.items += len(made.counted)
-            worker.calls += len(batch.samples)
+                session, verdicts = worker.hello.session, batch.harvest.verdicts
+                found = self._machine.verdict(session, batch.lease, verdicts, now_us)
+                decided += [found] if found is not None else []
+            entries.append(reported)
+            entries += [entry for made in decided for entry in self._noted(made)]
+            worker.items += len(reported.counted) + len(reported.plain)
+            worker.calls += len(reported.samples)
             worker.seq = batch.seq
         return [*entries, Acknowledged(worker.number, worker.seq)] if batches else entries
 
@@ -383,6 +368,11 @@ class MemoryQueue:
         """
         if self._resuming and not self._changed.wait_for(lambda: self._is_open(index), self._patience_s):
             raise Refused("the step is not open again yet")
+
+    @property
+    def _machines(self) -> dict[int, LeaseMachine]:
+        """By step: that of the open one, and those of the steps before."""
+        return self._earlier if self._step is None else {**self._earlier, self._step.index: self._machine}
 
     def _is_open(self, index: int) -> bool:
         return self._step is not None and self._step.index >= max(index, self._resumes_at)

@@ -9,10 +9,12 @@ from typing import Annotated, Protocol, TypeAlias
 
 import msgspec
 
+from loadgen.columns import Harvest
 from loadgen.lag import NO_LAG, Lag
 from loadgen.loader import Bundle
 from loadgen.plan import Chunk
-from loadgen.sample import Count, Presence, Result, Sample, Seconds
+from loadgen.sample import Count, Seconds
+from loadgen.scenario import Connections
 
 PROTOCOL = 1
 """Changes whenever a message changes its meaning."""
@@ -58,6 +60,8 @@ class Welcome(msgspec.Struct, frozen=True, tag=True):
     """How long a lease lives without a beat, in seconds."""
     concurrency: Count
     """Threads a process, for workers that were not told."""
+    connections: Connections
+    """Whether calls share connections."""
     correlate: bool
     """Whether calls carry X-Loadgen-Run, -Item and -Attempt."""
 
@@ -128,10 +132,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     """Counts the session's batches from 1; one that was seen before is acknowledged and ignored."""
     lease: Count
     step: Count
-    results: tuple[Result, ...]
-    samples: tuple[Sample, ...]
-    verdicts: tuple[tuple[Count, Presence], ...] = ()
-    """By item: what was found on the target, for a lease that is verifying."""
+    harvest: Harvest
 
 
 class Report(msgspec.Struct, frozen=True, tag=True):

@@ -34,7 +34,7 @@ def gather(record: Record, verdict: Verdict, console: Console) -> tuple[Summary,
     from loadgen.reports.chart import MARGIN
 
     room = min(max(console.width - MARGIN, 20), 120)
-    timeline = TimelineBuilder(room)
+    timeline = TimelineBuilder(record.phases().started_us, room)
     summary = summarize(record, verdict, timeline.add)
     return summary, timeline.build()
 

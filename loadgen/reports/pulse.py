@@ -16,7 +16,6 @@ from loadgen.record import (
     StepFacts,
 )
 from loadgen.reports.metrics import rank
-from loadgen.sample import Result, Sample
 from loadgen.view import QueueView
 
 NOW_S = 5
@@ -83,9 +82,8 @@ class Pulse:
         self._event = ""
         self._lock = threading.Lock()
 
-    def record(self, samples: Sequence[Sample], results: Sequence[Result], now_us: int) -> None:
-        """A worker's report came."""
-        items = sum(result.retry_ms is None for result in results)
+    def record(self, items: int, durations_us: Sequence[int], now_us: int) -> None:
+        """A worker's report came: items that ended, and how long calls took."""
         with self._lock:
             if self._first_us is None:
                 self._first_us = now_us
@@ -97,7 +95,7 @@ class Pulse:
             second.items += items
             room = _ENOUGH - len(second.durations_us)
             if room > 0:
-                second.durations_us += [sample.total_us for sample in samples[:room]]
+                second.durations_us += durations_us[:room]
 
     def happened(self, text: str) -> None:
         """Something that people want to see."""

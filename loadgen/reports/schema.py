@@ -107,7 +107,11 @@ class CallSummary(msgspec.Struct, frozen=True, kw_only=True):
     time_to_first_byte: Stats
     """Of the calls that got an answer."""
     connect_time: Stats
-    """Of the calls that opened a connection."""
+    """Of the calls that opened a connection: until it stood."""
+    dns_time: Stats
+    """The same: until the name was resolved."""
+    tls_time: Stats
+    """The same: from there until the TLS handshake was over."""
     bytes_in: int
     bytes_out: int
     statuses: dict[str, int]

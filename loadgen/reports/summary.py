@@ -6,22 +6,26 @@ One pass over the rows, in memory that does not grow with them.
 from __future__ import annotations
 
 import datetime
+import operator
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+from loadgen.columns import Samples
 from loadgen.record import (
     AttemptRow,
     Attempts,
+    CallTable,
     Event,
     ItemCounts,
     Phases,
     RunFacts,
-    SampleRow,
     StepFacts,
+    TryTable,
     Verified,
     WorkerFacts,
 )
@@ -81,11 +85,15 @@ class Record(Protocol):
         """Why items failed or are unknown of which no result came, and how many for that reason."""
         ...
 
-    def attempt_rows(self) -> Iterator[AttemptRow]:
-        """Every try at every item."""
+    def try_tables(self) -> Iterator[TryTable]:
+        """Tries that were alike: those of items that were done at the first attempt and returned nothing."""
         ...
 
-    def sample_rows(self) -> Iterator[SampleRow]:
+    def other_attempts(self) -> Iterator[AttemptRow]:
+        """The tries that are in no table."""
+        ...
+
+    def call_tables(self) -> Iterator[CallTable]:
         """Every call."""
         ...
 
@@ -103,26 +111,28 @@ def total(record: Record) -> ItemCounts:
     return _sum([record.counts(step) for step in record.steps()])
 
 
-def summarize(record: Record, verdict: Verdict, watch: Callable[[SampleRow], None] | None = None) -> Summary:
+def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], None] | None = None) -> Summary:
     """What there is to say: one pass over the attempts and one over the calls.
 
-    `watch` sees each call too, so that a timeline needs no second pass.
+    `watch` sees the calls too, so that a timeline needs no second pass.
     """
     facts, phases = record.facts(), record.phases()
     steps = record.steps()
     counts = [record.counts(step) for step in steps]
-    tried, called = _Tried(phases.started_us), _Called(phases.started_us)
-    for attempt in record.attempt_rows():
+    tried, called = _Tried(phases.started_us), _Called()
+    for tries in record.try_tables():
+        tried.add_table(tries)
+    for attempt in record.other_attempts():
         tried.add(attempt)
-    for sample in record.sample_rows():
-        called.add(sample)
+    for calls in record.call_tables():
+        called.add(calls)
         if watch is not None:
-            watch(sample)
+            watch(calls)
     tried.errors.merge(called.errors)
     for reason, items in record.fates():
         tried.errors.add(reason, phases.settled_us or phases.started_us, items)
-    calls, workers = called.summaries(), record.workers()
-    findings = [judge_worker(worker, calls) for worker in workers]
+    labels, workers = called.summaries(), record.workers()
+    findings = [judge_worker(worker, labels) for worker in workers]
     generator = judge_generator(findings)
     return Summary(
         run=_run(facts, phases),
@@ -130,7 +140,7 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[SampleRow], Non
         items=Items.of(_sum(counts)),
         attempts=_tries(record.attempts()),
         steps=tuple(tried.step(step, count) for step, count in zip(steps, counts, strict=True)),
-        calls=calls,
+        calls=labels,
         verification=_verification(record.verified()),
         workers=tuple(map(_worker, workers, findings)),
         errors=tuple(map(_error, tried.errors.ranked())),
@@ -164,11 +174,11 @@ class _Span:
         self._first_us = 0
         self._last_us = 0
 
-    def add(self, start_us: int, duration_us: int) -> None:
-        end_us = start_us + duration_us
-        self._first_us = min(self._first_us, start_us) if self.count else start_us
-        self._last_us = max(self._last_us, end_us) if self.count else end_us
-        self.count += 1
+    def add(self, starts_us: Sequence[int], durations_us: Sequence[int]) -> None:
+        first_us, last_us = min(starts_us), max(map(operator.add, starts_us, durations_us))
+        self._first_us = min(self._first_us, first_us) if self.count else first_us
+        self._last_us = max(self._last_us, last_us) if self.count else last_us
+        self.count += len(starts_us)
 
     def rate_per_s(self) -> float | None:
         """None when nothing took any time."""
@@ -185,12 +195,20 @@ class _Tried:
         self._times: dict[int, Timings] = {}
         self._spans: dict[int, _Span] = {}
 
+    def add_table(self, table: TryTable) -> None:
+        starts_us, durations_us = table.plain.times()
+        self._count(table.step, starts_us, durations_us)
+
     def add(self, row: AttemptRow) -> None:
+        start_us = self._started_us + row.start_us
         if row.error:
-            self.errors.add(row.error, self._started_us + row.start_us + row.duration_us)
+            self.errors.add(row.error, start_us + row.duration_us)
         if row.counted and row.outcome in (Outcome.DONE, Outcome.FAILED):
-            self._times.setdefault(row.step, Timings()).add(row.duration_us)
-            self._spans.setdefault(row.step, _Span()).add(row.start_us, row.duration_us)
+            self._count(row.step, [start_us], [row.duration_us])
+
+    def _count(self, step: int, starts_us: Sequence[int], durations_us: Sequence[int]) -> None:
+        self._times.setdefault(step, Timings()).add(durations_us)
+        self._spans.setdefault(step, _Span()).add(starts_us, durations_us)
 
     def step(self, step: StepFacts, counts: ItemCounts) -> StepSummary:
         span = self._spans.get(step.index, _Span())
@@ -203,33 +221,38 @@ class _Label:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._errors = 0
         self._span = _Span()
-        self._service, self._first_byte, self._connect = Timings(), Timings(), Timings()
+        self._service, self._first_byte = Timings(), Timings()
+        self._connect, self._dns, self._tls = Timings(), Timings(), Timings()
         self._bytes_in = self._bytes_out = 0
-        self._statuses: dict[int, int] = {}
+        self._statuses: Counter[int] = Counter()
+        self.errors = 0
 
-    def add(self, row: SampleRow) -> None:
-        self._errors += bool(row.error)
-        self._span.add(row.start_us, row.total_us)
-        self._service.add(row.total_us)
-        if row.first_byte_us:
-            self._first_byte.add(row.first_byte_us)
-        if row.connect_us:
-            self._connect.add(row.connect_us)
-        self._bytes_in += row.bytes_in
-        self._bytes_out += row.bytes_out
-        self._statuses[row.status] = self._statuses.get(row.status, 0) + 1
+    def add(self, samples: Samples) -> None:
+        numbers = samples.numbers
+        self._span.add(numbers("start_us"), numbers("total_us"))
+        self._service.add(numbers("total_us"))
+        self._first_byte.add([us for us in numbers("first_byte_us") if us])
+        connects_us = numbers("connect_us")
+        self._connect.add([us for us in connects_us if us])
+        self._dns.add([us for us in numbers("dns_us") if us])
+        tls_us = numbers("tls_us")
+        self._tls.add([tls - tcp for tls, tcp in zip(tls_us, connects_us, strict=True) if tls])
+        self._bytes_in += sum(numbers("bytes_in"))
+        self._bytes_out += sum(numbers("bytes_out"))
+        self._statuses.update(numbers("status"))
 
     def summary(self) -> CallSummary:
         return CallSummary(
             name=self._name,
             count=self._span.count,
-            errors=self._errors,
+            errors=self.errors,
             rate_per_s=self._span.rate_per_s(),
             service_time=self._service.stats(),
             time_to_first_byte=self._first_byte.stats(),
             connect_time=self._connect.stats(),
+            dns_time=self._dns.stats(),
+            tls_time=self._tls.stats(),
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
             statuses={str(status): count for status, count in sorted(self._statuses.items())},
@@ -239,20 +262,35 @@ class _Label:
 class _Called:
     """What the calls tell."""
 
-    def __init__(self, started_us: int) -> None:
+    def __init__(self) -> None:
         self.errors = ErrorKinds()
-        self._started_us = started_us
         self._labels: dict[str, _Label] = {}
 
-    def add(self, row: SampleRow) -> None:
-        name = row.label if row.label in self._labels or len(self._labels) < MAX_CALLS else OTHER
+    def add(self, table: CallTable) -> None:
+        samples = table.samples
+        labels = samples.texts("label")
+        if any(samples.words[place] for place in set(samples.numbers("error"))):
+            self._add_errors(samples)
+        names = list(dict.fromkeys(labels))
+        for name in names:
+            mine = samples if len(names) == 1 else samples.chosen([label == name for label in labels])
+            self._label(name).add(mine)
+
+    def _label(self, name: str) -> _Label:
+        name = name if name in self._labels or len(self._labels) < MAX_CALLS else OTHER
         label = self._labels.get(name)
         if label is None:
             label = self._labels[name] = _Label(name)
-        label.add(row)
-        # the error of a call within an item is told by the item's attempt, in more words
-        if row.error and row.item == NO_ITEM:
-            self.errors.add(f"{row.label}: {row.error}", self._started_us + row.start_us + row.total_us)
+        return label
+
+    def _add_errors(self, samples: Samples) -> None:
+        for sample in samples.rows():
+            if not sample.error:
+                continue
+            self._label(sample.label).errors += 1
+            # the error of a call within an item is told by the item's attempt, in more words
+            if sample.item == NO_ITEM:
+                self.errors.add(f"{sample.label}: {sample.error}", sample.start_us + sample.total_us)
 
     def summaries(self) -> tuple[CallSummary, ...]:
         return tuple(label.summary() for label in self._labels.values())

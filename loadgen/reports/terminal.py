@@ -196,7 +196,6 @@ def _calls(page: Page, summary: Summary) -> None:
     calls = sorted(summary.calls, key=lambda call: -call.count)[:_CALLS]
     calls = [call for call in summary.calls if call in calls]
     first_bytes = tuple(three(call.time_to_first_byte.p50) for call in calls)
-    connects = tuple(three(call.connect_time.p50) for call in calls)
     times = [call.service_time for call in calls]
     page.table(
         [
@@ -206,12 +205,24 @@ def _calls(page: Page, summary: Summary) -> None:
             Column("rate/s", tuple(three(call.rate_per_s) for call in calls), spare=3),
             *_times(times, min=7, mean=5, p50=0, p90=6, p95=0, p99=1, p999=8, max=2),
             Column("1st byte", first_bytes, spare=9),
-            Column("connect", connects, spare=10),
+            *_phases(calls),
         ]
     )
     if len(calls) < len(summary.calls):
         page.note(f"and {count(len(summary.calls) - len(calls), 'label')} more, in summary.json", 2)
     _statuses(page, calls)
+
+
+def _phases(calls: Sequence[CallSummary]) -> list[Column]:
+    """The median of what opening a connection took, and of its parts where there are any."""
+    columns = [Column("connect", tuple(three(call.connect_time.p50) for call in calls), spare=10)]
+    if any(call.tls_time.count for call in calls):
+        columns = [
+            Column("dns", tuple(three(call.dns_time.p50) for call in calls), spare=12),
+            *columns,
+            Column("tls", tuple(three(call.tls_time.p50) for call in calls), spare=11),
+        ]
+    return columns
 
 
 def _times(stats: Sequence[Stats], **spare: int) -> list[Column]:

@@ -8,11 +8,10 @@ round width are put together.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
-from loadgen.record import SampleRow
+from loadgen.record import CallTable
 from loadgen.reports.metrics import rank
 
 
@@ -97,15 +96,22 @@ class TimelineBuilder:
 
     _FINEST_US = 10_000
 
-    def __init__(self, limit: int = 60) -> None:
+    def __init__(self, started_us: int, limit: int = 60) -> None:
+        """`started_us`: what the time line begins with, on the clock of the calls."""
+        self._started_us = started_us
         self._limit = max(limit, 2)  # however wide: times on both sides of a boundary need two
         self._unit_us = self._FINEST_US
         self._slices: dict[int, _Slice] = {}
         self._first = self._last = 0
 
-    def add(self, row: SampleRow) -> None:
-        """Count one call, where it ended."""
-        end_us = row.start_us + row.total_us
+    def add(self, table: CallTable) -> None:
+        """Count calls, each where it ended."""
+        samples = table.samples
+        starts_us, totals_us = samples.numbers("start_us"), samples.numbers("total_us")
+        for start_us, total_us, error in zip(starts_us, totals_us, samples.texts("error"), strict=True):
+            self._add(start_us - self._started_us + total_us, total_us, failed=bool(error))
+
+    def _add(self, end_us: int, total_us: int, *, failed: bool) -> None:
         index = end_us // self._unit_us
         if not self._slices:
             self._first = self._last = index
@@ -114,7 +120,7 @@ class TimelineBuilder:
             while self._last - self._first >= 10 * self._limit:
                 self._coarsen()
             index = end_us // self._unit_us
-        self._at(index).add(row.total_us, failed=bool(row.error))
+        self._at(index).add(total_us, failed=failed)
 
     def build(self) -> Timeline:
         """What was counted so far."""
@@ -146,14 +152,6 @@ class TimelineBuilder:
         fine, self._slices = self._slices, {}
         for index, part in fine.items():
             self._at(index // 10).merge(part)
-
-
-def timeline(rows: Iterable[SampleRow], limit: int = 60) -> Timeline:
-    """The timeline of all the calls, in at most `limit` buckets."""
-    builder = TimelineBuilder(limit)
-    for row in rows:
-        builder.add(row)
-    return builder.build()
 
 
 def _cell(us: int) -> int:

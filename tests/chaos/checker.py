@@ -56,7 +56,7 @@ def check(directory: Path, log: Log, *, exit_code: int, keys: int = 0, retries: 
     with Reader(directory) as reader:
         steps = reader.steps()
         settled = {
-            (step.index, each.item): each for step in steps for each in reader.past(step.index).settled
+            (step.index, each.item): each for step in steps for each in reader.past(step.index).each_settled()
         }
         rows = list(reader.attempt_rows())
         _outcomes(found, reader, steps, settled)
@@ -139,7 +139,12 @@ def _calls(found: Findings, reader: Reader, rows: list[AttemptRow], steps: list[
     numbers = {step.name: step.index for step in steps}
     sends = Counter((numbers[hit.step], hit.item) for hit in log.hits)
     tried = Counter((row.step, row.item) for row in rows)
-    called = Counter((row.step, row.item) for row in reader.sample_rows() if " POST /do/" in row.label)
+    called = Counter(
+        (table.step, sample.item)
+        for table in reader.call_tables()
+        for sample in table.samples.rows()
+        if " POST /do/" in sample.label
+    )
     found.expect(
         (
             p
@@ -178,7 +183,7 @@ def _written(
         found.violations.append(f"(12) the summary says {tries}, the ledger has {len(rows)} attempts")
     timed = sum(step["item_time"]["count"] for step in summary["steps"])
     calls = sum(call["count"] for call in summary["calls"])
-    samples = sum(1 for _ in reader.sample_rows())
+    samples = sum(len(table.samples) for table in reader.call_tables())
     if calls != samples:
         found.violations.append(f"(12) {calls} calls in the histograms, {samples} in the ledger")
     counted = sum(row.counted for row in rows)

@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from loadgen import __version__
+from loadgen.columns import Harvest
 from loadgen.queues.client import QueueClient
 from loadgen.queues.messages import (
     PROTOCOL,
@@ -222,10 +223,10 @@ def mad_frames(rng: random.Random) -> Iterator[bytes]:
     result = Result(2**40, 1, Outcome.DONE, 0, 0)
     hello = Hello(session, "mad", "nowhere", 1, PROTOCOL, __version__)
     yield _frame("queue", "hello", 1, hello)
-    yield _frame("queue", "report", 2, Report(session, (Batch(1, 10**9, 0, (result,), ()),)))
-    yield _frame("queue", "report", 3, Report(session, (Batch(2, 10**9, 77, (result,), ()),)))
+    yield _frame("queue", "report", 2, Report(session, (Batch(1, 10**9, 0, Harvest.of([result])),)))
+    yield _frame("queue", "report", 3, Report(session, (Batch(2, 10**9, 77, Harvest.of([result])),)))
     dropped = Result(0, 1, Outcome.DROPPED, 0, 0)
-    yield _frame("queue", "report", 3, Report(session, (Batch(3, 10**9, 1, (dropped,), ()),)))
+    yield _frame("queue", "report", 3, Report(session, (Batch(3, 10**9, 1, Harvest.of([dropped])),)))
     yield _frame("queue", "arm", 4, Arm(session, (Mark(10**9, -5, 2**40), Mark(-1, 0, 0))))
     yield _frame("queue", "beat", 5, Beat(session, tuple(range(10_000)), float("nan"), -1))
     yield _frame("queue", "release", 6, Release(session, 10**9, (-1, 2**40)))

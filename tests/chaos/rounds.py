@@ -328,8 +328,11 @@ class Round:
         counts: Counter[str] = Counter()
         if not self._port():
             return counts
+        with Reader(self._run) as reader:
+            settled = {
+                (s.index, each.item) for s in reader.steps() for each in reader.past(s.index).each_settled()
+            }
         with self._ledger() as connection:
-            settled = set(connection.execute("SELECT step, item FROM item"))
             rows = connection.execute(
                 """SELECT name, step, chunk, start, stop FROM arm JOIN lease ON lease.id = arm.lease
                    JOIN worker ON worker.id = lease.worker WHERE NOT ended"""

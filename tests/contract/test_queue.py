@@ -11,6 +11,7 @@ import pytest
 
 from loadgen import __version__
 from loadgen.clock import SteppedClock
+from loadgen.columns import Harvest
 from loadgen.errors import Refused, TokenError
 from loadgen.lag import Lag
 from loadgen.loader import Bundle
@@ -83,6 +84,7 @@ def a_welcome() -> Welcome:
         bundle=Bundle("s.py", {"s.py": b"pass"}),
         ttl_s=TTL_S,
         concurrency=4,
+        connections="keep",
         correlate=True,
     )
 
@@ -104,7 +106,8 @@ def a_sample(item: int) -> Sample:
 
 def a_report(lease: Lease, items: Sequence[int], *, seq: int, session: str = "w1") -> Report:
     results = tuple(a_result(item, lease.attempts.get(item, 1)) for item in items)
-    return Report(session, (Batch(seq, lease.id, lease.chunk.step, results, tuple(map(a_sample, items))),))
+    harvest = Harvest.of(results, tuple(map(a_sample, items)))
+    return Report(session, (Batch(seq, lease.id, lease.chunk.step, harvest),))
 
 
 def arm(bench: Bench, lease: Lease, start: int = 0, stop: int | None = None, session: str = "w1") -> Armed:
@@ -161,8 +164,8 @@ def test_what_a_worker_was_told_is_received_was_recorded(bench: Bench) -> None:
     got = lease(bench)
     bench.queue.report(a_report(got, list(got.chunk), seq=1))
     reported = bench.notebook.of(Reported)
-    assert [r.item for entry in reported for r in entry.results] == list(got.chunk)
-    assert [s.item for entry in reported for s in entry.samples] == list(got.chunk)
+    assert [r.item for entry in reported for r in (*entry.plain.results(), *entry.results)] == list(got.chunk)
+    assert [s.item for entry in reported for s in entry.samples.rows()] == list(got.chunk)
     assert bench.notebook.of(Acknowledged)[-1].seq == 1
 
 
@@ -242,7 +245,7 @@ def test_an_item_in_doubt_is_looked_for(
     looking = lease(bench)
     assert looking.verifying
     assert list(looking.chunk) == [0]
-    bench.queue.report(Report("w1", (Batch(1, looking.id, 0, (), (), ((0, presence),)),)))
+    bench.queue.report(Report("w1", (Batch(1, looking.id, 0, Harvest(verdicts=((0, presence),))),)))
     counts = bench.memory.view().counts
     assert (counts.done, counts.unknown) == (done, unknown)
     if again:
@@ -352,13 +355,13 @@ def test_a_retry_is_an_attempt_of_its_own_at_its_time(bench: Bench) -> None:
     got = lease(bench)
     arm(bench, got)
     first = a_result(0, 1, Outcome.FAILED, retry_ms=500)
-    bench.queue.report(Report("w1", (Batch(1, got.id, 0, (first,), ()),)))
+    bench.queue.report(Report("w1", (Batch(1, got.id, 0, Harvest.of([first])),)))
     assert bench.memory.view().counts.settled == 0
     assert isinstance(bench.queue.lease(LeaseRequest("w1", 1, 1)), Wait)
     bench.clock.step(0.5)
     second = lease(bench)
     assert second.attempts == {0: 2}
-    bench.queue.report(Report("w1", (Batch(2, second.id, 0, (a_result(0, 2),), ()),)))
+    bench.queue.report(Report("w1", (Batch(2, second.id, 0, Harvest.of([a_result(0, 2)])),)))
     assert bench.memory.view().counts.done == 1
 
 
@@ -369,7 +372,7 @@ def test_retries_end_with_their_budget(bench: Bench) -> None:
     got = lease(bench)
     arm(bench, got)
     failures = tuple(a_result(item, 1, Outcome.FAILED, retry_ms=0) for item in got.chunk)
-    bench.queue.report(Report("w1", (Batch(1, got.id, 0, failures, ()),)))
+    bench.queue.report(Report("w1", (Batch(1, got.id, 0, Harvest.of(failures)),)))
     counts = bench.memory.view().counts
     assert (counts.failed, counts.pending) == (20, 10)
 

@@ -7,11 +7,13 @@ import io
 import re
 import socket
 
+import pycurl
 import pytest
 import requests
 from http_server import Handler, ProxyHandler, Server, make_certificate, tls_context
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
 
+from loadgen.execution.curl import CurlTransport
 from loadgen.execution.session import Bearer, Session
 from loadgen.sample import NO_ITEM
 
@@ -782,6 +784,77 @@ def test_connect_time_is_that_of_new_connections_only(server, tls_server, certif
     assert 0 < first.connect_us <= first.first_byte_us
     assert second.connect_us == second.tls_us == first.tls_us == 0
     assert 0 < tls.connect_us < tls.tls_us <= tls.first_byte_us
+
+
+def test_a_call_can_be_performed_by_somebody_else(server):
+    """As CurlMulti does with thousands of them."""
+    session, transport = Session(server.url), CurlTransport()
+    server.log.take()
+    for item in (1, 2):
+        session.begin("create", item, 1, {"X-Item": str(item)})
+        outgoing = session.prepare_call(
+            "post", f"/echo/{item}", params={"q": 1}, json={"a": 1}, headers={"X-A": "b"}, timeout=5
+        )
+        assert server.log.requests == []
+        transport.aim(outgoing)
+        transport.handle.perform()
+        answer = session.settle(outgoing, transport.received(), 1_000_000 + item)
+        assert answer.json()["body"] == '{"a": 1}'
+        (seen,) = server.log.take()
+        assert (seen.method, seen.target, seen.header("X-Item")) == ("POST", f"/echo/{item}?q=1", str(item))
+        assert (seen.header("X-A"), seen.header("Content-Type")) == ("b", "application/json")
+        (sample,), failure = session.finish()
+        assert failure is None
+        assert (sample.item, sample.start_us, sample.label) == (item, 1_000_000 + item, "create POST /echo/#")
+        assert sample.total_us > 0
+    transport.close()
+    session.close()
+
+
+def test_what_somebody_else_performed_can_fail(server):
+    session, transport = Session(server.url), CurlTransport()
+    outgoing = session.prepare_call("GET", "/drop")
+    transport.aim(outgoing)
+    with pytest.raises(pycurl.error) as failed:
+        transport.handle.perform()
+    received = transport.failed(outgoing, *failed.value.args)
+    with pytest.raises(requests.ConnectionError, match="without an answer") as told:
+        session.settle(outgoing, received, 5)
+    assert [sample.error for sample in session.samples] == [str(told.value)]
+    outgoing = session.prepare_call("GET", "/status/503")
+    transport.aim(outgoing)
+    transport.handle.perform()
+    assert session.settle(outgoing, transport.received(), 6, "mine", 500).status_code == 503
+    assert session.failure == "GET /status/503 answered 503: so it is"
+    assert session.samples[1].label == "mine"
+    transport.close()
+    session.close()
+
+
+def test_calls_of_several_kinds_take_turns(http, server):
+    """The transport sets only what differs from its last call."""
+    http.cookies.set("sid", "1", domain="127.0.0.1", path="/")
+    for item in range(3):
+        http.begin("create", item, 1, {"X-Item": str(item)})
+        http.get("/echo")
+        http.post("/echo", data={"n": item})
+        http.post("/echo", data={"n": item}, headers={"X-A": str(item)})
+        http.get("/echo", auth=Bearer("t"))
+        http.finish()
+        http.get("/echo")
+    names = ("X-Item", "Content-Type", "Content-Length", "X-A", "Authorization", "Cookie")
+    form = "application/x-www-form-urlencoded"
+    assert [tuple(seen.header(name) for name in names) for seen in server.log.take()] == [
+        line
+        for item in ("0", "1", "2")
+        for line in (
+            (item, None, None, None, None, "sid=1"),
+            (item, form, "3", None, None, "sid=1"),
+            (item, form, "3", item, None, "sid=1"),
+            (item, None, None, None, "Bearer t", "sid=1"),
+            (None, None, None, None, None, "sid=1"),
+        )
+    ]
 
 
 def test_bytes_in_counts_what_came_not_what_it_became(http):

@@ -137,11 +137,11 @@ def test_quiet_is_one_line(cli: Cli, target: Target) -> None:
 
 
 def test_quiet_takes_names_as_they_are(cli: Cli, target: Target) -> None:
-    path = cli.scenario(name="mein [b] Flöw.py")
+    path = cli.scenario(name="mein [b] Flöw 流.py")
     ended = cli.run(path, "--target", target.url, "--quiet")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == f"{cli.directory().name}: ok\n"
-    assert "mein [b] Flöw" in ended.out
+    assert "mein [b] Flöw 流" in ended.out
 
 
 def test_a_report_on_a_run_under_way(cli: Cli, target: Target) -> None:

@@ -51,7 +51,8 @@ class TestMainJob:
 
     def test_each_call_is_a_sample_in_the_ledger(self, job: Finished, shared_cli: Cli) -> None:
         with Reader(shared_cli.directory()) as reader:
-            items = Counter(sample.item for sample in reader.sample_rows() if sample.label == "upload")
+            samples = [sample for table in reader.call_tables() for sample in table.samples.rows()]
+        items = Counter(sample.item for sample in samples if sample.label == "upload")
         assert items == dict.fromkeys(range(FLOWS), 1)
 
     def test_the_manifest_has_a_line_for_each_item(self, job: Finished, shared_cli: Cli) -> None:
@@ -311,3 +312,20 @@ def test_command_line_over_environment_over_file_over_scenario_over_default(
 
     with ThreadPoolExecutor(3) as together:
         assert list(together.map(settings, [case for case, _ in cases])) == [wanted for _, wanted in cases]
+
+
+@pytest.mark.parametrize(("policy", "connects"), [("new", 20), ("keep", 1)])
+def test_calls_share_connections_or_open_one_each(
+    cli: Cli, target: Target, policy: str, connects: int
+) -> None:
+    args = ("--target", target.url, "--concurrency", 1, "--connections", policy)
+    ended = cli.run(cli.scenario(), *args)
+    assert ended.code == 0, ended
+    (call,) = cli.summary()["calls"]
+    assert (call["count"], call["connect_time"]["count"]) == (20, connects)
+    each_once(target, 20)
+
+
+def test_a_policy_for_connections_that_is_none(cli: Cli, target: Target) -> None:
+    ended = cli.run(cli.scenario(), "--target", target.url, "--connections", "some")
+    ended.complains(2, "--connections some", "keep or new")

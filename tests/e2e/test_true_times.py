@@ -32,10 +32,10 @@ HOGGED = (
 @pytest.fixture(scope="module")
 def hogged(shared_cli: Cli, shared_target: Target) -> Cli:
     """A folder with a strict run whose threads wait for one that computes all the time."""
-    args = ("--target", shared_target.url, "--set", "things=120", "--strict")
+    args = ("--target", shared_target.url, "--set", "things=600", "--strict")
     ended = shared_cli.run(shared_cli.scenario(HOGGED, "hogged.py"), *args)
     assert (ended.code, ended.err) == (1, "")
-    assert shared_cli.summary()["items"]["done"] == 120, "the work is done all the same"
+    assert shared_cli.summary()["items"]["done"] == 600, "the work is done all the same"
     return shared_cli
 
 

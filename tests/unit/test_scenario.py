@@ -38,6 +38,16 @@ def test_a_scenario_is_its_defaults() -> None:
     assert (scenario.timeout, scenario.steps, scenario.hooks) == (60.0, [], {})
 
 
+def test_how_the_target_is_spoken_to_is_checked() -> None:
+    """By name, and against the transport."""
+    scenario = Scenario(http="auto", connections="new")
+    assert (scenario.http, scenario.connections) == ("auto", "new")
+    assert (Scenario().http, Scenario().connections) == ("1.1", "keep")
+    assert "http='1' is none of '1.1', '2', '3', 'auto'" in wrong(lambda: Scenario(http="1"))  # type: ignore[arg-type]
+    assert "connections=0 is neither" in wrong(lambda: Scenario(connections=0))  # type: ignore[arg-type]
+    assert "http='2' needs transport='curl'" in wrong(lambda: Scenario(http="2", transport="requests"))
+
+
 def test_a_scenario_knows_where_it_stands() -> None:
     """File and line of its construction."""
     assert Scenario().location.startswith(f"{__file__}:")

@@ -10,7 +10,7 @@ import responses
 from requests.adapters import HTTPAdapter
 
 from loadgen.clock import SteppedClock
-from loadgen.execution.http_messages import Received
+from loadgen.execution.http_messages import Received, prepared
 from loadgen.execution.http_prepare import Labels
 from loadgen.execution.session import Bearer, Session
 from loadgen.sample import NO_ITEM
@@ -115,8 +115,8 @@ def test_calls_outside_items_belong_to_none(http):
     assert [(sample.item, sample.attempt, sample.label) for sample in http.samples] == [
         (NO_ITEM, 1, "GET /app/after")
     ]
-    assert dict(http._transport.sent[1].headers)["X-Item"] == "1"
-    assert "X-Item" not in dict(http._transport.sent[2].headers)
+    assert prepared(http._transport.sent[1]).headers["X-Item"] == "1"
+    assert "X-Item" not in prepared(http._transport.sent[2]).headers
 
 
 def test_on_sample_takes_them_all(http):
@@ -145,7 +145,7 @@ def test_headers_of_the_call_win_over_the_item_s_and_these_over_the_session_s(ht
     http.begin("s", 1, 1, {"X-B": "item", "X-C": "item"})
     for options in ({}, {"allow_redirects": True}):
         http.get("/x", headers={"x-c": "call", "Accept": None}, **options)
-        sent = {name.lower(): value for name, value in http._transport.sent[-1].headers}
+        sent = {name.lower(): value for name, value in prepared(http._transport.sent[-1]).headers.items()}
         assert (sent["x-a"], sent["x-b"], sent["x-c"]) == ("session", "item", "call")
         assert "accept" not in sent
 
@@ -162,6 +162,55 @@ def test_a_changed_session_header_is_sent_from_then_on(http):
         http.get("/x")
         assert http._transport.sent[-1].headers != before
     assert dict(http._transport.sent[-1].headers) == {"X-A": "2"}
+
+
+def test_the_session_s_headers_are_the_same_tuple_until_they_change(http):
+    """By which the transport knows that it has them already."""
+    for item in range(3):
+        http.begin("s", item, 1, {"X-Item": str(item)})
+        http.get("/x")
+        http.get("/y")
+    first, *others = http._transport.sent
+    assert all(sent.headers is first.headers for sent in others)
+    assert [dict(sent.item_headers)["X-Item"] for sent in http._transport.sent] == list("001122")
+    http.headers["x-item"] = "session"  # the item's wins, and is not sent twice
+    http.get("/x")
+    names = [
+        name.lower() for name, _ in http._transport.sent[-1].headers + http._transport.sent[-1].item_headers
+    ]
+    assert names.count("x-item") == 1
+    assert prepared(http._transport.sent[-1]).headers["X-Item"] == "2"
+
+
+def test_where_a_call_goes_follows_the_session_s_attributes(http):
+    http.get("/x")
+    http.base_url = "http://elsewhere"
+    http.get("/x")
+    http.verify, http.cert = False, "me.pem"
+    http.get("/x")
+    sent = [(one.url, one.verify, one.cert) for one in http._transport.sent]
+    assert sent == [
+        ("http://target/app/x", True, None),
+        ("http://elsewhere/x", True, None),
+        ("http://elsewhere/x", False, "me.pem"),
+    ]
+
+
+@pytest.mark.parametrize("change", [{"params": {"a": 1}}, {"proxies": {"http": "http://p"}}, {"auth": print}])
+def test_a_described_call_is_one_that_needs_only_one_request(http, change):
+    for name, value in change.items():
+        setattr(http, name, value)
+    with pytest.raises(requests.RequestException, match="a described call"):
+        http.prepare_call("GET", "/x")
+    assert http._transport.sent == []
+
+
+def test_preparing_a_call_sends_nothing(http):
+    """Neither login nor call."""
+    http.on_login = lambda session: session.get("/login")
+    outgoing = http.prepare_call("delete", "/x", timeout=(1, 2))
+    assert (outgoing.method, outgoing.url, outgoing.total_s) == ("DELETE", "http://target/app/x", 3)
+    assert http._transport.sent == []
 
 
 def test_session_params_and_auth_are_added(http):
@@ -236,7 +285,7 @@ def test_login_comes_before_the_first_request_and_after_expire(http):
         (NO_ITEM, 1),
         (5, 2),
     ]
-    assert ["X-Item" in dict(request.headers) for request in http._transport.sent] == [
+    assert ["X-Item" in prepared(request).headers for request in http._transport.sent] == [
         False,
         True,
         True,

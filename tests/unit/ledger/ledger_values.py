@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from loadgen.columns import Samples
 from loadgen.record import Entry, Joined, Reported, RunFacts, StepFacts
 from loadgen.sample import NOTHING, Outcome, Result, Sample
 
@@ -52,4 +53,4 @@ def a_report(
 ) -> Entry:
     if counted is None:
         counted = {(result.item, result.attempt) for result in results if result.retry_ms is None}
-    return Reported(step, 1, results, samples, frozenset(counted))
+    return Reported(step, 1, results, Samples.of(samples), counted=frozenset(counted))

@@ -78,8 +78,8 @@ def test_a_run_that_has_begun(book: Book) -> None:
     assert reader.counts(a_step(0)) == ItemCounts(planned=10)
     assert (reader.verified(), reader.incomplete()) == (None, None)
     assert (reader.attempts(), reader.last_lease(), reader.sessions()) == (Attempts(), 0, {})
-    assert (reader.past(0), reader.workers(), reader.events()) == (Past([], [], []), [], [])
-    assert (list(reader.attempt_rows()), list(reader.sample_rows()), list(reader.manifest())) == ([], [], [])
+    assert (reader.past(0), reader.workers(), reader.events()) == (Past([], [], [], []), [], [])
+    assert (list(reader.attempt_rows()), list(reader.call_tables()), list(reader.manifest())) == ([], [], [])
 
 
 def test_phases_verdict_and_end(book: Book) -> None:
@@ -152,19 +152,17 @@ def test_sample_rows(book: Book) -> None:
         NO_ITEM, connect_us=1, tls_us=2, first_byte_us=3, bytes_out=4, bytes_in=5, error="HTTP 503"
     )
     book.keep(a_report([], [sample, a_sample(7)]))
-    first, second = book.reader.sample_rows()
-    assert (first.item, first.label, first.error) == (NO_ITEM, "create POST /things", "HTTP 503")
-    assert (first.start_us, first.total_us) == (-1000, 400)
-    assert (first.connect_us, first.tls_us, first.first_byte_us) == (1, 2, 3)
-    assert (first.bytes_out, first.bytes_in, first.status) == (4, 5, 200)
-    assert (second.item, second.error) == (7, "")
+    (table,) = book.reader.call_tables()
+    assert (table.step, table.worker) == (0, 1)
+    assert list(table.samples.rows()) == [sample, a_sample(7)]
 
 
 def test_an_error_that_is_spelled_like_a_label(book: Book) -> None:
     """Texts are kept once, whatever they are for."""
     book.keep(a_report([], [a_sample(1, error="create POST /things")]))
-    (row,) = book.reader.sample_rows()
-    assert row.label == row.error == "create POST /things"
+    (table,) = book.reader.call_tables()
+    (sample,) = table.samples.rows()
+    assert sample.label == sample.error == "create POST /things"
 
 
 def test_workers_sessions_and_leases(book: Book) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from loadgen import __version__
 from loadgen.clock import SteppedClock
+from loadgen.columns import Harvest
 from loadgen.errors import Refused
 from loadgen.loader import Bundle
 from loadgen.plan import Delivery, StepPlan
@@ -58,6 +59,11 @@ DOUBTFUL = (State.ARMED, State.IN_DOUBT, State.VERIFYING, State.UNKNOWN)
 TERMINAL = (State.DONE, State.FAILED, State.UNKNOWN, State.CANCELLED)
 Fault = Literal["", "request lost", "reply lost", "twice", "delayed", "killed before commit", "killed after"]
 End = Literal["done", "failed", "retry"]
+
+
+def each_result(batch: Batch) -> list[Result]:
+    """Alike or not."""
+    return [*batch.harvest.plain.results(), *batch.harvest.results]
 
 
 class Violated(AssertionError):
@@ -126,6 +132,7 @@ class Replica:
         self.arms: dict[int, set[tuple[int, int]]] = {}
         self.opened: dict[int, OpenItem] = {}
         self.settled: dict[int, Settled] = {}
+        self.done: list[tuple[int, int]] = []
         self.rows: list[tuple[int, Result, bool]] = []
         self.waiting: list[Entry] = []
         self.kill: Literal["", "before", "after"] = ""
@@ -174,7 +181,7 @@ class Replica:
     def past(self) -> Past:
         """As the reader's `past`."""
         return Past(
-            settled=[self.settled[item] for item in sorted(self.settled)],
+            settled=[self.settled[item] for item in sorted(self.settled) if not self._is_plain(item)],
             opened=[self.opened[item] for item in sorted(self.opened) if item not in self.settled],
             leases=[
                 LeaseRecord(
@@ -183,15 +190,21 @@ class Replica:
                 for lease, (granted, session) in sorted(self.leases.items())
                 if lease not in self.over
             ],
+            done=sorted(self.done),
         )
+
+    def _is_plain(self, item: int) -> bool:
+        return any(start <= item < stop for start, stop in self.done)
 
     def restored(self) -> Restored:
         """As `resume` makes it."""
         return Restored(dict(self.workers), len(self.workers), max(self.leases, default=0))
 
     def _keep_reported(self, entry: Reported) -> None:
-        for result in entry.results:
-            counted = (result.item, result.attempt) in entry.counted
+        self.done += entry.plain.spans
+        alike = [(result.item, 1) for result in entry.plain.results()]
+        for result in (*entry.plain.results(), *entry.results):
+            counted = (result.item, result.attempt) in (*entry.counted, *alike)
             if counted:
                 self.settled[result.item] = Settled(
                     result.item, result.outcome, result.attempt, has_result=True
@@ -298,9 +311,7 @@ class SimWorker:
     def keep(self, lease: Lease, results: Sequence[Result] = (), verdicts: Sequence[Any] = ()) -> None:
         """Results wait to be reported."""
         self.seq += 1
-        self.unreported.append(
-            Batch(self.seq, lease.id, lease.chunk.step, tuple(results), (), tuple(verdicts))
-        )
+        self.unreported.append(Batch(self.seq, lease.id, lease.chunk.step, Harvest.of(results, (), verdicts)))
 
     def drop(self, leases: Sequence[int]) -> None:
         """Start nothing more of them; what is in flight may still end."""
@@ -475,7 +486,7 @@ class World:
             return set() if self._over(message) == {mark.lease for mark in message.marks} else None
         if letter.verb == "report":
             if self._over(message) == {batch.lease for batch in message.batches}:
-                return {result.item for batch in message.batches for result in batch.results}
+                return {result.item for batch in message.batches for result in each_result(batch)}
             return None
         return set() if letter.verb in ("beat", "hello", "bye") else None
 
@@ -601,7 +612,7 @@ class World:
     def _reported(self, session: str, batches: Sequence[Batch], fault: Fault) -> bool:
         if self.call("report", Report(session, tuple(batches)), fault) is None:
             return False
-        results = [result for batch in batches for result in batch.results]
+        results = [result for batch in batches for result in each_result(batch)]
         self.acknowledged += [(result.item, result.attempt, result.outcome) for result in results]
         return True
 
@@ -811,7 +822,9 @@ class World:
 def a_welcome() -> Welcome:
     """What workers are told; nobody reads it here."""
     bundle = Bundle("s.py", {"s.py": b"pass"})
-    return Welcome("r1", "s", ("step",), "http://127.0.0.1:1", b"\x80", "d", bundle, TTL_S, 4, correlate=True)
+    return Welcome(
+        "r1", "s", ("step",), "http://127.0.0.1:1", b"\x80", "d", bundle, TTL_S, 4, "keep", correlate=True
+    )
 
 
 def a_hello(session: str) -> Hello:

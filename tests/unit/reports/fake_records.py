@@ -8,19 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from loadgen.columns import Samples
 from loadgen.record import (
     AttemptRow,
     Attempts,
+    CallTable,
     Event,
     ItemCounts,
     Phases,
     RunFacts,
-    SampleRow,
     StepFacts,
+    TryTable,
     Verified,
     WorkerFacts,
 )
-from loadgen.sample import NO_ITEM, Outcome
+from loadgen.sample import NO_ITEM, Outcome, Sample
 
 STARTED_US = 1_700_000_000_123_456
 """2023-11-14 22:13:20.123 UTC."""
@@ -35,7 +37,9 @@ class FakeRecord:
     plan: list[StepFacts]
     outcomes: dict[int, ItemCounts]
     tries: list[AttemptRow] = field(default_factory=list)
-    calls: list[SampleRow] = field(default_factory=list)
+    calls: list[Sample] = field(default_factory=list)
+    callers: dict[int, int] = field(default_factory=dict)
+    """By item: the worker that made its calls, where it is not the first."""
     crew: list[WorkerFacts] = field(default_factory=list)
     log: list[Event] = field(default_factory=list)
     reasons: list[tuple[str, int]] = field(default_factory=list)
@@ -61,12 +65,16 @@ class FakeRecord:
     def attempts(self) -> Attempts:
         return Attempts(len(self.tries), sum(row.attempt > 1 for row in self.tries), 0, 0)
 
-    def attempt_rows(self) -> Iterator[AttemptRow]:
+    def try_tables(self) -> Iterator[TryTable]:
+        return iter(())
+
+    def other_attempts(self) -> Iterator[AttemptRow]:
         return iter(self.tries)
 
-    def sample_rows(self) -> Iterator[SampleRow]:
+    def call_tables(self) -> Iterator[CallTable]:
+        """In parts of odd sizes."""
         self.passes += 1
-        return iter(self.calls)
+        return (CallTable(0, 1, Samples.of(self.calls[at : at + 37])) for at in range(0, len(self.calls), 37))
 
     def fates(self) -> list[tuple[str, int]]:
         return self.reasons
@@ -145,13 +153,13 @@ def _one_item(
     total_us = round(dice.lognormvariate(9.5, 0.5) * slow)
     failed = outcome is Outcome.FAILED
     error = f"POST /manager answered 500: project 'p{item}' is locked by {item}" if failed else ""
+    record.callers[item] = worker
     record.calls.append(
-        SampleRow(
-            step=step.index,
+        Sample(
             item=item,
-            worker=worker,
+            attempt=1,
             label=f"{step.name} POST /manager",
-            start_us=at_us,
+            start_us=STARTED_US + at_us,
             total_us=total_us,
             connect_us=400 if item < 64 else 0,
             tls_us=0,
@@ -174,7 +182,7 @@ def _worker(record: FakeRecord, number: int) -> WorkerFacts:
         host=f"loader-{number}",
         slots=32,
         items=sum(row.worker == number for row in record.tries),
-        calls=sum(row.worker == number for row in record.calls),
+        calls=sum(record.callers.get(sample.item, 1) == number for sample in record.calls),
         cpu_s=12.0,
         alive_s=30.0,
         lost=False,
@@ -232,13 +240,13 @@ def single() -> FakeRecord:
     return a_run({"ping": 1}, workers=1)
 
 
-def a_call(**changes: Any) -> SampleRow:
+def a_call(*, start_us: int = 1_000, **changes: Any) -> Sample:
+    """`start_us`: since the run's start."""
     fields: dict[str, Any] = {
-        "step": 0,
         "item": 0,
-        "worker": 1,
+        "attempt": 1,
         "label": "step GET /",
-        "start_us": 1_000,
+        "start_us": STARTED_US + start_us,
         "total_us": 2_000,
         "connect_us": 0,
         "tls_us": 0,
@@ -248,7 +256,7 @@ def a_call(**changes: Any) -> SampleRow:
         "status": 200,
         "error": "",
     }
-    return SampleRow(**{**fields, **changes})
+    return Sample(**{**fields, **changes})
 
 
 def an_attempt(**changes: Any) -> AttemptRow:

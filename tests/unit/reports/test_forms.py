@@ -11,6 +11,7 @@ import fake_records
 import pytest
 from rich.console import Console
 
+from loadgen.columns import Samples
 from loadgen.errors import UsageError
 from loadgen.ledger.reader import Reader
 from loadgen.ledger.store import Ledger
@@ -64,7 +65,9 @@ def test_a_real_ledger_is_a_record(tmp_path):
                 step=0,
                 worker=1,
                 results=[Result(0, 1, Outcome.FAILED, at_us, 5_000, "GET /17 answered 500")],
-                samples=[Sample(0, 1, "create GET /", at_us, 4_000, status=500, error="HTTP 500")],
+                samples=Samples.of(
+                    [Sample(0, 1, "create GET /", at_us, 4_000, status=500, error="HTTP 500")]
+                ),
                 counted=frozenset({(0, 1)}),
             ),
             Verified(2, 1, 1, 0, {"missing": ["1"]}),

@@ -17,7 +17,7 @@ durations = st.lists(st.integers(1, HIGHEST_US), min_size=1, max_size=300)
 def timings(values: list[int]) -> Timings:
     made = Timings()
     for value in values:
-        made.add(value)
+        made.add([value])
     return made
 
 

@@ -25,7 +25,6 @@ from loadgen.reports.progress import (
     plain_line,
 )
 from loadgen.reports.pulse import Progress, Pulse
-from loadgen.sample import Outcome, Result, Sample
 from loadgen.view import QueueView, WorkerView
 
 SECOND = 1_000_000
@@ -33,12 +32,8 @@ START = 1_700_000_000 * SECOND
 STEPS = [StepFacts(0, "create", 100, "verify"), StepFacts(1, "run", 1_000, "verify")]
 
 
-def results(count: int, *, retry_ms: int | None = None) -> list[Result]:
-    return [Result(item, 1, Outcome.DONE, 0, 1, retry_ms=retry_ms) for item in range(count)]
-
-
-def samples(*ms: float) -> list[Sample]:
-    return [Sample(0, 1, "GET /", 0, round(each * 1_000)) for each in ms]
+def durations(*ms: float) -> list[int]:
+    return [round(each * 1_000) for each in ms]
 
 
 def a_view(counts: ItemCounts = ItemCounts(), workers: tuple[WorkerView, ...] = ()) -> QueueView:  # noqa: B008
@@ -80,7 +75,7 @@ def a_progress(**changes: object) -> Progress:
 def test_rate_now_is_of_the_last_seconds_and_mean_of_all():
     pulse = Pulse(STEPS, START)
     for second in range(20):
-        pulse.record([], results(10 if second < 10 else 40), START + second * SECOND)
+        pulse.record(10 if second < 10 else 40, [], START + second * SECOND)
     seen = pulse.progress(1, a_view(ItemCounts(planned=1_000)), START + 20 * SECOND)
     assert seen.rate_now == 40
     assert seen.rate_mean == 25
@@ -89,16 +84,10 @@ def test_rate_now_is_of_the_last_seconds_and_mean_of_all():
     assert later.elapsed_s == 40
 
 
-def test_tries_before_a_retry_are_no_items():
-    pulse = Pulse(STEPS, START)
-    pulse.record([], results(5, retry_ms=0) + results(3), START)
-    assert pulse.progress(0, a_view(), START + SECOND).rate_mean == 3
-
-
 def test_percentiles_are_of_the_last_seconds():
     pulse = Pulse(STEPS, START)
-    pulse.record(samples(*[500] * 50), [], START)
-    pulse.record(samples(*range(1, 101)), [], START + 10 * SECOND)
+    pulse.record(0, durations(*[500] * 50), START)
+    pulse.record(0, durations(*range(1, 101)), START + 10 * SECOND)
     seen = pulse.progress(0, a_view(), START + 11 * SECOND)
     assert (seen.p50_ms, seen.p95_ms) == (50, 95)
     assert pulse.progress(0, a_view(), START + 60 * SECOND).p50_ms is None
@@ -110,7 +99,7 @@ def test_memory_is_bounded(reports):
     at_us = START
     for seconds, count in reports:
         at_us += seconds * SECOND
-        pulse.record(samples(*[1] * count), results(1), at_us)
+        pulse.record(1, durations(*[1] * count), at_us)
     assert len(pulse._seconds) <= 31
     assert all(len(second.durations_us) <= 2_000 for second in pulse._seconds)
 
@@ -131,7 +120,7 @@ def test_the_end_is_estimated_from_the_last_half_minute():
     pulse = Pulse(STEPS, START)
     assert pulse.progress(None, a_view(), START).eta_s is None
     for second in range(60):
-        pulse.record([], results(100 if second < 30 else 10), START + second * SECOND)
+        pulse.record(100 if second < 30 else 10, [], START + second * SECOND)
     seen = pulse.progress(1, a_view(ItemCounts(planned=1_000, done=900)), START + 60 * SECOND)
     assert seen.eta_s == pytest.approx(20)  # 100 of step 0 and 100 of step 1, at 10/s
 
@@ -144,10 +133,8 @@ def test_only_workers_that_are_here_count():
 
 def test_reports_of_many_threads_are_all_counted():
     pulse = Pulse(STEPS, START)
-    one, many = results(1), range(2_000)
-    threads = [
-        threading.Thread(target=lambda: [pulse.record((), one, START) for _ in many]) for _ in range(4)
-    ]
+    many = range(2_000)
+    threads = [threading.Thread(target=lambda: [pulse.record(1, (), START) for _ in many]) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -60,7 +60,15 @@ def test_the_keys_are_those_of_the_contract(kind):
     for call in told["calls"]:
         assert list(call) == [
             *("name", "count", "errors", "rate_per_s", "service_time", "response_time", "start_lag"),
-            *("time_to_first_byte", "connect_time", "bytes_in", "bytes_out", "statuses"),
+            *(
+                "time_to_first_byte",
+                "connect_time",
+                "dns_time",
+                "tls_time",
+                "bytes_in",
+                "bytes_out",
+                "statuses",
+            ),
         ]
         assert (call["response_time"], call["start_lag"]) == (None, None)
         assert all(
@@ -123,10 +131,17 @@ def test_a_rate_over_no_time_is_null():
     assert as_json(a_record())["steps"][0]["rate_per_s"] is None
 
 
+def test_the_parts_of_opening_a_connection_follow_each_other():
+    (told,) = as_json(a_record(calls=[a_call(dns_us=100, connect_us=400, tls_us=900)] * 2))["calls"]
+    parts = [told[name] for name in ("dns_time", "connect_time", "tls_time")]
+    assert [(part["count"], part["mean"]) for part in parts] == [(2, 0.1), (2, 0.4), (2, 0.5)]
+
+
 def test_connect_time_is_of_calls_that_connected_and_first_byte_of_calls_that_were_answered():
     calls = [a_call(connect_us=400), *(a_call() for _ in range(8)), a_call(status=0, first_byte_us=0)]
     (told,) = as_json(a_record(calls=calls))["calls"]
     assert (told["connect_time"]["count"], told["connect_time"]["mean"]) == (1, 0.4)
+    assert (told["dns_time"]["count"], told["tls_time"]["count"]) == (0, 0)
     assert told["time_to_first_byte"]["count"] == 9
     assert told["statuses"] == {"0": 1, "200": 9}
 
@@ -148,7 +163,7 @@ def test_errors_are_those_of_attempts_and_of_calls_outside_items():
         tries=[an_attempt(outcome=Outcome.FAILED, error="GET /1 answered 500: no", start_us=0)],
         calls=[
             a_call(error="HTTP 500", status=500),
-            a_call(item=NO_ITEM, step=-1, label="login", error="HTTP 401", status=401, start_us=3_000_000),
+            a_call(item=NO_ITEM, label="login", error="HTTP 401", status=401, start_us=3_000_000),
         ],
     )
     first, second = sorted(as_json(record)["errors"], key=lambda error: error["first"])
@@ -237,7 +252,7 @@ def test_the_rows_are_read_once_and_a_watcher_sees_them():
     record = fake_records.good()
     seen: list = []
     summarize(record, OK, seen.append)
-    assert seen == record.calls
+    assert [sample for table in seen for sample in table.samples.rows()] == record.calls
     assert record.passes == 1
 
 

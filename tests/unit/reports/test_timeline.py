@@ -6,11 +6,22 @@ import math
 import random
 
 import pytest
-from fake_records import a_call
+from fake_records import STARTED_US, a_call
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadgen.reports.timeline import Timeline, timeline
+from loadgen.columns import Samples
+from loadgen.record import CallTable
+from loadgen.reports.timeline import Timeline, TimelineBuilder
+
+
+def timeline(calls, limit=60):
+    """Out of two tables."""
+    made = TimelineBuilder(STARTED_US, limit)
+    for part in (calls[:7], calls[7:]):
+        made.add(CallTable(0, 1, Samples.of(part)))
+    return made.build()
+
 
 rows = st.lists(
     st.builds(
@@ -34,7 +45,7 @@ def test_every_call_is_in_one_bucket_and_the_limit_holds(calls, limit):
         inside = [
             call.total_us / 1000
             for call in calls
-            if 0 <= (call.start_us + call.total_us) / 1e6 - bucket.at_s < made.width_s
+            if 0 <= (call.start_us - STARTED_US + call.total_us) / 1e6 - bucket.at_s < made.width_s
         ]
         assert bucket.calls == len(inside)
         assert (bucket.min, bucket.max) == (min(inside, default=None), max(inside, default=None))

@@ -1,0 +1,113 @@
+"""Headers that hardly ever change: checked, merged and laid out once, then sent with a million calls.
+
+`Letterhead` holds the session's headers and those of the item in hand.  What it hands out for the session
+is the same tuple as long as nothing changed, by which the transport knows that it has those already.
+The item's come as a tuple of their own: they change with each item, and are loadgen's, so nobody checks them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from requests.structures import CaseInsensitiveDict
+from requests.utils import check_header_validity, to_native_string
+
+Headers = tuple[tuple[str, str | bytes], ...]
+ItemHeaders = tuple[tuple[str, str], ...]
+HeaderMap = dict[str, tuple[str, str | bytes]]
+"""Lower-case name to name and value: cheaper than a CaseInsensitiveDict, and as ordered."""
+Added = tuple[str | None, str | None, str | bytes | None]
+"""What the call itself brings: Content-Type, Cookie, Authorization."""
+
+_ADDED: Final = ("content-type", "cookie", "authorization", "content-length")
+_SHEETS_KEPT: Final = 64
+
+
+class WatchedHeaders(CaseInsensitiveDict[Any]):
+    """A session's headers; says when they change, so that merging and checking them can wait until then."""
+
+    version = 0
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.version += 1
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        self.version += 1
+        super().__delitem__(key)
+
+
+class Letterhead:
+    """The session's headers, and above them the item's."""
+
+    def __init__(self) -> None:
+        self.session = WatchedHeaders()
+        self.item: Mapping[str, str] = {}
+        self._item_pairs: ItemHeaders = ()
+        self._item_names: tuple[str, ...] = ()
+        self._item_overrides = False
+        self._fields: HeaderMap = {}
+        self._sheets: dict[Added, Headers] = {}
+        self._version = -1
+
+    def replace(self, headers: Mapping[str, str | bytes | None]) -> None:
+        """Other headers for the session."""
+        self.session = WatchedHeaders(headers)
+        self._version = -1
+
+    def lay(self, item: Mapping[str, str]) -> None:
+        """From now on the item's headers are these: ASCII, and trusted to be well-formed."""
+        self.item = item
+        self._item_pairs = tuple(item.items())
+        if item and (names := tuple(item)) != self._item_names:
+            self._item_names, self._version = names, -1
+
+    def sheet(self, headers: Mapping[str, Any] | None, added: Added) -> tuple[Headers, ItemHeaders]:
+        """What to send with a call that has these headers: (the same as ever, the item's)."""
+        if self._version != self.session.version:
+            self._read()
+        if headers or self._item_overrides:
+            return _complete(self.fields(headers), added), ()
+        sheet = self._sheets.get(added)
+        if sheet is None:
+            if len(self._sheets) >= _SHEETS_KEPT:
+                self._sheets.clear()
+            self._sheets[added] = sheet = _complete(self._fields, added)
+        return sheet, self._item_pairs
+
+    def fields(self, headers: Mapping[str, Any] | None) -> HeaderMap:
+        """The session's, the item's and the call's headers merged.  Raises InvalidHeader."""
+        merged = overlay(overlay({}, self.session), self.item)
+        return overlay(merged, headers) if headers else merged
+
+    def _read(self) -> None:
+        self._fields = overlay({}, self.session)
+        self._sheets.clear()
+        taken = {*self._fields, *_ADDED}
+        self._item_overrides = not taken.isdisjoint(name.lower() for name in self._item_names)
+        self._version = self.session.version
+
+
+def overlay(fields: HeaderMap, layer: Mapping[str, Any]) -> HeaderMap:
+    """Put a layer of headers over `fields`, in place: it wins, its Nones remove.  Raises InvalidHeader."""
+    for name, value in layer.items():
+        native: str = to_native_string(name)  # type: ignore[no-untyped-call]
+        if value is None:
+            fields.pop(native.lower(), None)
+        else:
+            check_header_validity((native, value))
+            fields[native.lower()] = (native, value)
+    return fields
+
+
+def _complete(fields: HeaderMap, added: Added) -> Headers:
+    content_type, cookie, authorization = added
+    whole = dict(fields)
+    if cookie is not None:
+        whole.setdefault("cookie", ("Cookie", cookie))
+    if content_type is not None:
+        whole.setdefault("content-type", ("Content-Type", content_type))
+    if authorization is not None:
+        whole["authorization"] = ("Authorization", authorization)
+    return tuple(whole.values())
