@@ -34,7 +34,7 @@ class ExitCode(IntEnum):
     OK = 0
     """All items done, verification and gates held."""
     INTERNAL = 1
-    """A bug in loadgen."""
+    """A bug in loadgen; or --strict was said, and the generator was too slow for its times to be true."""
     USAGE = 2
     """The command line, the configuration or the scenario is wrong."""
     ITEMS = 3

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from loadgen.columns import NO_PLAIN, NO_SAMPLES, Plain, Samples
+from loadgen.lag import NO_LAG, Lag
 from loadgen.plan import Chunk
 from loadgen.sample import Outcome, Result
 
@@ -233,6 +234,8 @@ class WorkerLoad:
     """How long it has been at work, in seconds."""
     lost: bool = False
     """Its lease expired: it was not heard of in time."""
+    lag: Lag = NO_LAG
+    """What the probe of its slowest process has read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +316,8 @@ class WorkerFacts:
     cpu_s: float
     alive_s: float
     lost: bool
+    lag: Lag = NO_LAG
+    """What the probe of its slowest process has read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -285,7 +285,9 @@ class Worker:
 
     def _report(self) -> int:
         """Hand results over, and keep them until the receipt is there; returns how many there were."""
-        report = Report(self._hello.session, self._desk.take(), self._cpu_s(), self._in_flight())
+        report = Report(
+            self._hello.session, self._desk.take(), self._cpu_s(), self._in_flight(), self._pool.lag
+        )
         if self._ask(lambda: self._client.report(report)) is None:
             return 0
         self._reported_us = self._clock.monotonic_us()
@@ -328,7 +330,9 @@ class Worker:
         interval_s = min(BEAT_S, self._ttl_us / 1_000_000 / BEATS_PER_LIFE)
         while not self._finished.wait(interval_s):
             sent_us = self._clock.monotonic_us()
-            beat = Beat(self._hello.session, self._desk.leases, self._cpu_s(), self._in_flight())
+            beat = Beat(
+                self._hello.session, self._desk.leases, self._cpu_s(), self._in_flight(), self._pool.lag
+            )
             try:
                 receipt = self._client.beat(beat)
             except (MasterGone, Refused):

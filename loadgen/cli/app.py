@@ -19,14 +19,15 @@ from loadgen.cli.resume import resume
 from loadgen.cli.run import run
 from loadgen.cli.runs import runs
 from loadgen.cli.sandbox import sandbox
+from loadgen.cli.selftest import selftest
 from loadgen.cli.token import token
 from loadgen.cli.worker import worker
 from loadgen.errors import ExitCode, LoadgenError
 from loadgen.version import __version__
 
-EPILOG = """Exit codes: 0 all done; 1 internal error; 2 usage, configuration or scenario mistake; 3 items
-failed or unknown; 4 incomplete but resumable; 5 verification mismatch; 130/143 left at once on a second
-signal."""
+EPILOG = """Exit codes: 0 all done; 1 internal error, or untrue times and --strict; 2 usage, configuration or
+scenario mistake; 3 items failed or unknown; 4 incomplete but resumable; 5 verification mismatch; 130/143 left
+at once on a second signal."""
 
 
 def _version(wanted: bool) -> None:
@@ -67,7 +68,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(epilog=EPILOG)(_root)
-    for command in (run, worker, resume, report, runs, manifest, clean, sandbox, token):
+    for command in (run, worker, resume, report, runs, manifest, clean, sandbox, selftest, token):
         app.command()(command)
     return app
 

@@ -29,6 +29,7 @@ def finish(directory: Path, console: Console, reason: str, *, json: Path | None,
     with Reader(directory) as reader:
         verdict = verdict_of(reader, reason)
         summary, timeline = gather(reader, verdict, console)
+        verdict = summary.verdict  # --strict looks at the times as well
         try:
             write(summary, directory / "summary.json")
             manifest.write(directory, reader.manifest())

@@ -28,6 +28,7 @@ class Order:
     json: Path | None
     quiet: bool
     correlate: bool
+    strict: bool
     lease_ttl_s: float
 
     @classmethod
@@ -66,6 +67,7 @@ class Order:
             "chunk": prepared.work.plan.steps[0].chunk or "auto",
             "steps": [step.name for step in prepared.steps],
             "correlate": self.correlate,
+            "strict": self.strict,
         }
 
 

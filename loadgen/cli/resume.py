@@ -43,6 +43,7 @@ def resume(
     out: words.Out = words.OUT,
     json: words.Json = None,
     quiet: words.Quiet = False,
+    strict: words.Strict = False,
     lease_ttl: words.LeaseTtl = words.LEASE_TTL_S,
 ) -> int:
     """Finish what a run left open: the items without an outcome, with the same options."""
@@ -89,6 +90,7 @@ def resume(
         wait_for_workers=wait_for_workers,
         json=json,
         quiet=quiet,
+        strict=strict or bool(before.get("strict")),
         correlate=bool(facts.settings.get("correlate", True)),
         lease_ttl_s=lease_ttl,
     )

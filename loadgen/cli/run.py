@@ -35,6 +35,7 @@ def run(
     out: words.Out = words.OUT,
     json: words.Json = None,
     quiet: words.Quiet = False,
+    strict: words.Strict = False,
     correlate: Annotated[
         bool,
         typer.Option(
@@ -62,6 +63,7 @@ def run(
         wait_for_workers=wait_for_workers,
         json=json,
         quiet=quiet,
+        strict=strict,
         correlate=correlate,
         lease_ttl_s=lease_ttl,
     )

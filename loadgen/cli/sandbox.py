@@ -9,7 +9,7 @@ import typer
 
 
 def sandbox(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Which one: azkaban.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which one: azkaban, or delay.")],
     port: Annotated[
         int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one.")
     ] = 8081,
@@ -32,11 +32,15 @@ def sandbox(
 ) -> None:
     """Serve a stand-in target on loopback, until Ctrl-C."""
     from loadgen.errors import UsageError
-    from loadgen.sandbox import SandboxOptions, serve
+    from loadgen.sandbox import SandboxOptions, serve, serve_delay
 
-    if name != "azkaban":
-        raise UsageError(f"{name}: no such sandbox; there is azkaban")
+    servers = {"azkaban": serve, "delay": serve_delay}
+    if name not in servers:
+        raise UsageError(f"{name}: no such sandbox; there are {' and '.join(servers)}")
     options = SandboxOptions(
         port=port, access_log=access_log, latency_ms=latency, fail_rate=fail_rate, idle_exit_s=idle_exit
     )
-    serve(options, ready=lambda bound: typer.echo(f"Azkaban sandbox listening on http://127.0.0.1:{bound}"))
+    title = name.capitalize()
+    servers[name](
+        options, ready=lambda bound: typer.echo(f"{title} sandbox listening on http://127.0.0.1:{bound}")
+    )

@@ -72,6 +72,14 @@ Json: TypeAlias = Annotated[
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", envvar="LOADGEN_QUIET", help="Print the verdict only.")
 ]
+Strict: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        envvar="LOADGEN_STRICT",
+        help="Exit code 1 when the generator was too slow for its times to be true.",
+    ),
+]
 Settings: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Set an option of the scenario; may be repeated."),

@@ -27,8 +27,10 @@ from loadgen import options as _options
 from loadgen.clock import Clock, SystemClock
 from loadgen.columns import Harvest
 from loadgen.errors import LoadgenError
+from loadgen.execution.probe import Probe
 from loadgen.execution.runner import Errand, LeaseLost, Runner, explain, open_session
 from loadgen.execution.session import Session
+from loadgen.lag import NO_LAG, Lag
 from loadgen.loader import Loaded, load
 from loadgen.sample import Presence, Result, Sample
 from loadgen.scenario import Connections, Step
@@ -121,6 +123,8 @@ class Returned(msgspec.Struct, frozen=True, tag=True):
     """Lease and items that were cancelled before they were started, or lost with their lease."""
     cpu_s: float
     """CPU time of this process so far."""
+    lag: Lag = NO_LAG
+    """What its probe has read so far."""
 
 
 ToChild: TypeAlias = Setup | Tasks | Cancel | Drop | Fence | Stop
@@ -206,6 +210,7 @@ class Outbox:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.probe = Probe(SystemClock())
         self._encoder = msgspec.msgpack.Encoder()
         self._lock = threading.Lock()
         self._filled = threading.Event()
@@ -261,7 +266,7 @@ class Outbox:
             if not self._closed:
                 self._filled.clear()
         harvests = tuple((*place, harvest) for place, got in gathered.items() for harvest in got.harvests())
-        self.send(Returned(harvests, tuple(skipped), time.process_time()))
+        self.send(Returned(harvests, tuple(skipped), time.process_time(), self.probe.reading()))
 
     def _of(self, task: Task) -> _Gathered:
         place = task.lease, task.step
@@ -394,6 +399,7 @@ def main(connection: Connection) -> None:
     flusher = threading.Thread(target=outbox.run, name="flush", daemon=True)
     flusher.start()
     _quieten()
+    outbox.probe.start()
     child.start()
     try:
         while child.obey(decoder.decode(connection.recv_bytes())):

@@ -31,6 +31,7 @@ from loadgen.execution.child import (
     Task,
     Tasks,
 )
+from loadgen.lag import NO_LAG, Lag, worst
 
 STARTS = 3
 """How often a child is started that dies before it is ready."""
@@ -46,6 +47,7 @@ class _Process:
     """By lease: what is outstanding."""
     outstanding: int = 0
     cpu_s: float = 0.0
+    lag: Lag = NO_LAG
     gone: bool = False
 
 
@@ -71,6 +73,7 @@ class Pool:
         self._encoder = msgspec.msgpack.Encoder()
         self._lock = threading.Lock()
         self._past_cpu_s = 0.0
+        self._past_lag = NO_LAG
         self._until_us = 0
         self._stopping = False
         self._failed: LoadgenError | None = None
@@ -90,6 +93,11 @@ class Pool:
     def cpu_s(self) -> float:
         """CPU time of the children so far, in seconds."""
         return self._past_cpu_s + sum(process.cpu_s for process in self._children)
+
+    @property
+    def lag(self) -> Lag:
+        """What the probe of the slowest child has read so far."""
+        return worst([self._past_lag, *(process.lag for process in self._children)])
 
     def submit(self, tasks: Iterable[Task]) -> None:
         """Spread tasks over the children, each to the one with the least to do.  Raises WorkersGone."""
@@ -206,7 +214,7 @@ class Pool:
 
     def _account(self, process: _Process, message: Returned) -> None:
         with self._lock:
-            process.cpu_s = message.cpu_s
+            process.cpu_s, process.lag = message.cpu_s, message.lag
             for lease, _, harvest in message.harvests:
                 self._ended(process, lease, harvest.ended, harvest.items())
             for lease, items in message.skipped:
@@ -227,6 +235,7 @@ class Pool:
         with self._lock:
             process.gone = True
             lost, process.items, process.outstanding = process.items, {}, 0
+            self._past_lag = worst([self._past_lag, process.lag])
             self._past_cpu_s, process.cpu_s = self._past_cpu_s + process.cpu_s, 0.0
         self._on_lost(lost)
         try:

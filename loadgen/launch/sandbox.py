@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
@@ -31,12 +32,15 @@ class SandboxProcess:
         self.pid = pid
 
     @classmethod
-    def start(cls, name: str, directory: Path) -> SandboxProcess:
-        """Start one; its access log lies in the run's directory.  Raises LoadgenError."""
-        access_log = directory / "access.jsonl"
+    def start(cls, name: str, directory: Path, *options: str) -> SandboxProcess:
+        """Start one, with these options of `loadgen sandbox`, or with its access log in `directory`.
+
+        Raises LoadgenError.
+        """
         command = [
             *(sys.executable, "-m", "loadgen", "sandbox", name, "--port", "0"),
-            *("--access-log", str(access_log), "--idle-exit", str(IDLE_EXIT_S)),
+            *(options or ("--access-log", str(directory / "access.jsonl"))),
+            *("--idle-exit", str(IDLE_EXIT_S)),
         ]
         with (directory / "sandbox.log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - our own command
@@ -66,6 +70,11 @@ class SandboxProcess:
         except (OSError, ValueError):
             return None
         return cls(known["url"], known["pid"]) if _pid_at(known["url"]) == known["pid"] else None
+
+    def status(self) -> dict[str, Any]:
+        """What it says of itself.  Raises OSError and ValueError."""
+        with urlopen(f"{self.url}/status", timeout=10) as answer:  # noqa: S310 - the URL that we printed
+            return dict(json.load(answer))
 
     def stop(self) -> None:
         """End it; what it held is gone."""

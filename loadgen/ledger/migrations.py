@@ -60,6 +60,7 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE TABLE event (at_us INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL);
     """,
+    "ALTER TABLE worker ADD COLUMN lag BLOB;",
 )
 
 

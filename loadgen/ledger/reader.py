@@ -12,6 +12,7 @@ import msgspec
 
 from loadgen.columns import Plain, Samples
 from loadgen.errors import RunNotFound
+from loadgen.lag import NO_LAG, Lag
 from loadgen.ledger.migrations import MIGRATIONS
 from loadgen.ledger.store import FILE
 from loadgen.plan import Chunk
@@ -176,10 +177,13 @@ class Reader:
                       (SELECT count(*) FROM attempt WHERE attempt.worker = worker.id AND counted)
                       + (SELECT coalesce(sum(items), 0) FROM plain WHERE plain.worker = worker.id),
                       (SELECT coalesce(sum(calls), 0) FROM sample WHERE sample.worker = worker.id),
-                      cpu_s, alive_s, lost
+                      cpu_s, alive_s, lost, lag
                FROM worker ORDER BY id"""
         )
-        return [WorkerFacts(a, b, c, d, e, f, g, h, bool(i)) for a, b, c, d, e, f, g, h, i in rows]
+        return [
+            WorkerFacts(a, b, c, d, e, f, g, h, bool(lost), _lag(lag))
+            for a, b, c, d, e, f, g, h, lost, lag in rows
+        ]
 
     def events(self) -> list[Event]:
         """What happened, in order."""
@@ -243,3 +247,7 @@ class Reader:
 
     def _all(self, sql: str, *parameters: Any) -> list[Any]:
         return self._connection.execute(sql, parameters).fetchall()
+
+
+def _lag(packed: bytes | None) -> Lag:
+    return NO_LAG if packed is None else msgspec.msgpack.decode(packed, type=Lag)

@@ -290,8 +290,8 @@ def _keep_joined(connection: sqlite3.Connection, entry: Joined) -> None:
 
 def _keep_load(connection: sqlite3.Connection, entry: WorkerLoad) -> None:
     connection.execute(
-        "UPDATE worker SET cpu_s = ?, alive_s = ?, lost = ? WHERE id = ?",
-        (entry.cpu_s, entry.alive_s, entry.lost, entry.worker),
+        "UPDATE worker SET cpu_s = ?, alive_s = ?, lost = ?, lag = ? WHERE id = ?",
+        (entry.cpu_s, entry.alive_s, entry.lost, msgspec.msgpack.encode(entry.lag), entry.worker),
     )
 
 

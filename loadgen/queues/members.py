@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from loadgen.queues.messages import Hello
+from loadgen.lag import NO_LAG, Lag
+from loadgen.queues.messages import Beat, Hello, Report
 from loadgen.view import WorkerView
 
 
@@ -42,6 +43,13 @@ class Member:
     lost: bool = False
     """It was not heard of in time, at least once."""
     here: bool = True
+    lag: Lag = NO_LAG
+
+    def note(self, message: Beat | Report) -> None:
+        """What it says of itself.  Beats and reports overtake each other: what is more, is later."""
+        self.in_flight, self.cpu_s = message.in_flight, max(self.cpu_s, message.cpu_s)
+        if message.lag.ticks >= self.lag.ticks:
+            self.lag = message.lag
 
     def view(self) -> WorkerView:
         """For people."""

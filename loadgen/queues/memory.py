@@ -284,7 +284,7 @@ class MemoryQueue:
             self._await_step(max((batch.step for batch in message.batches), default=0))
             fresh = [batch for batch in message.batches if batch.seq > worker.seq]
             entries = self._take_in(worker, fresh)
-            worker.cpu_s, worker.in_flight = max(worker.cpu_s, message.cpu_s), message.in_flight
+            worker.note(message)
             ticket = self._recorder.submit(entries)
             self._changed.notify_all()
         ticket.wait()  # also for a repeated report: its first copy may still be on its way to the disk
@@ -314,7 +314,7 @@ class MemoryQueue:
         """Renew the leases that are named; those that are not named run out."""
         with self._lock:
             worker = self._worker(message.session)
-            worker.cpu_s, worker.in_flight = message.cpu_s, message.in_flight
+            worker.note(message)
             self._await_step(0)  # a receipt would tell a worker that its leases live
             return Receipt(self._machine.renew(message.session, message.leases, self._clock.monotonic_us()))
 
@@ -399,7 +399,7 @@ class MemoryQueue:
         return entries
 
     def _load(self, worker: Member) -> WorkerLoad:
-        return WorkerLoad(worker.number, worker.cpu_s, worker.alive_s, worker.lost)
+        return WorkerLoad(worker.number, worker.cpu_s, worker.alive_s, worker.lost, worker.lag)
 
     def _event(self, kind: str, text: str) -> Event:
         return Event(self._clock.now_us(), kind, text)

@@ -10,6 +10,7 @@ from typing import Annotated, Protocol, TypeAlias
 import msgspec
 
 from loadgen.columns import Harvest
+from loadgen.lag import NO_LAG, Lag
 from loadgen.loader import Bundle
 from loadgen.plan import Chunk
 from loadgen.sample import Count, Seconds
@@ -143,6 +144,8 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     """CPU time of the worker's processes so far, in seconds."""
     in_flight: Count = 0
     """Items being executed."""
+    lag: Lag = NO_LAG
+    """What the probe of its slowest process has read so far."""
 
 
 class Beat(msgspec.Struct, frozen=True, tag=True):
@@ -154,6 +157,8 @@ class Beat(msgspec.Struct, frozen=True, tag=True):
     """CPU time of its processes so far, in seconds."""
     in_flight: Count
     """Items being executed."""
+    lag: Lag = NO_LAG
+    """What the probe of its slowest process has read so far."""
 
 
 class Release(msgspec.Struct, frozen=True, tag=True):

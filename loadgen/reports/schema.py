@@ -5,7 +5,7 @@ It may grow; it never changes its meaning.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -13,6 +13,9 @@ from loadgen.record import ItemCounts
 from loadgen.reports.metrics import Stats
 
 SCHEMA = 1
+
+Judgement: TypeAlias = Literal["ok", "suspect", "invalid"]
+"""Of times: the generator's own slowness does not show in them, may show, or spoils them; see `truth`."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -135,8 +138,10 @@ class WorkerSummary(msgspec.Struct, frozen=True, kw_only=True):
     cpu: float
     """Share of one core while it was here."""
     probe_ms: float | None = None
+    """By how much its probe woke late, at p99, in its slowest process; None: too little was seen."""
     lost: bool
-    verdict: str | None = None
+    verdict: Judgement | None = None
+    """Of the times that it took; None: too little was seen, nothing is claimed."""
 
 
 class ErrorSummary(msgspec.Struct, frozen=True):
@@ -152,8 +157,10 @@ class ErrorSummary(msgspec.Struct, frozen=True):
 class Generator(msgspec.Struct, frozen=True):
     """Whether the generator itself was the bottleneck."""
 
-    verdict: str | None = None
+    verdict: Judgement | None = None
+    """That of the worst worker; None: too little was seen of all of them, nothing is claimed."""
     reasons: tuple[str, ...] = ()
+    """Sentences for people, with what to do; empty when ok."""
 
 
 class ThresholdSummary(msgspec.Struct, frozen=True):

@@ -42,6 +42,7 @@ from loadgen.reports.schema import (
     VerificationSummary,
     WorkerSummary,
 )
+from loadgen.reports.truth import Finding, hold, judge_generator, judge_worker
 from loadgen.sample import NO_ITEM, Outcome
 
 MAX_CALLS = 200
@@ -130,16 +131,20 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
     tried.errors.merge(called.errors)
     for reason, items in record.fates():
         tried.errors.add(reason, phases.settled_us or phases.started_us, items)
+    labels, workers = called.summaries(), record.workers()
+    findings = [judge_worker(worker, labels) for worker in workers]
+    generator = judge_generator(findings)
     return Summary(
         run=_run(facts, phases),
-        verdict=verdict,
+        verdict=hold(verdict, generator) if facts.settings.get("strict") else verdict,
         items=Items.of(_sum(counts)),
         attempts=_tries(record.attempts()),
         steps=tuple(tried.step(step, count) for step, count in zip(steps, counts, strict=True)),
-        calls=called.summaries(),
+        calls=labels,
         verification=_verification(record.verified()),
-        workers=tuple(map(_worker, record.workers())),
+        workers=tuple(map(_worker, workers, findings)),
         errors=tuple(map(_error, tried.errors.ranked())),
+        generator=generator,
     )
 
 
@@ -344,14 +349,16 @@ def _verification(verified: Verified | None) -> VerificationSummary | None:
     )
 
 
-def _worker(facts: WorkerFacts) -> WorkerSummary:
+def _worker(facts: WorkerFacts, finding: Finding) -> WorkerSummary:
     return WorkerSummary(
         name=facts.name,
         host=facts.host,
         items=facts.items,
         calls=facts.calls,
         cpu=round(facts.cpu_s / facts.alive_s, 3) if facts.alive_s > 0 else 0.0,
+        probe_ms=finding.probe_ms,
         lost=facts.lost,
+        verdict=finding.verdict,
     )
 
 

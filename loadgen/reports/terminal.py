@@ -21,6 +21,7 @@ from loadgen.reports.metrics import Stats
 from loadgen.reports.page import Page
 from loadgen.reports.schema import CallSummary, StepSummary, Summary, WorkerSummary
 from loadgen.reports.timeline import Timeline
+from loadgen.reports.truth import untrue
 from loadgen.reports.words import count, duration, percent, three
 
 DEFAULT_OUT = Path("runs")
@@ -28,6 +29,7 @@ DEFAULT_OUT = Path("runs")
 
 _WORDS = {
     ExitCode.OK: "OK",
+    ExitCode.INTERNAL: "INVALID",
     ExitCode.ITEMS: "FAILED",
     ExitCode.INCOMPLETE: "INCOMPLETE",
     ExitCode.VERIFICATION: "MISMATCH",
@@ -84,6 +86,14 @@ def _verdict(page: Page, summary: Summary) -> None:
     page.headline(_word(summary), f"{first} (exit code {verdict.exit_code})", style)
     for reason in more:
         page.note(reason, len(_word(summary)) + 2, lines=3)
+    _truth(page, summary)
+
+
+def _truth(page: Page, summary: Summary) -> None:
+    """Said where it cannot be missed: all times below are to be read with this in mind."""
+    generator = summary.generator
+    if generator.reasons and untrue(generator) not in summary.verdict.reasons:  # else --strict has said it
+        page.fact("Generator", f"{(generator.verdict or '').upper()}: {'; '.join(generator.reasons)}")
 
 
 def _next(page: Page, summary: Summary, directory: Path) -> None:
@@ -274,11 +284,19 @@ def _workers(page: Page, summary: Summary) -> None:
             Column("share", tuple(percent(worker.items, items) for worker in shown)),
             Column("calls", tuple(str(worker.calls) for worker in shown), spare=1),
             Column("cpu", tuple(f"{100 * worker.cpu:.0f} %" for worker in shown)),
+            Column("probe", tuple(three(worker.probe_ms) for worker in shown), spare=3),
+            Column("times", tuple(_times_are(worker) for worker in shown)),
             Column("lost", tuple("LOST" if worker.lost else "no" for worker in shown)),
         ]
     )
     if len(shown) < len(workers):
         page.note(_rest(workers[_WORKERS:], items, calls), 2)
+
+
+def _times_are(worker: WorkerSummary) -> str:
+    if worker.verdict is None:
+        return "-"
+    return worker.verdict if worker.verdict == "ok" else worker.verdict.upper()
 
 
 def _rest(workers: Sequence[WorkerSummary], items: int, calls: int) -> str:

@@ -14,7 +14,7 @@ from loadgen.sandbox.options import SandboxOptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["SandboxOptions", "running", "serve"]
+__all__ = ["SandboxOptions", "running", "serve", "serve_delay"]
 
 
 def serve(options: SandboxOptions, *, ready: Callable[[int], None]) -> None:
@@ -26,6 +26,13 @@ def serve(options: SandboxOptions, *, ready: Callable[[int], None]) -> None:
     from loadgen.sandbox import server  # uvicorn is heavy; only who serves pays
 
     server.serve(options, ready=ready)
+
+
+def serve_delay(options: SandboxOptions, *, ready: Callable[[int], None]) -> None:
+    """Serve the target that only waits, likewise."""
+    from loadgen.sandbox import delay  # as above
+
+    delay.serve(options, ready=ready)
 
 
 @contextmanager

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import signal
-import socket
 import threading
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -13,27 +10,26 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from loadgen.clock import SystemClock
-from loadgen.errors import AddressInUse, UsageError
 from loadgen.sandbox.accesslog import AccessLog
 from loadgen.sandbox.azkaban.app import Azkaban
 from loadgen.sandbox.front import Front
+from loadgen.sandbox.listener import listen
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Generator, Iterator
 
     from loadgen.sandbox.options import SandboxOptions
 
 KEEP_ALIVE_S = 200
 """Jetty 6's idle time.  A short one would reset clients that send just when it runs out."""
-BACKLOG = 2048
-"""Connections that may wait to be accepted."""
 GRACE_S = 3
 """How long requests in flight may take to end once the sandbox is told to stop."""
 
 
 def serve(options: SandboxOptions, *, ready: Callable[[int], None]) -> None:
     """See `loadgen.sandbox.serve`."""
-    with closing(_listen(options)) as listener, closing(AccessLog(options.access_log)) as log:
+    with closing(listen(options)) as listener, closing(AccessLog(options.access_log)) as log:
         port: int = listener.getsockname()[1]
         _server(options, log, lambda: ready(port)).run(sockets=[listener])
 
@@ -41,7 +37,7 @@ def serve(options: SandboxOptions, *, ready: Callable[[int], None]) -> None:
 @contextmanager
 def running(options: SandboxOptions) -> Iterator[str]:
     """See `loadgen.sandbox.running`."""
-    with closing(_listen(options)) as listener, closing(AccessLog(options.access_log)) as log:
+    with closing(listen(options)) as listener, closing(AccessLog(options.access_log)) as log:
         started = threading.Event()
         server = _server(options, log, started.set)
         thread = threading.Thread(
@@ -55,28 +51,6 @@ def running(options: SandboxOptions) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
-
-
-def _listen(options: SandboxOptions) -> socket.socket:
-    """A listening socket, bound before anything else is started: a taken port is known at once.
-
-    It names its protocol, as `socket.create_server` does not: asyncio turns Nagle's algorithm off only
-    for connections whose listener did, and each answer on a kept connection would wait 40 ms for it.
-    """
-    where = f"{options.host}:{options.port}"
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        if os.name == "posix":  # elsewhere the option means that two may share the port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((options.host, options.port))
-        listener.listen(BACKLOG)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            raise AddressInUse(f"{where} is in use; choose another port, or 0 for a free one") from error
-        raise UsageError(f"cannot listen on {where}: {getattr(error, 'strerror', None) or error}") from error
-    return listener
 
 
 class _Server(uvicorn.Server):

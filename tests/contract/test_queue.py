@@ -13,6 +13,7 @@ from loadgen import __version__
 from loadgen.clock import SteppedClock
 from loadgen.columns import Harvest
 from loadgen.errors import Refused, TokenError
+from loadgen.lag import Lag
 from loadgen.loader import Bundle
 from loadgen.plan import StepPlan
 from loadgen.queues.client import QueueClient
@@ -38,7 +39,7 @@ from loadgen.queues.messages import (
     Welcome,
 )
 from loadgen.queues.server import QueueManager
-from loadgen.record import Acknowledged, Decided, Entry, Event, Reported
+from loadgen.record import Acknowledged, Decided, Entry, Event, Reported, WorkerLoad
 from loadgen.record import Armed as ArmedMark
 from loadgen.sample import Outcome, Presence, Result, Sample
 
@@ -402,6 +403,17 @@ def test_a_stranger_to_the_run_must_say_hello(bench: Bench) -> None:
         bench.queue.lease(LeaseRequest("nobody", 1, 1))
     bench.queue.hello(a_hello())
     assert bench.queue.bye(Bye("w1", "done")) == Receipt()
+
+
+def test_what_a_workers_probe_read_is_kept(bench: Bench) -> None:
+    """The latest reading, whichever of beat and report comes last, goes into the ledger when it leaves."""
+    bench.queue.hello(a_hello())
+    early, late = Lag((9,), (1,), 1, 2, 3), Lag((50, 4), (0, 2), 4, 5, 6)
+    bench.queue.report(Report("w1", (), 1.5, 2, late))
+    bench.queue.beat(Beat("w1", (), 1.0, 3, early))
+    bench.queue.bye(Bye("w1", "done"))
+    (load,) = bench.notebook.of(WorkerLoad)
+    assert (load.lag, load.cpu_s) == (late, 1.5)
 
 
 def test_many_workers_at_once_share_the_items_exactly(bench: Bench) -> None:

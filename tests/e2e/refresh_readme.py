@@ -43,6 +43,7 @@ def real_report(scenario: str, *args: str) -> str:
 def neutral(report: str) -> str:
     """The report without the names of the machine."""
     report = re.sub(r"\bLinux-[\w.+-]*?-(x86_64|aarch64)", rf"Linux-{KERNEL}-\1", report)
+    report = report.replace(f" {socket.gethostname()}-", f" {HOST}-")  # where a worker is named in a sentence
     head, workers, rows = report.partition("\nWorkers")
     cells = [re.split(r" {2,}", line.strip()) for line in f"Workers{rows}".splitlines()]
     for row in cells[1:]:
@@ -67,6 +68,8 @@ def skeleton(report: str) -> list[str]:
         (r"\b[0-9a-f]{12}\b", "DIGEST"),
         (r"\bLinux\S+|\bmacOS\S+|\bWindows\S+", "PLATFORM"),
         (r"^\S+?-\d+ +\S+(?=( +\d+){2} %)", "WORKER HOST"),
+        (r"^Generator .*\n", ""),  # stands there only when the machine was busy
+        (r"(?<= )(\d\S*|-) +(ok|SUSPECT|INVALID|-)(?= +(no|LOST)$)", "JUDGED"),
         (r" p90\b", ""),  # the first column to go when numbers are wide
         (r"(?<!\w)\d[\d.:,-]*", "#"),
         (r"[▁▂▃▄▅▆▇█│]", " "),

@@ -13,6 +13,7 @@ import pytest
 from ledger_values import START_US, a_report, a_result, a_run, a_sample, a_step, a_worker
 
 from loadgen.errors import RunNotFound
+from loadgen.lag import Lag
 from loadgen.ledger.migrations import MIGRATIONS
 from loadgen.ledger.reader import Reader
 from loadgen.ledger.store import FILE, Ledger
@@ -175,11 +176,12 @@ def test_workers_sessions_and_leases(book: Book) -> None:
         Granted(40, 2, a_chunk, verifying=False),
     )
     book.keep(a_report([a_result(0), a_result(1)], [a_sample(0)]))
-    book.keep(WorkerLoad(1, cpu_s=1.5, alive_s=3.0, lost=True), a_worker(1, "s1"))
+    lag = Lag((5, 7), (0, 1), 10, 20, 30)
+    book.keep(WorkerLoad(1, cpu_s=1.5, alive_s=3.0, lost=True, lag=lag), a_worker(1, "s1"))
     assert book.reader.sessions() == {"s1": (1, 0), "s2": (2, 8)}
     assert book.reader.last_lease() == 41
     assert book.reader.workers() == [
-        WorkerFacts(1, "host-1", "host", 4, 2, 1, 1.5, 3.0, lost=True),
+        WorkerFacts(1, "host-1", "host", 4, 2, 1, 1.5, 3.0, lost=True, lag=lag),
         WorkerFacts(2, "host-2", "host", 4, 0, 0, 0.0, 0.0, lost=False),
     ]
 

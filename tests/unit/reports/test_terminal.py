@@ -11,6 +11,7 @@ from fake_records import STARTED_US, a_call, a_run
 from rich.cells import cell_len
 from rich.console import Console
 
+from loadgen.lag import BUCKETS, Lag, bucket
 from loadgen.record import Event, ItemCounts, WorkerFacts
 from loadgen.reports.chart import chart
 from loadgen.reports.forms import render
@@ -72,6 +73,25 @@ def test_the_facts_are_there():
     assert "resume" not in text
     assert "Errors" not in text
     assert "Events" not in text
+
+
+def test_a_generator_that_was_too_slow_is_named_before_the_times():
+    record = fake_records.good()
+    late = [0] * BUCKETS
+    late[bucket(80_000)] = 500
+    record.crew[0] = replace(record.crew[0], lag=Lag(tuple(late)))
+    text = shown(record)
+    assert flat(text).index("Generator INVALID: loader-1:4001: about") < text.index("Steps")
+    assert columns(text, "Workers")[-2:] == ["times", "lost"]
+    rows = {line.split()[0]: line.split()[-2:] for line in text.splitlines() if line.startswith("loader-")}
+    assert rows == {"loader-1:4001": ["INVALID", "no"], "loader-2:4002": ["-", "no"]}
+    assert "Generator" not in shown(fake_records.good())
+    record.run.settings["strict"] = True
+    strict = flat(shown(record))
+    assert strict.startswith(
+        "INVALID the generator was too slow for its times to be true: loader-1:4001: about"
+    )
+    assert strict.count("the generator's own waiting") == 1, "said once"
 
 
 def columns(text: str, first: str) -> list[str]:
