@@ -11,6 +11,7 @@ import random
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, get_args
 
 from loadgen.errors import ScenarioError
@@ -152,7 +153,7 @@ class Step(Generic[P, R]):
         """The function's name."""
         return self.function.__name__
 
-    @property
+    @cached_property  # asked for each item, and inspecting takes longer than the call
     def described(self) -> bool:
         """Whether it returns Calls instead of making them."""
         return tuple(inspect.signature(self.function).parameters) == DESCRIBED
