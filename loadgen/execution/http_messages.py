@@ -91,7 +91,7 @@ class Received(msgspec.Struct, frozen=True):
     body: bytes = b""
     """Decoded as Content-Encoding says."""
     error: Exception | None = None
-    """Why there is no answer: one of requests', with a message of one line, or what reading the body raised."""
+    """Why there is no answer: one of requests', with a message of one line, or what the body raised."""
     dns_us: int = 0
     """Until the name was resolved; 0 when a connection was reused."""
 

@@ -184,7 +184,7 @@ def test_the_session_s_headers_are_the_same_tuple_until_they_change(http):
 
 def test_a_cookie_that_has_expired_is_not_sent(http, clock, monkeypatch):
     monkeypatch.setattr("http.cookiejar.time.time", lambda: clock.now_us() / 1_000_000)
-    http.cookies.set("sid", "1", domain="target", path="/", expires=clock.now_us() // 1_000_000 + 60)
+    http.cookies.set("sid", "1", domain="target.local", path="/", expires=clock.now_us() // 1_000_000 + 60)
     http.get("/x")
     http.get("/x")
     clock.step(100)
