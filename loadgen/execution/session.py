@@ -195,7 +195,8 @@ class Session(Base):
     ) -> Outgoing:
         """A call of the item that has begun, not sent.  Raises RequestException for what takes more than one.
 
-        Whoever sends it hands what came of it to `settle`, after `begin` for the same item.
+        Whoever sends it calls `log_in` before, `before_call` when it goes out, and hands what came of it to
+        `settle`, after `begin` for the same item.
         """
         place, body = self._place(url), prepare_body(data, json)
         if body is None or not self._is_plain(place, self.auth):
