@@ -153,7 +153,7 @@ class Step(Generic[P, R]):
         """The function's name."""
         return self.function.__name__
 
-    @cached_property
+    @cached_property  # asked for each item, and inspecting takes longer than the call
     def described(self) -> bool:
         """Whether it returns Calls instead of making them."""
         return tuple(inspect.signature(self.function).parameters) == DESCRIBED

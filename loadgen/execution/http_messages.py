@@ -90,8 +90,8 @@ class Received(msgspec.Struct, frozen=True):
     """Status line and headers of the final answer, with their line ends."""
     body: bytes = b""
     """Decoded as Content-Encoding says."""
-    error: requests.RequestException | None = None
-    """Why there is no answer, with a message of one line."""
+    error: Exception | None = None
+    """Why there is no answer: one of requests', with a message of one line, or what the body raised."""
     dns_us: int = 0
     """Until the name was resolved; 0 when a connection was reused."""
 

@@ -98,7 +98,7 @@ def prepare_body(data: Any, json: Any) -> Body | None:
         return data, None
     if isinstance(data, str):
         return data.encode(), None
-    if isinstance(data, (Mapping, list, tuple)):
+    if isinstance(data, (dict, Mapping, list, tuple)):  # dict first: asking an ABC takes longer
         # Nothing but Nones encode to nothing; requests would send that as an empty chunked body.
         return encode_form(data).encode() or None, "application/x-www-form-urlencoded"
     return None

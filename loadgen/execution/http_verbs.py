@@ -55,7 +55,8 @@ class Verbs(requests.Session):
 
     def get(self, url: str | bytes, params: Any = None, **options: Unpack[_GetOptions]) -> requests.Response:
         """GET."""
-        return self.request("GET", url, params=params, **options)
+        # With keyword arguments or without are two kinds of call to Python, and the other is the usual one.
+        return self.request("GET", url, params, **options) if options else self.request("GET", url, params)
 
     def options(self, url: str | bytes, **options: Unpack[_Options]) -> requests.Response:
         """OPTIONS."""

@@ -167,7 +167,7 @@ class Session(Base):
         unusual = cookies or proxies or hooks or allow_redirects or cert or verify is not None
         if body is not None and not unusual and self._is_plain(place, auth):
             outgoing = self._outgoing(method, place, params, body, headers, auth, timeout)
-            return self.settle(outgoing, *self._sent(outgoing, name), name, expect)
+            return self.settle(outgoing, *self._sent(outgoing), name, expect)
         rest = {"params": params, "cookies": cookies, "timeout": timeout, "allow_redirects": allow_redirects}
         rest |= {"proxies": proxies, "hooks": hooks, "stream": stream, "verify": verify, "cert": cert}
         url, headers = join(self.base_url, text(url)), {**self._letterhead.item, **(headers or {})}
@@ -195,7 +195,8 @@ class Session(Base):
     ) -> Outgoing:
         """A call of the item that has begun, not sent.  Raises RequestException for what takes more than one.
 
-        Whoever sends it hands what came of it to `settle`, after `begin` for the same item.
+        Whoever sends it calls `log_in` before, `before_call` when it goes out, and hands what came of it to
+        `settle`, after `begin` for the same item.
         """
         place, body = self._place(url), prepare_body(data, json)
         if body is None or not self._is_plain(place, self.auth):
@@ -213,7 +214,7 @@ class Session(Base):
         expect: int | Collection[int] = (),
     ) -> Answer:
         """Make the sample and the answer of a call that was sent at `start_us`.  Raises `received.error`."""
-        answer = self._judged(outgoing, received, start_us, (name, expect))
+        answer = self._judged(outgoing, received, start_us, name, expect)
         if answer.sets_cookies:
             extract_cookies_to_jar(self.cookies, answer.request, answer.raw)  # type: ignore[no-untyped-call]
         if answer.status_code in REDIRECT_STATI:
@@ -275,13 +276,15 @@ class Session(Base):
     # ---- where both ways meet ----
 
     def _carry(self, request: requests.PreparedRequest, outgoing: Outgoing) -> Answer:
-        call = self._call
-        received, start_us = self._sent(outgoing, call[0])
-        answer = self._judged(outgoing, received, start_us, call, digest=awaits_challenge(request))
+        name, expect = self._call
+        received, start_us = self._sent(outgoing)
+        if awaits_challenge(request) and is_challenge(received):
+            expect = received.status  # no failure yet
+        answer = self._judged(outgoing, received, start_us, name, expect)
         answer.request = request
         return answer
 
-    def _sent(self, outgoing: Outgoing, name: str | None) -> tuple[Received, int]:
+    def _sent(self, outgoing: Outgoing) -> tuple[Received, int]:
         """What came, and when it was sent: wall clock, microseconds since 1970."""
         if outgoing.method == "HEAD" and outgoing.body is not None:
             raise requests.RequestException("a HEAD request with a body cannot be sent")
@@ -293,42 +296,22 @@ class Session(Base):
         except UnicodeEncodeError as broken:
             raise requests.exceptions.InvalidHeader(f"not Latin-1: {broken.object!r}") from None
         except Exception as broken:
-            failed = Received(self._clock.now_us() - start_us)
-            self._record(outgoing, failed, start_us, name, one_line(broken) or type(broken).__name__)
-            raise
+            return Received(self._clock.now_us() - start_us, error=broken), start_us
 
     def _judged(
         self,
         outgoing: Outgoing,
         received: Received,
         start_us: int,
-        call: tuple[str | None, int | Collection[int]],
-        *,
-        digest: bool = False,
+        name: str | None,
+        expect: int | Collection[int],
     ) -> Answer:
         """One HTTP request, one sample."""
-        name, expect = call
-        status, error = received.status, ""
-        if received.error is not None:
-            error = one_line(received.error)
-        elif (
-            status >= _FIRST_FAILURE
-            and not _expects(expect, status)
-            and not (digest and is_challenge(received))
-        ):
+        status, broken, error = received.status, received.error, ""
+        if broken is not None:
+            error = one_line(broken) or type(broken).__name__
+        elif status >= _FIRST_FAILURE and not _expects(expect, status):
             error = f"HTTP {status}"
-        self._record(outgoing, received, start_us, name, error)
-        if received.error is not None:
-            received.error.request = prepared(outgoing)
-            raise received.error
-        answer = Answer(outgoing, received)
-        if error:
-            self._unexpected(answer)
-        return answer
-
-    def _record(
-        self, outgoing: Outgoing, received: Received, start_us: int, name: str | None, error: str
-    ) -> None:
         sample = Sample(
             self._item,
             self._attempt,
@@ -340,11 +323,19 @@ class Session(Base):
             received.first_byte_us,
             received.bytes_out,
             received.bytes_in,
-            received.status,
+            status,
             error,
             received.dns_us,
         )
         (self.on_sample or self.samples.append)(sample)
+        if broken is not None:
+            if isinstance(broken, requests.RequestException):
+                broken.request = prepared(outgoing)
+            raise broken
+        answer = Answer(outgoing, received)
+        if error:
+            self._unexpected(answer)
+        return answer
 
     def _unexpected(self, answer: Answer) -> None:
         """Remember the first failure of the item; fail a login at once, or a 401 would pass for success."""

@@ -221,9 +221,12 @@ def test_a_new_connection_for_each_call(transport):
         with Session(server.url, transport=transport, connections="new") as http:
             for path in ("/echo", "/redirect/1", "/echo"):
                 http.get(path, allow_redirects=True)
+            assert {one.header("Connection") for one in server.log.requests} == {"close"}
+            http.headers["Connection"] = "keep-alive"  # it is not the header that does it
+            http.get("/echo")
+            http.get("/echo")
         seen = server.log.take()
-        assert len({one.connection for one in seen}) == len(seen) == 4
-        assert {one.header("Connection") for one in seen} == {"close"}
+        assert len({one.connection for one in seen}) == len(seen) == 6
         if transport == "curl":
             assert all(sample.connect_us > 0 for sample in http.samples)
     finally:

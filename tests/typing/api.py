@@ -44,6 +44,8 @@ scenario = Scenario(
     timeout=30.0,
     processes=2,
     concurrency=8,
+    http="1.1",
+    connections="new",
 )
 
 

@@ -182,6 +182,17 @@ def test_the_session_s_headers_are_the_same_tuple_until_they_change(http):
     assert prepared(http._transport.sent[-1]).headers["X-Item"] == "2"
 
 
+def test_a_cookie_that_has_expired_is_not_sent(http, clock, monkeypatch):
+    monkeypatch.setattr("http.cookiejar.time.time", lambda: clock.now_us() / 1_000_000)
+    http.cookies.set("sid", "1", domain="target.local", path="/", expires=clock.now_us() // 1_000_000 + 60)
+    http.get("/x")
+    http.get("/x")
+    clock.step(100)
+    http.get("/x")
+    sent = [prepared(one).headers.get("Cookie") for one in http._transport.sent]
+    assert sent == ["sid=1", "sid=1", None]
+
+
 def test_where_a_call_goes_follows_the_session_s_attributes(http):
     http.get("/x")
     http.base_url = "http://elsewhere"
