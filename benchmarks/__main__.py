@@ -10,9 +10,9 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from benchmarks import circumstances, servers, tables
 from benchmarks.lab import Failed, Lab, Missing
@@ -47,11 +47,13 @@ def main(words: list[str] | None = None) -> int:
     print(circumstances.render(known))
     if asked.json:
         document = {"circumstances": known, "tables": [tables.plain(table) for table in measured]}
-        asked.json.write_text(json.dumps({**document, "broken": broken}, indent=2) + "\n")
-    return 1 if broken else 0
+        asked.json.write_text(
+            json.dumps({**document, "broken": broken, "failed": lab.failed}, indent=2) + "\n"
+        )
+    return 1 if broken or lab.failed else 0
 
 
-def _measure(lab: Lab, web: Web, names: list[str]) -> tuple[list[Table], dict[str, str]]:
+def _measure(lab: Lab, web: Web, names: Sequence[str]) -> tuple[list[Table], dict[str, str]]:
     """The tables, printed as they come; and which could not be measured, and why."""
     measured: list[Table] = []
     broken: dict[str, str] = {}
@@ -74,7 +76,12 @@ def _lab(asked: argparse.Namespace, folder: Path) -> Lab:
     client, server = servers.cores()
     rounds = asked.repeat or (1 if asked.quick else ROUNDS)
     return Lab(
-        folder=folder, quick=asked.quick, long=asked.long, rounds=rounds, client_core=client, server_core=server
+        folder=folder,
+        quick=asked.quick,
+        long=asked.long,
+        rounds=rounds,
+        client_core=client,
+        server_core=server,
     )
 
 
@@ -96,7 +103,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     return asked
 
 
-def _leave(number: int, _frame: FrameType | None) -> Any:
+def _leave(_number: int, _frame: FrameType | None) -> None:
     """SIGTERM ends all that was started, as Ctrl-C does."""
     raise KeyboardInterrupt
 

@@ -55,7 +55,9 @@ def render(known: dict[str, Any]) -> str:
     """As a Markdown list."""
     lines = []
     for name, value in known.items():
-        shown = ", ".join(f"{key} {each}" for key, each in value.items()) if isinstance(value, dict) else value
+        shown = (
+            ", ".join(f"{key} {each}" for key, each in value.items()) if isinstance(value, dict) else value
+        )
         lines.append(f"- {name.replace('_', ' ')}: {shown}")
     return "### Circumstances\n\n" + "\n".join(lines)
 
@@ -67,7 +69,11 @@ def _first_line(lab: Lab, command: list[str]) -> str:
         return "missing"
     lines = (ended.out.strip() or ended.err.strip()).splitlines()
     match = re.search(r"\d+\.\d+[\w.+-]*.*", lines[0]) if lines else None
-    return (lines[0] if command == LIBCURL else match[0].split(" [")[0].split(" Copyright")[0]) if match else "present"
+    return (
+        (lines[0] if command == LIBCURL else match[0].split(" [")[0].split(" Copyright")[0])
+        if match
+        else "present"
+    )
 
 
 def _version(package: str) -> str:

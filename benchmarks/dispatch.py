@@ -1,8 +1,9 @@
-"""Dispatch: items that do nothing, through master and workers, against the tutorials' one item a proxy call."""
+"""Dispatch: items that do nothing, through master and workers, against one proxy call an item."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import sys
 from collections.abc import Callable
@@ -33,8 +34,9 @@ class Dispatched:
 class Ours:
     """loadgen as a contender: the run before tells how many items make a long enough one."""
 
-    def __init__(self, lab: Lab, workers: int, processes: int) -> None:
+    def __init__(self, lab: Lab, web: Web, workers: int, processes: int) -> None:
         self._lab = lab
+        self._web = web
         self._workers = workers
         self._processes = processes
         self._items = int(lab.pick(60_000, 20_000))
@@ -47,26 +49,31 @@ class Ours:
         return _dispatched(job)
 
     def _order(self, stack: contextlib.ExitStack) -> Order:
-        scenario, options = SCENARIOS / "nothing.py", {"items": self._items}
+        order = Order(
+            scenario=SCENARIOS / "nothing.py",
+            options={"items": self._items},
+            target=self._web.fast,
+            processes=self._processes,
+        )
         if not self._workers:
-            return Order(scenario=scenario, options=options, processes=self._processes)
+            return order
         port = free_port()
         for _ in range(self._workers):  # they wait for their master
             command = [sys.executable, "-m", "loadgen", "worker", "--server", f"127.0.0.1:{port}"]
             stack.enter_context(self._lab.beside([*command, "--processes", "1", "--wait", "60"]))
         more = ["--listen", f"127.0.0.1:{port}", "--wait-for-workers", str(self._workers)]
-        return Order(scenario=scenario, options=options, processes=0, more=more)
+        return dataclasses.replace(order, processes=0, more=more)
 
 
-def measure(lab: Lab, _web: Web) -> Table:
+def measure(lab: Lab, web: Web) -> Table:
     """Measure it."""
     crews = (1, 2) if lab.quick else CREWS
     contenders: dict[str, Callable[[], Dispatched]] = {}
     for crew in crews:
-        contenders[_name(crew)] = Ours(lab, crew, 1)
+        contenders[_name(crew)] = Ours(lab, web, crew, 1)
         contenders[_tutorial_name(crew)] = partial(_tutorial, lab, crew)
-    contenders["loadgen, its own worker, 1 process"] = Ours(lab, 0, 1)
-    contenders["loadgen, its own worker, 2 processes"] = Ours(lab, 0, 2)
+    contenders["loadgen, its own worker, 1 process"] = Ours(lab, web, 0, 1)
+    contenders["loadgen, its own worker, 2 processes"] = Ours(lab, web, 0, 2)
     turns = take_turns(lab, contenders)
     rates = {name: Figure.of(run.rate_per_s for run in runs) for name, runs in turns.measured.items()}
     rows = []
@@ -82,9 +89,9 @@ def measure(lab: Lab, _web: Web) -> Table:
         rows=rows,
         goals=[_goal(crew, rates) for crew in crews],
         notes=[
-            "loadgen: ledger and marks on; from the first item's start to the last one's end; workers are processes "
-            "of their own with one pool process each, 16 threads.",
-            "tutorial: from the first put to the last result; its master's CPU is that of master and manager process.",
+            "loadgen: ledger and marks on; from the first item's start to the last one's end.",
+            "Its workers are processes of their own with one pool process each, 16 threads.",
+            "tutorial: from the first put to the last result; the CPU is that of master and manager process.",
             *turns.out.values(),
         ],
     )
@@ -104,12 +111,14 @@ def _crew(name: str) -> int:
 
 def _goal(crew: int, rates: dict[str, Figure | None]) -> Goal:
     figure = ratio(rates.get(_name(crew)), rates.get(_tutorial_name(crew)))
-    return at_least(f"items through master and {_name(crew).partition(', ')[2]} against the tutorial pattern", figure, 50)
+    return at_least(f"{_name(crew)}, against the {TUTORIAL}", figure, 50)
 
 
 def _dispatched(job: Job) -> Dispatched:
     cpu_s = job.watched.own_cpu_s(*job.active)
-    return Dispatched(job.rate_per_s, None if cpu_s is None else cpu_s / job.items * 1_000_000, job.ended.wall_s)
+    return Dispatched(
+        job.rate_per_s, None if cpu_s is None else cpu_s / job.items * 1_000_000, job.ended.wall_s
+    )
 
 
 def _tutorial(lab: Lab, crew: int) -> Dispatched:

@@ -1,4 +1,4 @@
-"""Growth: does an item cost more the longer a run lasts?  Rate and CPU time, tenth by tenth of one long run."""
+"""Growth: whether an item costs more the longer a run lasts: rate and CPU time, tenth by tenth of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks import jobs
@@ -34,10 +35,10 @@ class Slice:
 
 def measure(lab: Lab, web: Web) -> Table:
     """Measure it."""
-    kinds = {"nothing": ("items that do nothing", ""), "get": ("items with a GET", web.fast)}
+    kinds = {"nothing": "items that do nothing", "get": "items with a GET"}
     columns: dict[str, list[Slice]] = {}
-    for step, (_, target) in kinds.items():
-        columns[step] = _measure(lab, step, target)
+    for step in kinds:
+        columns[step] = _measure(lab, step, web.fast)
     rows: list[tuple[str, list[Cell]]] = []
     for index in range(SLICES):
         cells: list[Cell] = []
@@ -50,10 +51,10 @@ def measure(lab: Lab, web: Web) -> Table:
         title="Growth: the cost of an item as the run gets longer",
         columns=("part of the run", "nothing, items/s", "CPU us/item", "GET, items/s", "CPU us/item"),
         rows=rows,
-        goals=[_goal(kinds[step][0], slices) for step, slices in columns.items()],
+        goals=[_goal(kinds[step], slices) for step, slices in columns.items()],
         notes=[
-            f"Flat: the last three tenths cost at most {FLAT:g} times the second to fourth, in CPU time of master, "
-            "worker and pool together (in time where CPU times cannot be had). One run each.",
+            f"Flat: the last three tenths cost at most {FLAT:g} times the second to fourth.",
+            "Cost: CPU time of master, worker and pool (time where that cannot be had). One run each.",
         ],
     )
 
@@ -63,7 +64,7 @@ def sliced(marks: Sequence[float], every: int, watched: Watched) -> list[Slice]:
     step = len(marks) // SLICES
     edges = [index * step for index in range(SLICES)] + [len(marks) - 1]
     slices = []
-    for left, right in zip(edges, edges[1:], strict=False):
+    for left, right in pairwise(edges):
         items, cpu_s = (right - left) * every, watched.all_cpu_s(marks[left], marks[right])
         cpu_us = None if cpu_s is None else cpu_s / items * 1_000_000
         slices.append(Slice(items / max(marks[right] - marks[left], 1e-6), cpu_us))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lab import Failed, Lab
+from benchmarks.lab import LIMIT_S, Failed, Lab
 from benchmarks.peers import Load
 from benchmarks.processes import Ended, Watched
 
@@ -27,6 +27,7 @@ class Order:
     processes: int = 1
     concurrency: int = 16
     core: int | None = None
+    limit_s: float = LIMIT_S
     more: Sequence[str] = ()
 
 
@@ -62,21 +63,19 @@ class Job:
         call = self.summary["calls"][0]
         times = call["service_time"]
         spots = times["p50"], times["p90"], times["p99"]
-        return Load(
-            call["count"], self.rate_per_s, *spots, cpu_s=self.ended.cpu_s, wall_s=self.ended.wall_s
-        )
+        return Load(call["count"], self.rate_per_s, *spots, cpu_s=self.ended.cpu_s, wall_s=self.ended.wall_s)
 
 
 def run(lab: Lab, order: Order) -> Job:
     """Make it.  Raises Failed unless every item was done."""
     command, file = _command(lab, order)
-    return _job(file, lab.run(command, core=order.core), Watched())
+    return _job(file, lab.run(command, core=order.core, limit_s=order.limit_s), Watched())
 
 
 def watch(lab: Lab, order: Order) -> Job:
     """The same, watched through /proc."""
     command, file = _command(lab, order)
-    return _job(file, *lab.watch(command, core=order.core))
+    return _job(file, *lab.watch(command, core=order.core, limit_s=order.limit_s))
 
 
 def _command(lab: Lab, order: Order) -> tuple[list[str], Path]:
@@ -100,5 +99,7 @@ def _job(file: Path, ended: Ended, watched: Watched) -> Job:
     for ledger in file.parent.glob("*/run.db*"):  # ten million items need not lie here until the end
         ledger.unlink()
     if ended.code:
-        raise Failed(f"exit code {ended.code}: {'; '.join(summary['verdict']['reasons']) or 'no reason given'}")
+        raise Failed(
+            f"exit code {ended.code}: {'; '.join(summary['verdict']['reasons']) or 'no reason given'}"
+        )
     return Job(summary, ended, watched)

@@ -1,4 +1,4 @@
-"""The laboratory: a temporary folder, the cores, how long and how often to measure, and what must not survive.
+"""The laboratory: a temporary folder, the cores, how long and how often to measure, what must not survive.
 
 Contenders take turns, forwards in one round and backwards in the next, so that what the machine does
 beside them hits all of them alike.
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from benchmarks import processes
 from benchmarks.processes import Ended, Watch, Watched
@@ -27,11 +27,11 @@ LIMIT_S = 180.0
 M = TypeVar("M")
 
 
-class Missing(Exception):  # noqa: N818 - what happened: a program that is not here
+class Missing(Exception):
     """A contender cannot take part; says why in one line."""
 
 
-class Failed(Exception):  # noqa: N818 - the same
+class Failed(Exception):
     """A measurement went wrong; says how in one line."""
 
 
@@ -43,6 +43,24 @@ class Turns(Generic[M]):
     """By name, in the order of the rounds; contenders that could not take part are absent."""
     out: Mapping[str, str]
     """By name: why it could not, or not to the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A program that runs beside what is measured."""
+
+    process: subprocess.Popen[bytes]
+    out: Path
+    """The file that it prints into."""
+    err: Path
+
+    def finish(self, limit_s: float) -> str:
+        """Wait for its end; returns what it printed.  Raises Failed."""
+        code, cpu_s = processes.wait(self.process, limit_s)
+        ended = Ended(code, self.out.read_text(), self.err.read_text(errors="replace"), 0.0, cpu_s)
+        if code:
+            raise Failed(ended.words)
+        return ended.out
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,10 +77,12 @@ class Lab:
     """Where the contenders run; None: anywhere."""
     server_core: int | None
     """Where the web server runs."""
+    failed: list[str] = field(default_factory=list)
+    """What went wrong, for the exit code; peers that are missing are no failure."""
     _serial: int = 0
     _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -102,11 +122,11 @@ class Lab:
         return self._run(command, core, limit_s, watched=True)
 
     @contextlib.contextmanager
-    def beside(self, command: Sequence[str], *, core: int | None = None) -> Iterator[Path]:
-        """Run a program beside; gives the file with its output.  It is ended on the way out."""
-        process, out, _ = self._start(command, core)
+    def beside(self, command: Sequence[str], *, core: int | None = None) -> Iterator[Beside]:
+        """Run a program beside.  It is ended on the way out."""
+        process, out, err = self._start(command, core)
         try:
-            yield out
+            yield Beside(process, out, err)
         finally:
             processes.end(process)
             self._running.remove(process)
@@ -151,6 +171,7 @@ def take_turns(lab: Lab, contenders: Mapping[str, Callable[[], M]], rounds: int 
                 out[name] = f"{name}: left out: {error}"
             except Failed as error:
                 out[name] = f"{name}: failed in round {turn + 1}: {error}"
+                lab.failed.append(out[name])
     return Turns({name: values for name, values in measured.items() if values}, out)
 
 

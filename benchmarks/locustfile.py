@@ -1,4 +1,4 @@
-"""What Locust runs: GET and check, without waiting in between; at the end its own figures as a line of JSON."""
+"""What Locust runs: GET and check, without waiting; at the end its own figures as a line of JSON."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ FROM = 100_000
 ROLES = ("master", "worker", "pool")
 
 
-def measure(lab: Lab, _web: Web) -> Table:
+def measure(lab: Lab, web: Web) -> Table:
     """Measure it."""
     if not PROC.joinpath("self", "status").exists():
         raise Missing("there is no /proc here")
@@ -28,11 +28,12 @@ def measure(lab: Lab, _web: Web) -> Table:
     notes = []
     for items in lengths:
         lab.say(f"{items:,} items")
-        order = Order(scenario=SCENARIOS / "nothing.py", options={"items": items})
+        order = Order(scenario=SCENARIOS / "nothing.py", options={"items": items}, target=web.fast)
         try:
             job = jobs.watch(lab, order)
         except Failed as error:
-            notes.append(f"{items:,} items: {error}")
+            notes.append(f"{items:,} items: failed: {error}")
+            lab.failed.append(notes[-1])
             continue
         peaks[items] = {role: Figure((kib / 1024,)) for role, kib in job.watched.peaks_kib.items()}
         seconds = f"{number(job.ended.wall_s)}"

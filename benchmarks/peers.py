@@ -87,7 +87,8 @@ def vegeta(lab: Lab, duty: Duty) -> Load:
     how = ["-rate", "0", "-workers", str(duty.in_flight), "-max-workers", str(duty.in_flight)]
     files = ["-targets", str(targets), "-output", str(results)]
     ended = lab.run(
-        ["vegeta", "-cpus", "1", "attack", *how, "-duration", f"{duty.seconds:g}s", *files], core=lab.client_core
+        ["vegeta", "-cpus", "1", "attack", *how, "-duration", f"{duty.seconds:g}s", *files],
+        core=lab.client_core,
     )
     report = lab.run(["vegeta", "report", "-type", "json", str(results)])
     results.unlink(missing_ok=True)
@@ -163,7 +164,7 @@ def parse_k6(text: str) -> Load:
 
 
 def parse_oha(text: str) -> Load:
-    """oha's JSON.  Raises ValueError."""
+    """The JSON of oha.  Raises ValueError."""
     found = json.loads(text)
     spots, codes = found["latencyPercentiles"], found["statusCodeDistribution"]
     if set(codes) != {"200"}:
@@ -173,7 +174,7 @@ def parse_oha(text: str) -> Load:
 
 
 def parse_vegeta(text: str) -> Load:
-    """vegeta's JSON.  Raises ValueError."""
+    """The JSON of vegeta.  Raises ValueError."""
     found = json.loads(text)
     if found["success"] < 1:
         raise ValueError("there were errors")
@@ -215,7 +216,7 @@ def _with_costs(load: Load, ended: Ended) -> Load:
 
 
 def _whole(seconds: float) -> int:
-    """wrk and Locust count whole seconds."""
+    """Because wrk and Locust count whole seconds."""
     return max(1, round(seconds))
 
 

@@ -39,6 +39,8 @@ class Ended:
     @property
     def words(self) -> str:
         """The last thing it said, for a note."""
+        if self.code == -signal.SIGKILL:
+            return f"killed after {self.wall_s:.0f} s: it took too long"
         lines = (self.err.strip() or self.out.strip()).splitlines()
         return f"exit code {self.code}: {lines[-1][:160] if lines else 'it said nothing'}"
 

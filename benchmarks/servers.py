@@ -22,7 +22,12 @@ JSON = '{"ok": true, "id": 4711, "name": "flow_004711"}'
 FIXED_MS = 20.0
 FAST_MS, SLOW_MS = 5.0, 50.0
 SLOW_SHARE = 0.08
-MODULES = ("/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/local/libexec/nginx", "/etc/nginx/modules")
+MODULES = (
+    "/usr/lib/nginx/modules",
+    "/usr/lib64/nginx/modules",
+    "/usr/local/libexec/nginx",
+    "/etc/nginx/modules",
+)
 ECHO = "ngx_http_echo_module.so"
 
 CONFIG = """
@@ -77,7 +82,9 @@ def web_server(lab: Lab) -> Iterator[Web]:
     with contextlib.ExitStack() as stack:
         if shutil.which("nginx") is None:
             base = stack.enter_context(_stand_in(lab))
-            yield Web(base, base, "asyncio server in Python: nginx is not on PATH; it is slower than the clients")
+            yield Web(
+                base, base, "asyncio server in Python: nginx is not on PATH; it is slower than the clients"
+            )
             return
         module = echo_module()
         base = stack.enter_context(_nginx(lab, module))
@@ -87,12 +94,12 @@ def web_server(lab: Lab) -> Iterator[Web]:
 
 
 def echo_module() -> Path | None:
-    """nginx's echo module, where distributions put it."""
+    """The echo module of nginx, where distributions put it."""
     return next((path for folder in MODULES if (path := Path(folder) / ECHO).exists()), None)
 
 
 def configuration(folder: Path, port: int, module: Path | None) -> str:
-    """nginx's, all its files in one folder."""
+    """For the server, all its files in one folder."""
     return CONFIG.format(
         load=f"load_module {module};" if module else "",
         folder=folder,

@@ -27,7 +27,7 @@ def measure(lab: Lab, web: Web) -> Table:
         "python -c 'import loadgen'": partial(_command, lab, ["-c", "import loadgen"]),
         HELP: partial(_command, lab, ["-m", "loadgen", "--help"]),
         "locust --help": partial(_locust, lab),
-        "loadgen run, 1 item that does nothing": partial(_one_item, lab, "nothing", ""),
+        "loadgen run, 1 item that does nothing": partial(_one_item, lab, "nothing", web.fast),
         "loadgen run, 1 GET": partial(_one_item, lab, "scripted", web.fast),
     }
     turns = take_turns(lab, contenders, rounds=lab.rounds * (1 if lab.quick else TIMES))

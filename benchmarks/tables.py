@@ -1,4 +1,4 @@
-"""What was measured, as values: figures with their spread, ratios round by round, goals, and how they are shown.
+"""What was measured, as values: figures with their spread, ratios round by round, goals; how they are shown.
 
 Pure: nothing here runs or reads anything.
 """
@@ -133,7 +133,9 @@ def at_least(what: str, ratios: Figure | None, limit: float) -> Goal:
 def at_most(what: str, figure: Figure | None, limit: float, unit: str) -> Goal:
     """The median must be so much or less."""
     reached = None if figure is None else figure.median <= limit
-    return Goal(what, f"<= {limit:g}{unit}", "-" if figure is None else f"{number(figure.median)}{unit}", reached)
+    return Goal(
+        what, f"<= {limit:g}{unit}", "-" if figure is None else f"{number(figure.median)}{unit}", reached
+    )
 
 
 def within(what: str, percent: Figure | None, limit: float) -> Goal:

@@ -22,7 +22,7 @@ MOST = 400_000
 
 
 class Ours:
-    """loadgen as a contender: a run has so many items, not so many seconds, so the one before sets the next."""
+    """loadgen as a contender: a run has so many items, not so many seconds: the one before sets the next."""
 
     def __init__(self, lab: Lab, order: Order, seconds: float) -> None:
         self._lab = lab
@@ -69,11 +69,21 @@ def measure(lab: Lab, web: Web) -> Table:
     return Table(
         name="throughput",
         title=f"Throughput: GET and JSON check, keep-alive, {IN_FLIGHT} in flight, one core",
-        columns=("client", "requests/s", "whole command, requests/s", "CPU us/request", "x HttpUser", "x wrk"),
+        columns=(
+            "client",
+            "requests/s",
+            "whole command, requests/s",
+            "CPU us/request",
+            "x HttpUser",
+            "x wrk",
+        ),
         rows=rows,
         goals=_goals(rates),
         notes=[
-            "loadgen: the whole job shares the core: master, ledger, marks, worker; requests/s is over its active phase.",
+            (
+                "loadgen: the whole job shares the core: master, ledger, marks, worker; "
+                "requests/s is over its active phase."
+            ),
             "whole command: start-up, verification and report included, so short runs look worse.",
             "CPU us/request: of all processes, beyond what a short run of the same client costs.",
             "wrk, hey, oha and vegeta read the answer without checking it.",
@@ -98,7 +108,9 @@ def _goals(rates: dict[str, Figure | None]) -> list[Goal]:
     scripted, described = rates.get(SCRIPTED), rates.get(DESCRIBED)
     return [
         at_least("scripted step against Locust HttpUser", ratio(scripted, rates.get("Locust HttpUser")), 12),
-        at_least("scripted step against FastHttpUser", ratio(scripted, rates.get("Locust FastHttpUser")), 2.5),
+        at_least(
+            "scripted step against FastHttpUser", ratio(scripted, rates.get("Locust FastHttpUser")), 2.5
+        ),
         at_least("described step against wrk", ratio(described, rates.get("wrk")), 0.6),
         at_least("described step against hey", ratio(described, rates.get("hey")), 1.5),
     ]

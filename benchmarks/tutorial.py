@@ -1,7 +1,7 @@
 """`python -m benchmarks.tutorial WORKERS ITEMS`: the queue as tutorials on multiprocessing build it.
 
 A BaseManager with a task queue and a result queue and a key; the master puts one item a call, a worker
-gets one item a call and puts its result and run time, the master gets them one a call.  Prints a line of JSON.
+gets one item a call and puts its result and run time, the master gets them one a call.  Prints JSON.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def work(address: tuple[str, int]) -> None:
 
 def main(workers: int, items: int) -> dict[str, float]:
     """Seconds from the first put to the last result, and CPU seconds of master and manager in that time."""
-    context = multiprocessing.get_context("fork")  # as in the tutorials, where lambdas reach the manager's process
+    context = multiprocessing.get_context(
+        "fork"
+    )  # as in the tutorials, where lambdas reach the manager's process
     tasks, results = _queue(), _queue()
     TutorialManager.register("get_task_queue", callable=lambda: tasks)
     TutorialManager.register("get_result_queue", callable=lambda: results)

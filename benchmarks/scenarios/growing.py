@@ -1,4 +1,4 @@
-"""A long run that notes when it gets to every so many items: does an item cost more later on?
+"""A long run that notes when it gets to every so many items, to see whether an item costs more later on.
 
 Choose the kind of item with `--step nothing` or `--step get`.
 """
@@ -22,7 +22,7 @@ class Options:
     """A file: a line for each mark, with seconds since 1970."""
 
 
-scenario = Scenario(options=Options, target="http://127.0.0.1:9")
+scenario = Scenario(options=Options)
 
 
 def note(item: int, options: Options) -> None:

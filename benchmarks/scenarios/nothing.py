@@ -14,7 +14,7 @@ class Options:
     items: int = 1000
 
 
-scenario = Scenario(options=Options, target="http://127.0.0.1:9")
+scenario = Scenario(options=Options)
 
 
 @scenario.step(items=lambda options: options.items)
