@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from benchmarks import circumstances, servers, tables
 from benchmarks.lab import Failed, Lab, Missing
@@ -45,12 +46,23 @@ def main(words: list[str] | None = None) -> int:
             return 1
     known = circumstances.add_end(known, time.monotonic() - began_s)
     print(circumstances.render(known))
+    if asked.page:
+        _fill(asked.page, measured, known)
     if asked.json:
         document = {"circumstances": known, "tables": [tables.plain(table) for table in measured]}
         asked.json.write_text(
             json.dumps({**document, "broken": broken, "failed": lab.failed}, indent=2) + "\n"
         )
     return 1 if broken or lab.failed else 0
+
+
+def _fill(page: Path, measured: Sequence[Table], known: dict[str, Any]) -> None:
+    """Put what was measured into the places that the page has for it."""
+    text = page.read_text(encoding="utf-8")
+    for table in measured:
+        text = tables.placed(text, table.name, tables.render(table))
+    text = tables.placed(text, "circumstances", circumstances.render(known))
+    page.write_text(text, encoding="utf-8")
 
 
 def _measure(lab: Lab, web: Web, names: Sequence[str]) -> tuple[list[Table], dict[str, str]]:
@@ -92,6 +104,9 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a smoke run of less than a minute")
     parser.add_argument("--long", action="store_true", help="also what takes very long: ten million items")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value of every round there")
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE", help="put the tables into this page, as the docs have"
+    )
     asked = parser.parse_args(words)
     unknown = [name for name in asked.tables if name not in NAMES]
     if unknown:
@@ -100,6 +115,8 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
         parser.error("--repeat: at least 1")
     if asked.json is not None and not asked.json.absolute().parent.is_dir():
         parser.error(f"--json {asked.json}: its folder does not exist")
+    if asked.page is not None and not asked.page.is_file():
+        parser.error(f"--page {asked.page}: no such file")
     return asked
 
 

@@ -46,7 +46,7 @@ class Filled:
 
 def measure(lab: Lab, _web: Web) -> Table:
     """Measure it."""
-    flows = int(lab.pick(FLOWS, 500))
+    flows = int(lab.pick(FLOWS, 300))
     contenders: dict[str, Callable[[], Filled]] = {
         SINGLE: partial(_ours, lab, flows, 1),
         BATCHED: partial(_ours, lab, flows, 100),
@@ -156,7 +156,7 @@ def _loop(lab: Lab, flows: int) -> Filled:
 
 
 def _box_s(lab: Lab) -> float:
-    return lab.pick(8, 2)
+    return lab.pick(8, 1)
 
 
 def _sizes(flows: int) -> str:

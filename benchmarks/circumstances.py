@@ -42,7 +42,7 @@ def gather(lab: Lab, web: Web) -> dict[str, Any]:
         "server": web.what,
         "packages": {name: _version(name) for name in PACKAGES},
         "programs": {name: _first_line(lab, command) for name, command in PROGRAMS.items()},
-        "load_before": _load(),
+        "load_before": _load() + _busy(),
     }
 
 
@@ -114,6 +114,12 @@ def _pinned(lab: Lab) -> str:
     if lab.client_core is None:
         return "no: there are not two cores to choose from"
     return f"clients to core {lab.client_core}, the server to core {lab.server_core}"
+
+
+def _busy() -> str:
+    """A word of warning."""
+    busy = hasattr(os, "getloadavg") and os.getloadavg()[0] > (os.cpu_count() or 1) / 2
+    return " - the machine was busy with other things: trust the ratios only" if busy else ""
 
 
 def _load() -> str:

@@ -72,7 +72,7 @@ def sliced(marks: Sequence[float], every: int, watched: Watched) -> list[Slice]:
 
 
 def _measure(lab: Lab, step: str, target: str) -> list[Slice]:
-    seconds = lab.pick(12, 2)
+    seconds = lab.pick(12, 1)
     order = Order(
         scenario=SCENARIOS / "growing.py",
         options={"items": 5000, "every": 5000, "marks": lab.new("marks")},

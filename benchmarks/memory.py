@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from benchmarks import jobs
 from benchmarks.jobs import SCENARIOS, Order
-from benchmarks.lab import Failed, Lab, Missing
+from benchmarks.lab import LIMIT_S, Failed, Lab, Missing
 from benchmarks.processes import PROC
 from benchmarks.servers import Web
 from benchmarks.tables import Cell, Figure, Goal, Table, at_most, number, ratio
 
 LENGTHS = (10_000, 100_000, 1_000_000)
 LONGEST = 10_000_000
+SLOWEST_PER_S = 2000
+"""Items a second below which a run is given up."""
 FLAT = 1.2
 """Flat: no more than a fifth above the run that is compared with."""
 FROM = 100_000
@@ -28,7 +30,12 @@ def measure(lab: Lab, web: Web) -> Table:
     notes = []
     for items in lengths:
         lab.say(f"{items:,} items")
-        order = Order(scenario=SCENARIOS / "nothing.py", options={"items": items}, target=web.fast)
+        order = Order(
+            scenario=SCENARIOS / "nothing.py",
+            options={"items": items},
+            target=web.fast,
+            limit_s=max(LIMIT_S, items / SLOWEST_PER_S),
+        )
         try:
             job = jobs.watch(lab, order)
         except Failed as error:

@@ -44,10 +44,6 @@ class Figure:
         """The largest."""
         return max(self.values)
 
-    def times(self, factor: float) -> Figure:
-        """In another unit."""
-        return Figure(tuple(value * factor for value in self.values))
-
     def __str__(self) -> str:
         """The median, and from where to where it went."""
         if len(self.values) == 1:
@@ -170,6 +166,14 @@ def plain(table: Table) -> dict[str, Any]:
         ],
         "notes": list(table.notes),
     }
+
+
+def placed(page: str, name: str, text: str) -> str:
+    """The page with the text between `<!-- figures: NAME -->` and `<!-- end -->`; as it is without them."""
+    start, end = f"<!-- figures: {name} -->", "<!-- end -->"
+    before, found, rest = page.partition(start)
+    _, closed, after = rest.partition(end)
+    return f"{before}{start}\n\n{text}\n\n{end}{after}" if found and closed else page
 
 
 def _shown(cell: Cell) -> str:

@@ -50,7 +50,7 @@ def measure(lab: Lab, web: Web) -> Table:
         goals=goals,
         notes=[
             (
-                f"bimodal: {100 * SLOW_SHARE:g} % of the answers take {SLOW_MS:g} ms, the others {FAST_MS:g} ms: "
+                f"bimodal: {100 * SLOW_SHARE:g} % of answers take {SLOW_MS:g} ms, the others {FAST_MS:g}: "
                 f"p50 and p90 should be {FAST_MS:g}, p99 {SLOW_MS:g}; nginx's timers add up to a millisecond."
             ),
             (
