@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
@@ -32,6 +33,7 @@ def main(words: list[str] | None = None) -> int:
         print("benchmarks: they need a POSIX system", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, _leave)
+    _allow_connections()
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="loadgen-benchmarks-") as folder:
         try:
@@ -118,6 +120,15 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     if asked.page is not None and not asked.page.is_file():
         parser.error(f"--page {asked.page}: no such file")
     return asked
+
+
+def _allow_connections() -> None:
+    """As many open files as this user may have: a thousand workers are a thousand connections."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # where unlimited is not allowed after all
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

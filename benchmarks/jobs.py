@@ -47,7 +47,10 @@ class Job:
     @property
     def rate_per_s(self) -> float:
         """Items a second of the first step, from its first item's start to its last one's end."""
-        return float(self.summary["steps"][0]["rate_per_s"])
+        rate = self.summary["steps"][0]["rate_per_s"]
+        if not rate:
+            raise Failed("its summary has no rate")
+        return float(rate)
 
     @property
     def active(self) -> tuple[float, float]:
@@ -60,10 +63,21 @@ class Job:
     @property
     def load(self) -> Load:
         """The calls of the first label, as a peer would tell."""
+        if not self.summary["calls"]:
+            raise Failed("its summary has no calls")
         call = self.summary["calls"][0]
         times = call["service_time"]
         spots = times["p50"], times["p90"], times["p99"]
-        return Load(call["count"], self.rate_per_s, *spots, cpu_s=self.ended.cpu_s, wall_s=self.ended.wall_s)
+        costs = {"cpu_s": self.ended.cpu_s, "wall_s": self.ended.wall_s}
+        return Load(call["count"], self.rate_per_s, *spots, **costs, says=self._says)
+
+    @property
+    def _says(self) -> str:
+        """What the run says about its own truth: verdict, and the worst probe of its workers."""
+        verdict = self.summary.get("generator", {}).get("verdict") or ""
+        probes = [worker.get("probe_ms") for worker in self.summary["workers"]]
+        worst = max((probe for probe in probes if probe is not None), default=None)
+        return verdict if worst is None else f"{verdict}, probe {worst:.2g} ms"
 
 
 def run(lab: Lab, order: Order) -> Job:

@@ -43,6 +43,8 @@ class Load:
     """Of all its processes, start and end included."""
     wall_s: float = 0.0
     """The whole command."""
+    says: str = ""
+    """Its own word about how true its figures are; only loadgen has one."""
 
 
 @dataclass(frozen=True, slots=True)

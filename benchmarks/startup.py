@@ -15,7 +15,7 @@ from benchmarks.tables import Cell, Figure, Table, at_most
 
 HELP = "loadgen --help"
 LIMIT_S = 0.3
-TIMES = 3
+TIMES = 2
 """In each round: starts are short."""
 
 
