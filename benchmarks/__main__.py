@@ -24,6 +24,7 @@ from benchmarks.tables import Table
 NAMES = ("startup", "throughput", "truth", "dispatch", "memory", "growth", "azkaban", "workers")
 """Each is a module with `measure(lab, web) -> Table`."""
 ROUNDS = 3
+FEWER = 2
 
 
 def main(words: list[str] | None = None) -> int:
@@ -94,6 +95,7 @@ def _lab(asked: argparse.Namespace, folder: Path) -> Lab:
         quick=asked.quick,
         long=asked.long,
         rounds=rounds,
+        fewer=asked.repeat or min(rounds, FEWER),
         client_core=client,
         server_core=server,
     )
@@ -102,7 +104,9 @@ def _lab(asked: argparse.Namespace, folder: Path) -> Lab:
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(NAMES)}; all by default")
-    parser.add_argument("--repeat", type=int, metavar="N", help=f"rounds, {ROUNDS} by default")
+    parser.add_argument(
+        "--repeat", type=int, metavar="N", help=f"rounds; {ROUNDS} by default, {FEWER} of long ones"
+    )
     parser.add_argument("--quick", action="store_true", help="a smoke run of less than a minute")
     parser.add_argument("--long", action="store_true", help="also what takes very long: ten million items")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value of every round there")

@@ -73,6 +73,8 @@ class Lab:
     long: bool
     """Also what takes very long."""
     rounds: int
+    fewer: int
+    """Rounds where one takes long, or nothing is judged."""
     client_core: int | None
     """Where the contenders run; None: anywhere."""
     server_core: int | None

@@ -47,7 +47,7 @@ class Ours:
 
 def measure(lab: Lab, web: Web) -> Table:
     """Measure it."""
-    seconds = lab.pick(4, 1)
+    seconds = lab.pick(3, 1)
     ours = {
         SCRIPTED: Ours(lab, _order(lab, web, "scripted"), seconds),
         DESCRIBED: Ours(lab, _order(lab, web, "described"), seconds),

@@ -45,7 +45,7 @@ class Served:
 def measure(lab: Lab, web: Web) -> Table:
     """Measure it."""
     crews = (100,) if lab.quick else CREWS
-    turns = take_turns(lab, {f"{crew:,}": partial(_run, lab, web, crew) for crew in crews})
+    turns = take_turns(lab, {f"{crew:,}": partial(_run, lab, web, crew) for crew in crews}, lab.fewer)
     rows: list[tuple[str, list[Cell]]] = []
     for name, runs in turns.measured.items():
         cells: list[Cell] = []

@@ -77,7 +77,7 @@ K6 = {
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
     with Lab(
-        folder=tmp_path, quick=True, long=False, rounds=2, client_core=None, server_core=None
+        folder=tmp_path, quick=True, long=False, rounds=2, fewer=2, client_core=None, server_core=None
     ) as laboratory:
         yield laboratory
 
