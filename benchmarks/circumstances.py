@@ -36,7 +36,7 @@ def gather(lab: Lab, web: Web) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory": _memory(),
         "pinned": _pinned(lab),
-        "platform": platform.platform(),
+        "platform": _platform(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "libcurl": _first_line(lab, LIBCURL),
         "server": web.what,
@@ -108,6 +108,11 @@ def _memory() -> str:
         return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
     except (ValueError, OSError):
         return "unknown"
+
+
+def _platform() -> str:
+    release = ".".join(platform.release().split(".")[:2])
+    return " ".join(filter(None, [platform.system(), release, platform.machine(), *platform.libc_ver()]))
 
 
 def _pinned(lab: Lab) -> str:
