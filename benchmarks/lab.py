@@ -105,7 +105,7 @@ class Lab:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LOADGEN_")}
         path = os.pathsep.join(filter(None, [str(CHECKOUT), kept.get("PYTHONPATH")]))
         state = {"LOADGEN_STATE_DIR": str(self.folder / "state"), "TMPDIR": str(self.folder)}
-        return {**kept, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "", **state}
+        return {**kept, "PYTHONPATH": path, **state}
 
     def new(self, stem: str) -> Path:
         """A path in the laboratory that nobody has."""

@@ -191,7 +191,7 @@ def parse_own(text: str) -> Load:
 
 def _locust(lab: Lab, duty: Duty, user: str) -> Load:
     if importlib.util.find_spec("locust") is None:
-        raise Missing("Locust is not installed: pip install 'loadgen[bench]'")
+        raise Missing("Locust is not installed: pip install -e '.[bench]'")
     base, _, path = duty.url.rpartition("/")
     how = ["--headless", "--only-summary", "--loglevel", "ERROR", "--exit-code-on-error", "3"]
     users = ["--users", str(duty.in_flight), "--spawn-rate", str(duty.in_flight)]

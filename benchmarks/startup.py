@@ -55,7 +55,7 @@ def _command(lab: Lab, words: list[str]) -> tuple[float, float]:
 
 def _locust(lab: Lab) -> tuple[float, float]:
     if importlib.util.find_spec("locust") is None:
-        raise Missing("Locust is not installed: pip install 'loadgen[bench]'")
+        raise Missing("Locust is not installed: pip install -e '.[bench]'")
     return _command(lab, ["-m", "locust", "--help"])
 
 
