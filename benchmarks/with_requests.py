@@ -15,7 +15,7 @@ from benchmarks.peers import Load
 
 
 def main(url: str, threads: int, seconds: float) -> Load:
-    """Call as fast as it goes; latencies are `response.elapsed`.  Raises ValueError when an answer is wrong."""
+    """Call as fast as it goes; latencies are `response.elapsed`.  Raises ValueError for wrong answers."""
     elapsed_ms: list[list[float]] = [[] for _ in range(threads)]
     go = threading.Barrier(threads + 1)
     end_s = 0.0
