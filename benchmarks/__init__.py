@@ -1,1 +1,1 @@
-"""Side-by-side measurements that anyone can run."""
+"""loadgen and its peers, measured side by side on this machine: `python -m benchmarks`."""
