@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from loadgen.columns import Harvest
 from loadgen.plan import Chunk
 from loadgen.queues import token as tokens
 from loadgen.queues.client import QueueClient
@@ -96,7 +97,7 @@ class Simulated:
     def _batch(self, lease: int, chunk: Chunk, began_us: int) -> Batch:
         self._seq += 1
         results = tuple(Result(item, 1, Outcome.DONE, began_us, 1000) for item in chunk)
-        return Batch(self._seq, lease, chunk.step, results, ())
+        return Batch(self._seq, lease, chunk.step, Harvest.of(results))
 
     def _timed(self, verb: str, call: Callable[[], R]) -> R:
         began_ns = time.monotonic_ns()

@@ -133,7 +133,7 @@ def main() -> None:
 def server(delay_ms: float) -> Iterator[str]:
     """The target, on the last core."""
     command = [sys.executable, "-m", "loadgen", "sandbox", "delay", "--port", "0", "--latency", str(delay_ms)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own command
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         _pin(process.pid, last=True)
@@ -234,8 +234,10 @@ def _median(figures: list[Figures]) -> Figures:
 
 def _show(rounds: dict[Case, list[Figures]]) -> None:
     """Medians, and how the verdict on each round compares with the truth of it."""
-    heads = ("threads x CPU a call", "calls/s", "cpu", "p50/p99 ms", "server late p50/p99", "error p50/p99")
-    heads += ("probe mean/p99 ms", "core wait ms", "said")
+    heads = (
+        *("threads x CPU a call", "calls/s", "cpu", "p50/p99 ms", "server late p50/p99", "error p50/p99"),
+        *("probe mean/p99 ms", "core wait ms", "said"),
+    )
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     truth = _median(rounds[CASES[0]])
     for case, figures in rounds.items():
@@ -275,9 +277,9 @@ def errors(one: Figures, truth: Figures) -> tuple[float, float]:
 
 def _true(p50: float, p99: float) -> str:
     """What the verdict is meant to say."""
-    if p50 > 0.2 or p99 > 0.5:  # noqa: PLR2004 - the definition
+    if p50 > 0.2 or p99 > 0.5:
         return "invalid"
-    return "suspect" if p50 > 0.1 or p99 > 0.1 else "ok"  # noqa: PLR2004 - the same
+    return "suspect" if p50 > 0.1 or p99 > 0.1 else "ok"
 
 
 def _said(one: Figures) -> str:
