@@ -314,7 +314,7 @@ def without(task: Task, skipped: set[int]) -> Task | None:
 def _lanes(lease: Lease) -> Iterator[Lane]:
     """What may run at the same time, as lanes; what has no keys is one, to be cut anywhere."""
     chunk, position = lease.chunk, 0
-    for items in chunk.lanes or (tuple(chunk),):
+    for items in chunk.lanes or (range(chunk.start, chunk.stop),):
         attempts = tuple(lease.attempts.get(item, 1) for item in items) if lease.attempts else ()
         rows = lease.rows[position : position + len(items)]
         yield Lane(Task(lease.id, chunk.step, position, items, attempts, rows, lease.verifying))
@@ -334,7 +334,7 @@ def _part(task: Task, start: int, stop: int) -> Task:
 def _joined(first: Task, second: Task) -> Task:
     return msgspec.structs.replace(
         first,
-        items=first.items + second.items,
+        items=(*first.items, *second.items),
         attempts=first.attempts + second.attempts,
         rows=first.rows + second.rows,
     )

@@ -74,7 +74,7 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
         return iter(self.lanes) if self.lanes else ((item,) for item in range(self.start, self.stop))
 
 
-LARGEST_CHUNK = 5_000
+LARGEST_CHUNK = 20_000
 """Keeps a lease with rows inside one frame, and what a dead worker gives back small."""
 
 

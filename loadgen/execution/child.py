@@ -27,6 +27,7 @@ from loadgen import options as _options
 from loadgen.clock import Clock, SystemClock
 from loadgen.columns import Harvest
 from loadgen.errors import LoadgenError
+from loadgen.execution import cores
 from loadgen.execution.probe import Probe
 from loadgen.execution.runner import Errand, LeaseLost, Runner, explain, open_session
 from loadgen.execution.session import Session
@@ -67,7 +68,8 @@ class Task(msgspec.Struct, frozen=True, array_like=True):
     step: int
     start: int
     """Position of the first item in the chunk's order."""
-    items: tuple[int, ...]
+    items: Sequence[int]
+    """In the parent a range, when they come from a chunk without keys."""
     attempts: tuple[int, ...] = ()
     """The attempt to make at each; empty when it is the first at all of them."""
     rows: tuple[msgspec.Raw, ...] = ()
@@ -234,10 +236,10 @@ class Outbox:
             gathered.verdicts.append((item, presence))
         self._wake()
 
-    def skip(self, task: Task, items: tuple[int, ...], samples: Sequence[Sample] = ()) -> None:
+    def skip(self, task: Task, items: Sequence[int], samples: Sequence[Sample] = ()) -> None:
         """Items were cancelled before they were started; or lost, after these calls."""
         with self._lock:
-            self._skipped.append((task.lease, items))
+            self._skipped.append((task.lease, tuple(items)))
             if samples:
                 self._of(task).samples.extend(samples)
         self._wake()
@@ -396,9 +398,10 @@ def main(connection: Connection) -> None:
         outbox.send(Ready())
     except (EOFError, OSError):
         return
+    _quieten()
+    core = cores.claim()
     flusher = threading.Thread(target=outbox.run, name="flush", daemon=True)
     flusher.start()
-    _quieten()
     outbox.probe.start()
     child.start()
     try:
@@ -409,4 +412,6 @@ def main(connection: Connection) -> None:
     child.finish()
     outbox.close()
     flusher.join()
+    if core is not None:
+        core.close()
     connection.close()

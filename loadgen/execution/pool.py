@@ -70,7 +70,7 @@ class Pool:
         self._on_return = on_return
         self._on_lost = on_lost
         self._context = multiprocessing.get_context("spawn")
-        self._encoder = msgspec.msgpack.Encoder()
+        self._encoder = msgspec.msgpack.Encoder(enc_hook=tuple)  # ranges
         self._lock = threading.Lock()
         self._past_cpu_s = 0.0
         self._past_lag = NO_LAG
@@ -128,7 +128,7 @@ class Pool:
     def _call_off(self, message: Cancel | Drop) -> None:
         gone = set(message.leases)
         with self._lock:
-            skipped = tuple((task.lease, task.items) for task in self._parked if task.lease in gone)
+            skipped = tuple((task.lease, tuple(task.items)) for task in self._parked if task.lease in gone)
             self._parked = [task for task in self._parked if task.lease not in gone]
             children = list(self._children)
         for process in children:
