@@ -82,8 +82,22 @@ class CurlTransport:
         self._last: Outgoing | None = None
         self._start_afresh()
 
+    @property
+    def handle(self) -> pycurl.Curl:
+        """The easy handle, to be performed after `aim`; another one after `close`."""
+        return self._curl
+
     def send(self, request: Outgoing) -> Received:
         """Send it once and wait for the end.  What reading a stream raises is raised."""
+        self.aim(request)
+        try:
+            self._curl.perform()
+        except pycurl.error as error:
+            return self.failed(request, *error.args)
+        return self.received()
+
+    def aim(self, request: Outgoing) -> None:
+        """Everything that comes before performing.  Raises UnicodeEncodeError for what no header can hold."""
         self._head.clear()
         self._body.clear()
         self._once.sent = False
@@ -93,16 +107,9 @@ class CurlTransport:
             self._start_afresh()  # nor from a client certificate to none
         # While it is None, the next call sets everything: aiming may stop half-way, at a bad header.
         last, self._last = self._last, None
-        self._aim(request, last)
+        self._direct(request, last)
         self._load(request)
         self._last = request
-        try:
-            self._curl.perform()
-        except pycurl.error as error:
-            if self._stream is not None and self._stream.error is not None:
-                raise self._stream.error from None
-            return self._failed(request, *error.args)
-        return self._received()
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones, as with requests."""
@@ -132,7 +139,7 @@ class CurlTransport:
         self._shape = ""
         self._stream: _Stream | None = None
 
-    def _aim(self, request: Outgoing, last: Outgoing | None) -> None:
+    def _direct(self, request: Outgoing, last: Outgoing | None) -> None:
         """Where to, with which headers, for how long: only what differs from the last call."""
         curl = self._curl
         if last is None or request.url != last.url:
@@ -188,7 +195,8 @@ class CurlTransport:
             curl.setopt(pycurl.POSTFIELDSIZE_LARGE, _announced_length(request.headers))
             curl.setopt(pycurl.UPLOAD_BUFFERSIZE, _UPLOAD_CHUNK)
 
-    def _received(self) -> Received:
+    def received(self) -> Received:
+        """What came, after performing succeeded."""
         info = self._curl.getinfo
         fresh = info(pycurl.NUM_CONNECTS) > 0
         head = b"".join(self._head)
@@ -206,7 +214,13 @@ class CurlTransport:
             b"".join(self._body),
         )
 
-    def _failed(self, request: Outgoing, code: int, why: str) -> Received:
+    def failed(self, request: Outgoing, code: int, why: str) -> Received:
+        """What became of it, after performing failed with libcurl's code and words.
+
+        Raises what reading a stream raised.
+        """
+        if self._stream is not None and self._stream.error is not None:
+            raise self._stream.error from None
         info = self._curl.getinfo
         fresh = info(pycurl.NUM_CONNECTS) > 0
         return Received(

@@ -76,8 +76,8 @@ class Received(msgspec.Struct, frozen=True):
     """Status line and headers of the final answer, with their line ends."""
     body: bytes = b""
     """Decoded as Content-Encoding says."""
-    error: requests.RequestException | None = None
-    """Why there is no answer, with a message of one line."""
+    error: Exception | None = None
+    """Why there is no answer: requests' exception with a message of one line, or what reading a stream raised."""
 
 
 class Transport(Protocol):

@@ -3,7 +3,7 @@
 `Session` is a `requests.Session`.  A usual call takes the short way: its parts are prepared by
 `http_prepare`, sent by the transport, and come back as a `requests.Response`.  Whatever is less usual
 (streams, digest auth, redirects, hooks, per-call cookies or proxies) takes the long way through
-requests' own code, with the transport as its adapter.  Both ways meet in `_exchange`, where the sample
+requests' own code, with the transport as its adapter.  Both ways meet in `_judged`, where the sample
 is made, so each HTTP request makes exactly one.
 
 Differences from requests, all on purpose:
@@ -176,7 +176,7 @@ class Session(Verbs):
         unusual = body is None or cookies or proxies or hooks or allow_redirects or cert or verify is not None
         if body is not None and not unusual and self._is_plain(url, auth):
             outgoing = self._outgoing(method, prepare_url(url, params), body, headers, auth, timeout)
-            return self._short(outgoing, name, expect)
+            return self.settle(outgoing, *self._sent(outgoing), name, expect)
         rest = {"params": params, "cookies": cookies, "timeout": timeout, "allow_redirects": allow_redirects}
         rest |= {"proxies": proxies, "hooks": hooks, "stream": stream, "verify": verify, "cert": cert}
         headers = {**self._item_headers, **(headers or {})}
@@ -190,6 +190,44 @@ class Session(Verbs):
             return super().request(method, url, **rest)
         finally:
             self._call = outer
+
+    def prepare_call(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Any = None,
+        data: Any = None,
+        json: Any = None,
+        headers: Mapping[str, str | bytes | None] | None = None,
+        timeout: float | tuple[float | None, float | None] | None = None,
+    ) -> Outgoing:
+        """A call of the item that has begun, not sent.  Raises RequestException for what takes more than one.
+
+        Whoever sends it hands what came of it to `settle`, after `begin` for the same item.
+        """
+        method, url = method.upper(), join(self.base_url, url)
+        body = prepare_body(data, json)
+        if body is None or not self._is_plain(url, self.auth):
+            raise requests.RequestException(
+                "a described call takes no stream, digest auth, hooks, or session-wide params and proxies"
+            )
+        return self._outgoing(method, prepare_url(url, params), body, headers, self.auth, timeout)
+
+    def settle(
+        self,
+        outgoing: Outgoing,
+        received: Received,
+        start_us: int,
+        name: str | None = None,
+        expect: int | Collection[int] = (),
+    ) -> Answer:
+        """Make the sample and the answer of a call that was sent at `start_us`.  Raises `received.error`."""
+        answer = self._judged(outgoing, received, start_us, name, expect)
+        if answer.sets_cookies:
+            extract_cookies_to_jar(self.cookies, answer.request, answer.raw)  # type: ignore[no-untyped-call]
+        answer.resolve = self.resolve_redirects
+        return answer
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """Send a prepared request.  Redirects are not followed unless `allow_redirects` says so."""
@@ -291,13 +329,6 @@ class Session(Verbs):
         proxy, verify, cert = self._route(url)
         return Outgoing(method, url, pairs, connect_s, total_s, content, proxy, verify, cert)
 
-    def _short(self, outgoing: Outgoing, name: str | None, expect: int | Collection[int]) -> Answer:
-        answer = self._exchange(outgoing, name, expect)
-        if answer.sets_cookies:
-            extract_cookies_to_jar(self.cookies, answer.request, answer.raw)  # type: ignore[no-untyped-call]
-        answer.resolve = self.resolve_redirects
-        return answer
-
     def _route(self, url: str) -> tuple[str, bool | str, Any]:
         """Proxy, authorities and client certificate for an origin; asking the environment takes 200 us."""
         key = (url[: url.find("/", 8)], self.verify, self.cert, self.trust_env)
@@ -315,48 +346,42 @@ class Session(Verbs):
     # ---- where both ways meet ----
 
     def _carry(self, request: requests.PreparedRequest, outgoing: Outgoing) -> Answer:
-        answer = self._exchange(outgoing, *self._call, digest=awaits_challenge(request))
+        name, expect = self._call
+        received, start_us = self._sent(outgoing)
+        if awaits_challenge(request) and is_challenge(received):
+            expect = received.status  # no failure yet
+        answer = self._judged(outgoing, received, start_us, name, expect)
         answer.request = request
         return answer
 
-    def _exchange(
-        self, outgoing: Outgoing, name: str | None, expect: int | Collection[int], *, digest: bool = False
-    ) -> Answer:
-        """One HTTP request, one sample."""
+    def _sent(self, outgoing: Outgoing) -> tuple[Received, int]:
+        """What came, and when it was sent: wall clock, microseconds since 1970."""
         if outgoing.method == "HEAD" and outgoing.body is not None:
             raise requests.RequestException("a HEAD request with a body cannot be sent")
         if self.before_call is not None:
             self.before_call()
-        start_us, began_us = self._clock.now_us(), self._clock.monotonic_us()
+        start_us = self._clock.now_us()
         try:
-            received = self._transport.send(outgoing)
+            return self._transport.send(outgoing), start_us
         except UnicodeEncodeError as broken:
             raise requests.exceptions.InvalidHeader(f"not Latin-1: {broken.object!r}") from None
         except Exception as broken:
-            failed = Received(self._clock.monotonic_us() - began_us)
-            self._record(outgoing, failed, start_us, name, one_line(broken) or type(broken).__name__)
-            raise
-        status, error = received.status, ""
-        if received.error is not None:
-            error = one_line(received.error)
-        elif (
-            status >= _FIRST_FAILURE
-            and not _expects(expect, status)
-            and not (digest and is_challenge(received))
-        ):
-            error = f"HTTP {status}"
-        self._record(outgoing, received, start_us, name, error)
-        if received.error is not None:
-            received.error.request = prepared(outgoing)
-            raise received.error
-        answer = Answer(outgoing, received)
-        if error:
-            self._unexpected(answer)
-        return answer
+            return Received(self._clock.now_us() - start_us, error=broken), start_us
 
-    def _record(
-        self, outgoing: Outgoing, received: Received, start_us: int, name: str | None, error: str
-    ) -> None:
+    def _judged(
+        self,
+        outgoing: Outgoing,
+        received: Received,
+        start_us: int,
+        name: str | None,
+        expect: int | Collection[int],
+    ) -> Answer:
+        """One HTTP request, one sample."""
+        status, broken, error = received.status, received.error, ""
+        if broken is not None:
+            error = one_line(broken) or type(broken).__name__
+        elif status >= _FIRST_FAILURE and not _expects(expect, status):
+            error = f"HTTP {status}"
         sample = Sample(
             self._item,
             self._attempt,
@@ -368,10 +393,18 @@ class Session(Verbs):
             received.first_byte_us,
             received.bytes_out,
             received.bytes_in,
-            received.status,
+            status,
             error,
         )
         (self.on_sample or self.samples.append)(sample)
+        if broken is not None:
+            if isinstance(broken, requests.RequestException):
+                broken.request = prepared(outgoing)
+            raise broken
+        answer = Answer(outgoing, received)
+        if error:
+            self._unexpected(answer)
+        return answer
 
     def _unexpected(self, answer: Answer) -> None:
         """Remember the first failure of the item; fail a login at once, or a 401 would pass for success."""
