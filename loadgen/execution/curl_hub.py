@@ -140,9 +140,7 @@ class Hub:
         for ring in rings:
             ring.act(pycurl.SOCKET_TIMEOUT, 0)
             wait_ms = ring.multi.timeout()
-            self._due_us[ring.number] = (
-                _NEVER if wait_ms < 0 else self._clock.monotonic_us() + wait_ms * 1000
-            )
+            self._due_us[ring.number] = _NEVER if wait_ms < 0 else self._clock.monotonic_us() + wait_ms * 1000
 
     def _ended(self, rings: Iterable[_Ring]) -> list[tuple[Wire, Received]]:
         ended = []

@@ -77,7 +77,7 @@ class Received(msgspec.Struct, frozen=True):
     body: bytes = b""
     """Decoded as Content-Encoding says."""
     error: Exception | None = None
-    """Why there is no answer: requests' exception with a message of one line, or what reading a stream raised."""
+    """Why there is no answer: requests' exception, with a message of one line; or what a stream raised."""
 
 
 class Transport(Protocol):
