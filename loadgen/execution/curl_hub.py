@@ -8,9 +8,9 @@ keeps a call at 14 us however many there are.  Free wires are taken from the end
 that little work runs on few connections.
 
 Between two calls libcurl tells us to stop watching the connection, and then to watch it again: two system
-calls, 4 us.  So a socket stays with the selector until libcurl closes it, or until it has something to say
-while nobody listens.  That takes knowing which sockets are closed and which are libcurl's own affair
-(the resolver's); `_Wire` asks to be told.
+calls, 4 us.  So a connection's socket stays with the selector until it is closed, or has something to say
+while nobody listens.  libcurl does not tell when it closes one, but when it opens the next with the same
+number (it could: but pycurl cannot call back for a handle that is in no multi at that moment).
 
 Nothing of Python runs between the reading of two answers that are there at the same time: libcurl takes
 the time of each when it reads it, and our work on the first would be the latency of the second.
@@ -18,7 +18,6 @@ the time of each when it reads it, and our work on the first would be the latenc
 
 from __future__ import annotations
 
-import os
 import selectors
 import socket
 from collections.abc import Callable, Iterable
@@ -56,7 +55,6 @@ class Wire(CurlTransport):
     def _start_afresh(self) -> None:
         super()._start_afresh()
         self._curl.setopt(pycurl.SOCKOPTFUNCTION, self.ring.watch.opened)
-        self._curl.setopt(pycurl.CLOSESOCKETFUNCTION, self.ring.watch.closed)
 
 
 class Hub:
@@ -183,22 +181,19 @@ class _Watch:
         for end in (self._ears, self._mouth):
             end.setblocking(False)
         self._selector.register(self._ears, selectors.EVENT_READ, None)
+        # epoll and kqueue are lists in the kernel, off which a socket drops when it is closed.
+        self._outlives = hasattr(self._selector, "fileno")
         self._ours: set[int] = set()
-        """Sockets of which we hear when they are closed."""
+        """Sockets of connections."""
         self._held: dict[int, int] = {}
         """What the selector looks for; negative: libcurl does not want to know now."""
 
     def opened(self, number: int, _: int) -> int:
-        """For SOCKOPTFUNCTION."""
-        self._ours.add(number)
-        return pycurl.SOCKOPT_OK
-
-    def closed(self, number: int) -> int:
-        """For CLOSESOCKETFUNCTION."""
-        self._ours.discard(number)
+        """For SOCKOPTFUNCTION: a new connection's socket, whatever had this number before."""
         self._forget(number)
-        os.close(number)
-        return 0
+        if self._outlives:
+            self._ours.add(number)
+        return pycurl.SOCKOPT_OK
 
     def wants(self, ring: _Ring, what: int, number: int) -> None:
         """For M_SOCKETFUNCTION."""
