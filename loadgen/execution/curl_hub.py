@@ -69,7 +69,8 @@ class Hub:
         self._left = slots
         self._free: list[Wire] = []
         self._wires: dict[pycurl.Curl, Wire] = {}
-        self._touched: set[_Ring] = set()
+        self._stirred: set[_Ring] = set()
+        """Rings to be run: with new transfers, or with other things due than we know."""
 
     @property
     def has_room(self) -> bool:
@@ -97,7 +98,8 @@ class Hub:
         wire.aim(request)
         wire.request = request
         wire.ring.multi.add_handle(wire.handle)
-        self._touched.add(wire.ring)
+        wire.ring.busy += 1
+        self._stirred.add(wire.ring)
 
     def wake(self) -> None:
         """End a `wait` that is going on, or the next one; from any thread."""
@@ -108,22 +110,19 @@ class Hub:
 
         Comes back with nothing after `longest_s` seconds, on `wake`, or when only libcurl had to do.
         """
-        touched, self._touched = self._touched, set()
-        self._run(touched)
-        now_us = self._clock.monotonic_us()
+        ready = self._run(self._stirred)
+        self._stirred.clear()
         due_us = min(self._due_us, default=_NEVER)
-        events = self._watch.wait(max(0.0, min(longest_s, (due_us - now_us) / 1_000_000)))
-        touched = set()
-        for ring, number, event in events:
-            ring.act(number, event)
-            touched.add(ring)
-        if due_us <= self._clock.monotonic_us():
-            late = self._clock.monotonic_us()
-            over = {ring for ring, due in zip(self._rings, self._due_us, strict=True) if due <= late}
-            self._run(over)
-            touched |= over
-        self._touched |= touched
-        return self._ended(touched)
+        wait_s = 0.0 if ready else min(longest_s, (due_us - self._clock.monotonic_us()) / 1_000_000)
+        for ring, number, event in self._watch.wait(max(0.0, wait_s)):
+            if ring.act(number, event)[1] < ring.busy:
+                ready.add(ring)
+            self._stirred.add(ring)  # what is due may have changed
+        now_us = self._clock.monotonic_us()
+        if due_us <= now_us:
+            pairs = zip(self._rings, self._due_us, strict=True)
+            ready |= self._run([ring for ring, due in pairs if due <= now_us])
+        return self._ended(ready)
 
     def close(self) -> None:
         """Give up what is under way, and close the connections."""
@@ -133,17 +132,22 @@ class Hub:
             handle.close()
         self._watch.close()
 
-    def _run(self, rings: Iterable[_Ring]) -> None:
-        """Start what was added, and do what is due."""
+    def _run(self, rings: Iterable[_Ring]) -> set[_Ring]:
+        """Start what was added, and do what is due; the rings where something has ended."""
+        ready = set()
         for ring in rings:
-            ring.act(pycurl.SOCKET_TIMEOUT, 0)
+            if ring.act(pycurl.SOCKET_TIMEOUT, 0)[1] < ring.busy:
+                ready.add(ring)
             wait_ms = ring.multi.timeout()
-            self._due_us[ring.number] = _NEVER if wait_ms < 0 else self._clock.monotonic_us() + wait_ms * 1000
+            due_us = _NEVER if wait_ms < 0 else self._clock.monotonic_us() + wait_ms * 1000
+            self._due_us[ring.number] = due_us
+        return ready
 
     def _ended(self, rings: Iterable[_Ring]) -> list[tuple[Wire, Received]]:
         ended = []
         for ring in rings:
             _, good, bad = ring.multi.info_read()
+            ring.busy -= len(good) + len(bad)
             for handle in good:
                 ring.multi.remove_handle(handle)
                 wire = self._wires[handle]
@@ -162,8 +166,10 @@ class _Ring:
     def __init__(self, watch: _Watch, number: int) -> None:
         self.watch = watch
         self.number = number
+        self.busy = 0
+        """Transfers that have been started, and have not been found to have ended."""
         self.multi = pycurl.CurlMulti()
-        self.act: Callable[[int, int], Any] = self.multi.socket_action
+        self.act: Callable[[int, int], tuple[int, int]] = self.multi.socket_action
         self.multi.setopt(pycurl.M_PIPELINING, 0)
         self.multi.setopt(pycurl.M_MAXCONNECTS, _RING_SIZE)
         self.multi.setopt(pycurl.M_SOCKETFUNCTION, self._wants)
