@@ -13,6 +13,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar
 
+import msgspec
+
 from loadgen.errors import ScenarioError
 from loadgen.feed import Feed
 from loadgen.plan import Delivery
@@ -69,8 +71,7 @@ class Retry:
         return wait if retry_after_s is None else min(max(wait, retry_after_s), self.max_backoff_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A request described instead of made: what a step without `http` returns."""
 
     method: str

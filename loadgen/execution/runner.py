@@ -35,8 +35,7 @@ class LeaseLost(BaseException):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(msgspec.Struct, frozen=True):
     """One item to be done."""
 
     step: Step[..., Any]
