@@ -11,7 +11,7 @@ import msgspec
 
 from loadgen.clock import Clock
 from loadgen.columns import Harvest
-from loadgen.execution.child import Returned, Task
+from loadgen.execution.pipe import Returned, Task
 from loadgen.queues.messages import Batch, Lease, Mark
 from loadgen.sample import Result
 from loadgen.spool import Spool

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, get_args
 
+import msgspec
+
 from loadgen.errors import ScenarioError
 from loadgen.feed import Feed
 from loadgen.plan import Delivery
@@ -76,8 +78,7 @@ class Retry:
         return wait if retry_after_s is None else min(max(wait, retry_after_s), self.max_backoff_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A request described instead of made: what a step without `http` returns."""
 
     method: str

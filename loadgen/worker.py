@@ -28,7 +28,7 @@ import msgspec
 from loadgen.clock import Clock
 from loadgen.desk import LARGEST_REPORT, PART, Desk, marks, without
 from loadgen.errors import Incomplete, MasterGone, Refused
-from loadgen.execution.child import Setup, Task
+from loadgen.execution.pipe import Setup, Task
 from loadgen.execution.pool import Pool
 from loadgen.loader import load, only_copy
 from loadgen.queues.client import QueueClient

@@ -11,7 +11,7 @@ import json as jsonlib
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote_plus, unquote, urlsplit
+from urllib.parse import quote_plus, unquote
 
 from requests import PreparedRequest, exceptions
 from requests.utils import prepend_scheme_if_needed, select_proxy
@@ -138,11 +138,14 @@ class Labels:
     def of(self, step: str, method: str, url: str) -> str:
         """Step, method, and the path with each number as `#`, so that 10000 items make one line."""
         end = url.find("?")
-        key = (step, method, url if end < 0 else url[:end])
+        start = url.find("/", 8, None if end < 0 else end)
+        path = "/" if start < 0 else url[start:] if end < 0 else url[start:end]
+        if "%" in path or "#" in path:
+            path = unquote(path.partition("#")[0])
+        key = (step, method, _DIGITS.sub("#", path))
         label = self._known.get(key)
         if label is None:
-            path = _DIGITS.sub("#", unquote(urlsplit(key[2]).path)) or "/"
-            label = f"{step} {method} {path}" if step else f"{method} {path}"
+            label = " ".join(key).strip()
             if len(self._known) >= _LABELS_KEPT:
                 self._known.clear()
             self._known[key] = label

@@ -18,7 +18,7 @@ import msgspec
 
 from loadgen.errors import LoadgenError, ScenarioError, WorkersGone
 from loadgen.execution import child
-from loadgen.execution.child import (
+from loadgen.execution.pipe import (
     Broken,
     Cancel,
     Drop,
@@ -30,6 +30,7 @@ from loadgen.execution.child import (
     Stop,
     Task,
     Tasks,
+    ToChild,
 )
 from loadgen.lag import NO_LAG, Lag, worst
 
@@ -194,7 +195,7 @@ class Pool:
         reader.start()
         return process
 
-    def _tell(self, process: _Process, message: child.ToChild) -> None:
+    def _tell(self, process: _Process, message: ToChild) -> None:
         data = self._encoder.encode(message)
         with contextlib.suppress(OSError), process.sending:  # it died: its reader sees that
             process.connection.send_bytes(data)

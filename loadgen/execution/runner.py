@@ -6,7 +6,8 @@ A runner has one Session, and so one connection and one login.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -17,10 +18,12 @@ from loadgen.clock import Clock
 from loadgen.errors import LoadgenError, one_line
 from loadgen.execution.session import Session
 from loadgen.sample import NOTHING, Outcome, Presence, Result, Sample
-from loadgen.scenario import Call, Connections, Scenario, Step
+from loadgen.scenario import Call, Connections, Scenario, Step, where
 
 LONGEST_ERROR = 500
 """Characters of an error message that travel."""
+LONGEST_SHOWN = 60
+"""Characters of a value in a message."""
 LARGEST_VALUE = 16 * 1024
 """Bytes of what a step returns; the manifest is for ids, not for bodies."""
 
@@ -68,6 +71,70 @@ def open_session(
     return session
 
 
+@dataclass(slots=True)
+class Attempt:
+    """One try at an item, and what is known of it so far."""
+
+    errand: Errand
+    start_us: int
+    """Wall clock."""
+    began_us: int
+    """Monotonic clock."""
+    value: object = None
+    """What the step returned."""
+    raised: BaseException | None = None
+    """What the step raised."""
+    refused: str | None = None
+    """The first answer that was not expected, in words."""
+    retry_after: str | None = None
+    """Its Retry-After."""
+    samples: list[Sample] = field(default_factory=list)
+    """One for each HTTP request."""
+
+
+class Judge:
+    """Says what an attempt came to."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._rng = random.Random()  # noqa: S311 - jitter between retries, nothing secret
+
+    def judge(self, attempt: Attempt) -> Result:
+        """The attempt has ended just now."""
+        errand, error, value, causes = attempt.errand, "", NOTHING, set[str | int]()
+        try:
+            if attempt.raised is not None:
+                raise attempt.raised
+            value = _packed(attempt.value)
+        except (Exception, SystemExit) as failure:
+            error, causes = explain(failure), _causes(failure)
+        # An unexpected status comes first: what the step then raised follows from it.
+        error = attempt.refused or error
+        retry_ms = None
+        if error:
+            value = NOTHING
+            causes |= {sample.status for sample in attempt.samples if sample.error and sample.status}
+            retry_ms = self._retry_ms(errand, causes, attempt.retry_after)
+        return Result(
+            errand.item,
+            errand.attempt,
+            Outcome.FAILED if error else Outcome.DONE,
+            attempt.start_us,
+            self._clock.monotonic_us() - attempt.began_us,
+            error[:LONGEST_ERROR],
+            value,
+            retry_ms,
+        )
+
+    def _retry_ms(self, errand: Errand, causes: set[str | int], retry_after: str | None) -> int | None:
+        """When to try again, in milliseconds from now; None: not at all."""
+        retry = errand.step.retry
+        if retry is None or errand.attempt >= retry.attempts or causes.isdisjoint(retry.on):
+            return None
+        asked_s = _seconds(retry_after, self._clock.now_us())
+        return round(retry.wait_s(errand.attempt, self._rng, asked_s) * 1000)
+
+
 class Runner:
     """Executes items."""
 
@@ -77,45 +144,30 @@ class Runner:
         self._session = session
         self._clock = clock
         self._run = run
-        self._rng = random.Random()  # noqa: S311 - jitter between retries, nothing secret
+        self._judge = Judge(clock)
 
     def run(self, errand: Errand) -> tuple[Result, list[Sample]]:
         """Make one attempt at an item.  Raises LeaseLost."""
         session = self._session
-        session.begin(errand.step.name, errand.item, errand.attempt, self._headers(errand))
+        session.begin(errand.step.name, errand.item, errand.attempt, item_headers(self._run, errand))
         start_us, began_us = self._clock.now_us(), self._clock.monotonic_us()
-        error, value, causes = "", NOTHING, set[str | int]()
+        value, raised = None, None
         try:
-            value = _packed(self._execute(errand))
+            value = self._execute(errand)
         except (Exception, SystemExit) as failure:  # a step that exits must not take its thread along
-            error, causes = explain(failure), _causes(failure)
-        duration_us = self._clock.monotonic_us() - began_us
+            raised = failure
         retry_after = session.retry_after
         samples, refused = session.finish()
-        error = (
-            refused or error
-        )  # an unexpected status comes first: what the step then raised follows from it
-        if error:
-            value = NOTHING
-            causes |= {sample.status for sample in samples if sample.error and sample.status}
-        outcome = Outcome.FAILED if error else Outcome.DONE
-        retry_ms = self._retry_ms(errand, causes, retry_after) if error else None
-        result = Result(
-            errand.item,
-            errand.attempt,
-            outcome,
-            start_us,
-            duration_us,
-            error[:LONGEST_ERROR],
-            value,
-            retry_ms,
-        )
-        return result, samples
+        if value is None and raised is None and refused is None:  # the usual end, at a third of the cost
+            duration_us = self._clock.monotonic_us() - began_us
+            return Result(errand.item, errand.attempt, Outcome.DONE, start_us, duration_us), samples
+        attempt = Attempt(errand, start_us, began_us, value, raised, refused, retry_after, samples)
+        return self._judge.judge(attempt), samples
 
     def look(self, errand: Errand) -> tuple[Presence, list[Sample]]:
         """Look for an item in doubt on the target, with the step's `exists`."""
         step, session = errand.step, self._session
-        session.begin(f"{step.name}.exists", errand.item, errand.attempt, self._headers(errand))
+        session.begin(f"{step.name}.exists", errand.item, errand.attempt, item_headers(self._run, errand))
         presence = Presence.UNSURE
         try:
             if step.exists_function is not None:
@@ -126,47 +178,64 @@ class Runner:
         samples, refused = session.finish()
         return (Presence.UNSURE if refused else presence), samples
 
-    def _retry_ms(self, errand: Errand, causes: set[str | int], retry_after: str | None) -> int | None:
-        """When to try again, in milliseconds from now; None: not at all."""
-        retry = errand.step.retry
-        if retry is None or errand.attempt >= retry.attempts or causes.isdisjoint(retry.on):
-            return None
-        asked_s = _seconds(retry_after, self._clock.now_us())
-        return round(retry.wait_s(errand.attempt, self._rng, asked_s) * 1000)
-
     def _execute(self, errand: Errand) -> Any:
         step = errand.step
         if not step.described:
-            return step.function(self._session, errand.argument, self._options)
-        call = step.function(errand.argument, self._options)
-        if not isinstance(call, Call):
-            raise LoadgenError(f"{step.name} has no http parameter, so it must return a Call, not {call!r}")
-        return make_call(self._session, call)
-
-    def _headers(self, errand: Errand) -> dict[str, str]:
-        if not self._run:
-            return {}
-        return {
-            "X-Loadgen-Run": self._run,
-            "X-Loadgen-Item": str(errand.item),
-            "X-Loadgen-Attempt": str(errand.attempt),
-        }
+            value = step.function(self._session, errand.argument, self._options)
+            if isinstance(value, Call):
+                raise LoadgenError(
+                    f"{where(step.function)}: {step.name} returned a Call, which nobody makes: "
+                    "a step has an http parameter, or returns Calls"
+                )
+            return value
+        return make_calls(self._session, described_calls(step, step.function(errand.argument, self._options)))
 
 
-def make_call(session: Session, call: Call) -> object:
-    """Make a described call; returns what its check returns."""
-    response = session.request(
-        call.method,
-        call.url,
-        params=call.params,
-        data=call.data,
-        json=call.json,
-        headers=call.headers,
-        timeout=call.timeout,
-        name=call.name,
-        expect=call.expect,
+def item_headers(run: str, errand: Errand) -> dict[str, str]:
+    """The X-Loadgen-* headers by which an item is found in the target's logs; none without a run."""
+    if not run:
+        return {}
+    return {
+        "X-Loadgen-Run": run,
+        "X-Loadgen-Item": str(errand.item),
+        "X-Loadgen-Attempt": str(errand.attempt),
+    }
+
+
+def described_calls(step: Step[..., Any], returned: Any) -> Sequence[Call]:
+    """The calls that a described step returned.  Raises LoadgenError for anything else."""
+    if type(returned) is Call:
+        return (returned,)
+    calls = (returned,) if isinstance(returned, Call) else returned
+    if isinstance(calls, list | tuple) and calls and all(isinstance(call, Call) for call in calls):
+        return calls
+    shown = " ".join(repr(returned).split())
+    raise LoadgenError(
+        f"{where(step.function)}: {step.name} has no http parameter, so it must return a Call, "
+        f"or several in a list, not {shown[:LONGEST_SHOWN]}"
     )
-    return call.check(response) if call.check is not None else None
+
+
+def make_calls(session: Session, calls: Sequence[Call]) -> object:
+    """Make described calls in order, until one is refused; returns what the last check returned."""
+    value: object = None
+    for call in calls:
+        response = session.request(
+            call.method,
+            call.url,
+            params=call.params,
+            data=call.data,
+            json=call.json,
+            headers=call.headers,
+            timeout=call.timeout,
+            name=call.name,
+            expect=call.expect,
+        )
+        if session.failure is not None:
+            break
+        if call.check is not None:
+            value = call.check(response)
+    return value
 
 
 def explain(error: BaseException) -> str:

@@ -100,6 +100,7 @@ class Session(Base):
         """Called before each HTTP request, which what it raises prevents."""
         self.on_login: Callable[[Session], None] | None = None
         """Called with this session before its first request, and before the next one after `expire`."""
+        self.http, self.connections = http, connections
         self._transport = _make_transport(transport, clock, http, connections)
         self._logged_in = self._in_login = False
         self._step, self._item, self._attempt = "", NO_ITEM, 1

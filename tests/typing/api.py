@@ -112,6 +112,18 @@ def ping(item: int, options: Options) -> Call:
     return Call("GET", f"/ping/{item}", params={"n": item}, expect=503, timeout=1.0, name="ping", check=good)
 
 
+@scenario.step(items=100)
+def order(item: int, options: Options) -> list[Call]:
+    """Several calls, made in order."""
+    return [Call("POST", "/orders", json={"item": item}), Call("GET", f"/orders/{item}", check=good)]
+
+
+@scenario.step(items=100)
+def pay(item: int, options: Options) -> Call | Sequence[Call]:
+    """One call or several."""
+    return ping(item, options) if item % 2 else (ping(item, options), ping(item, options))
+
+
 def names(options: Options) -> Iterator[str]:
     """What should be there."""
     yield from (f"flow_{number}" for number in range(options.flows))
@@ -135,6 +147,7 @@ def a_unit_test(http: Session) -> None:
     assert_type(create(http, 1, Options()), dict[str, object])
     assert_type(delete(http, item=1, options=Options()), int)
     assert_type(ping(1, Options()), Call)
+    assert_type(order(1, Options()), list[Call])
     assert_type(created(http, 1, Options()), bool)
     assert_type(Verification(expected=1, found=1).ok, bool)
     assert_type(option(5), int)
