@@ -21,6 +21,7 @@ from __future__ import annotations
 import selectors
 import socket
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import pycurl
@@ -176,10 +177,7 @@ class _Ring:
         self.act: Callable[[int, int], tuple[int, int]] = self.multi.socket_action
         self.multi.setopt(pycurl.M_PIPELINING, 0)
         self.multi.setopt(pycurl.M_MAXCONNECTS, _RING_SIZE)
-        self.multi.setopt(pycurl.M_SOCKETFUNCTION, self._wants)
-
-    def _wants(self, what: int, number: int, *_: object) -> None:
-        self.watch.wants(self, what, number)
+        self.multi.setopt(pycurl.M_SOCKETFUNCTION, partial(watch.wants, self))
 
 
 class _Watch:
@@ -205,7 +203,7 @@ class _Watch:
             self._ours.add(number)
         return pycurl.SOCKOPT_OK
 
-    def wants(self, ring: _Ring, what: int, number: int) -> None:
+    def wants(self, ring: _Ring, what: int, number: int, *_: object) -> None:
         """For M_SOCKETFUNCTION."""
         held = self._held.get(number, 0)
         if what == pycurl.POLL_REMOVE:

@@ -20,7 +20,7 @@ from loadgen.execution.multi import Lane, Multi
 from loadgen.execution.runner import Errand, Runner, open_session
 from loadgen.sample import NO_ITEM, Outcome
 
-PATIENCE_S = 5
+PATIENCE_S = 20
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +228,43 @@ def like(sample):
 
 def wire(seen):
     return seen.method, seen.target, seen.headers, seen.body
+
+
+@pytest.mark.parametrize(
+    ("returned", "shown"),
+    [(None, "None"), ([], "[]"), ({"method": "GET"}, "{'method': 'GET'}"), ([Call("GET", "/"), 1], "[Call(")],
+)
+def test_what_is_no_call_is_explained_with_file_and_line(server, returned, shown):
+    scenario, step = described(returned)
+    with engine(scenario, server.url) as desk:
+        desk.put(step, [0])
+    (result,) = desk.results
+    place = f"{__file__}:{step.function.__code__.co_firstlineno}"
+    words = f"{place}: act has no http parameter, so it must return a Call, or several in a list, not {shown}"
+    assert result.error.startswith(words)
+    assert (desk.samples, server.log.take()) == ([], [])
+
+
+def test_a_scripted_step_that_returns_a_call_is_explained(server):
+    scenario = Scenario()
+
+    @scenario.step(items=1)
+    def act(http: Session, item: int, options: object) -> Call:
+        return Call("GET", "/echo")
+
+    with open_session(scenario, server.url, None, SystemClock()) as session:
+        result, samples = Runner(None, session, SystemClock()).run(Errand(act, 0, 0, 1))
+    assert "act returned a Call, which nobody makes" in result.error
+    assert result.error.startswith(__file__)
+    assert (result.outcome, samples) == (Outcome.FAILED, [])
+
+
+def test_an_answer_that_was_refused_is_not_checked(server):
+    checked = []
+    scenario, step = described(Call("GET", "/status/404", check=checked.append))
+    with engine(scenario, server.url) as desk:
+        desk.put(step, [0])
+    assert (desk.results[0].outcome, checked) == (Outcome.FAILED, [])
 
 
 def test_refused(server):
