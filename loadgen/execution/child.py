@@ -31,8 +31,6 @@ from loadgen.scenario import Step
 
 SWITCH_S = 0.0005
 """How long a thread may keep the others waiting: with Python's 5 ms, one that computes delays all calls."""
-HAND_OVER_US = 5_000
-"""How long a thread keeps results to itself, in microseconds: handing over each by itself costs."""
 LOOKERS = 16
 """Threads where all steps describe their calls: to look for items in doubt."""
 
@@ -152,30 +150,19 @@ class Slot:
     def do(self, task: Task, runner: Runner) -> None:
         """Do a task's items one after the other, as long as the lease is ours."""
         self._lease = task.lease
-        done: list[Result] = []
-        calls: list[Sample] = []
-        kept_us = 0
         for position, errand in enumerate(Errands(task, self._steps[task.step])):
-            try:
-                if not self._gate.await_start(task.lease):
-                    raise LeaseLost
-                if task.verifying:
-                    self._outbox.add_verdict(task, errand.item, *runner.look(errand))
-                    continue
-                result, samples = runner.run(errand)
-            except LeaseLost:
-                calls += self._session.finish()[0]
-                self._outbox.add(task, done, calls)
+            if not self._gate.await_start(task.lease):
                 self._outbox.skip(task, task.items[position:])
                 return
-            done.append(result)
-            calls += samples
-            kept_us += result.duration_us
-            if kept_us >= HAND_OVER_US:
-                self._outbox.add(task, done, calls)
-                done, calls, kept_us = [], [], 0
-        if done:
-            self._outbox.add(task, done, calls)
+            try:
+                if task.verifying:
+                    self._outbox.add_verdict(task, errand.item, *runner.look(errand))
+                else:
+                    self._outbox.add(task, *runner.run(errand))
+            except LeaseLost:
+                samples, _ = self._session.finish()
+                self._outbox.skip(task, task.items[position:], samples)
+                return
 
     def _go_on(self) -> None:
         if not self._gate.await_call(self._lease):
@@ -217,7 +204,7 @@ class Engine:
 
     def done(self, lane: Lane, result: Result, samples: list[Sample]) -> None:
         """For `Multi`: an item has ended."""
-        self._outbox.add(lane.token, [result], samples)
+        self._outbox.add(lane.token, result, samples)
 
     def lost(self, lane: Lane, position: int, samples: list[Sample]) -> None:
         """For `Multi`: the rest of a lane is not to be done."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from typing import TypeVar
 
 import msgspec
 
@@ -21,6 +23,8 @@ FLUSH_S = 0.01
 """How long results gather before they leave: the delay that the parent sees."""
 MOST_ROWS = 1000
 """Results, or samples, in one harvest."""
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -40,40 +44,34 @@ class _Gathered:
 
 
 class Outbox:
-    """Gathers what the threads have done."""
+    """Gathers what the threads have done.
+
+    They only append to deques, which takes no lock: nothing that a thread has said waits for that thread.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.probe = Probe(SystemClock())
         self._encoder = msgspec.msgpack.Encoder()
-        self._lock = threading.Lock()
         self._filled = threading.Event()
         self._closed = False
-        self._gathered: dict[tuple[int, int], _Gathered] = {}
-        self._skipped: list[tuple[int, tuple[int, ...]]] = []
+        self._ended: deque[tuple[Task, Result, Sequence[Sample]]] = deque()
+        self._found: deque[tuple[Task, int, Presence, Sequence[Sample]]] = deque()
+        self._skipped: deque[tuple[Task, Sequence[int], Sequence[Sample]]] = deque()
 
-    def add(self, task: Task, results: Sequence[Result], samples: Sequence[Sample]) -> None:
-        """Attempts have ended."""
-        with self._lock:
-            gathered = self._of(task)
-            gathered.results.extend(results)
-            gathered.samples.extend(samples)
+    def add(self, task: Task, result: Result, samples: Sequence[Sample]) -> None:
+        """An attempt has ended."""
+        self._ended.append((task, result, samples))
         self._wake()
 
     def add_verdict(self, task: Task, item: int, presence: Presence, samples: Sequence[Sample]) -> None:
         """An item in doubt was looked for."""
-        with self._lock:
-            gathered = self._of(task)
-            gathered.samples.extend(samples)
-            gathered.verdicts.append((item, presence))
+        self._found.append((task, item, presence, samples))
         self._wake()
 
     def skip(self, task: Task, items: Sequence[int], samples: Sequence[Sample] = ()) -> None:
         """Items were cancelled before they were started; or lost, after these calls."""
-        with self._lock:
-            self._skipped.append((task.lease, tuple(items)))
-            if samples:
-                self._of(task).samples.extend(samples)
+        self._skipped.append((task, items, samples))
         self._wake()
 
     def close(self) -> None:
@@ -88,27 +86,38 @@ class Outbox:
     def run(self) -> None:
         """Send what gathers, until closed and empty, or the parent is gone."""
         with contextlib.suppress(OSError):
-            while self._filled.wait() and not (self._closed and not self._gathered and not self._skipped):
-                if not self._closed:
-                    time.sleep(FLUSH_S)
+            while not self._closed:
+                self._filled.wait()
+                time.sleep(FLUSH_S)
+                self._filled.clear()  # first: what comes while we look is found now, or sets it again
                 self._flush()
+            self._flush()
 
     def _flush(self) -> None:
-        with self._lock:
-            gathered, self._gathered = self._gathered, {}
-            skipped, self._skipped = self._skipped, []
-            if not self._closed:
-                self._filled.clear()
-        harvests = tuple((*place, harvest) for place, got in gathered.items() for harvest in got.harvests())
-        self.send(Returned(harvests, tuple(skipped), time.process_time(), self.probe.reading()))
-
-    def _of(self, task: Task) -> _Gathered:
-        place = task.lease, task.step
-        found = self._gathered.get(place)
-        if found is None:
-            found = self._gathered[place] = _Gathered()
-        return found
+        gathered: defaultdict[tuple[int, int], _Gathered] = defaultdict(_Gathered)
+        skipped = []
+        for task, items, samples in _drained(self._skipped):
+            skipped.append((task.lease, tuple(items)))
+            if samples:
+                gathered[task.lease, task.step].samples.extend(samples)
+        for task, item, presence, samples in _drained(self._found):
+            got = gathered[task.lease, task.step]
+            got.verdicts.append((item, presence))
+            got.samples.extend(samples)
+        for task, result, samples in _drained(self._ended):
+            got = gathered[task.lease, task.step]
+            got.results.append(result)
+            got.samples.extend(samples)
+        if gathered or skipped:
+            parts = tuple((*place, part) for place, got in gathered.items() for part in got.harvests())
+            self.send(Returned(parts, tuple(skipped), time.process_time(), self.probe.reading()))
 
     def _wake(self) -> None:
         if not self._filled.is_set():  # asking is cheaper than setting it again
             self._filled.set()
+
+
+def _drained(said: deque[T]) -> Iterator[T]:
+    """What is there now; what comes meanwhile goes with the next message."""
+    for _ in range(len(said)):
+        yield said.popleft()
