@@ -154,10 +154,13 @@ class Desk:
             self._close(lease, len(items))
 
     def clear_backlog(self) -> None:
-        """Start nothing more: what was not handed to the pool goes back to the master."""
+        """Start nothing more: what was not handed to the pool goes back to the master.
+
+        Item by item: those that were put back may be armed, if it was the master's answer that got lost.
+        """
         with self.changed:
             for lane in [*self._backlog, *self._following.values()]:
-                self._unstarted.setdefault(lane.task.lease, [])
+                self._unstarted.setdefault(lane.task.lease, []).extend(lane.task.items)
                 self._close(lane.task.lease, len(lane.task.items))
             self._clear(set(self._open) | set(self._unstarted))
 
