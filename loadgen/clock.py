@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Protocol
+from typing import Final, Protocol
+
+_BOOTTIME: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 class Clock(Protocol):
@@ -26,6 +28,14 @@ class Clock(Protocol):
         ...
 
 
+def monotonic_ns() -> int:
+    """A clock that never jumps, and goes on while the machine sleeps, where there is one.
+
+    Linux's CLOCK_MONOTONIC stands still then: a lease would seem to live for as long as the machine slept.
+    """
+    return time.clock_gettime_ns(_BOOTTIME) if _BOOTTIME is not None else time.monotonic_ns()
+
+
 class SystemClock:
     """The machine's own time.
 
@@ -34,15 +44,15 @@ class SystemClock:
     """
 
     def __init__(self) -> None:
-        self._offset_ns = time.time_ns() - time.monotonic_ns()
+        self._offset_ns = time.time_ns() - monotonic_ns()
 
     def now_us(self) -> int:
         """Wall clock, microseconds since 1970-01-01 UTC."""
-        return (time.monotonic_ns() + self._offset_ns) // 1000
+        return (monotonic_ns() + self._offset_ns) // 1000
 
     def monotonic_us(self) -> int:
-        """`time.monotonic_ns`, in microseconds."""
-        return time.monotonic_ns() // 1000
+        """`monotonic_ns`, in microseconds."""
+        return monotonic_ns() // 1000
 
     def sleep(self, seconds: float) -> None:
         """Wait for real."""

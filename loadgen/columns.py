@@ -21,6 +21,8 @@ from loadgen.sample import NOTHING, Count, Outcome, Presence, Result, Sample
 _HEAD = struct.Struct("<cqI")
 _EQUAL = b"="
 _WIDTHS = ((1 << 8, "B"), (1 << 16, "H"), (1 << 32, "I"), (1 << 64, "Q"))
+MOST = 1 << 20
+"""Values in a column."""
 LOWEST, HIGHEST = -1, 2**62
 """What a packed number may be: the ledger's integers have 64 bits, and NO_ITEM is -1."""
 
@@ -70,11 +72,13 @@ def length(data: bytes) -> int:
     except struct.error as error:
         raise ValueError("a column is cut off") from error
     width = 0 if code == _EQUAL else next((i for i, (_, c) in enumerate(_WIDTHS) if c.encode() == code), None)
-    if width is None or not LOWEST <= low <= HIGHEST or not count:
+    if width is None or not LOWEST <= low <= HIGHEST or not 0 < count <= MOST:
         raise ValueError("not a column")
     size = 0 if code == _EQUAL else count << width
     if len(data) != _HEAD.size + size:
         raise ValueError("a column is not as long as it says")
+    if code == b"Q" and max(struct.unpack_from(f"<{count}Q", data, _HEAD.size)) > HIGHEST - low:
+        raise ValueError("a number too large")
     return int(count)
 
 

@@ -17,7 +17,7 @@ from loadgen.sample import Result
 from loadgen.spool import Spool
 
 LARGEST_REPORT = 1024 * 1024
-"""Bytes in one report, about: keeps the frame well below its limit."""
+"""Bytes in one report, and at most one batch more: keeps the frame well below its limit."""
 PART = 32 * 1024
 """Bytes in one batch of a report, about."""
 RATE_S = 0.25
@@ -58,8 +58,9 @@ class Desk:
         self._unstarted: dict[int, list[int]] = {}  # by lease to be given back: items that were skipped
         self._verifying: set[int] = set()  # of the open leases
         self._keyed: set[int] = set()  # the same: items in lanes, to be done one after the other
-        self._batches: deque[Batch] = deque()
+        self._batches: deque[tuple[Batch, int]] = deque()  # with their size on the way
         self._unconfirmed: list[Batch] = []
+        self._unconfirmed_bytes = 0
         self._next_seq = 1
         self._results = 0
         self._ended = 0
@@ -136,15 +137,23 @@ class Desk:
             for lease, items in lost.items():
                 if lease not in self._open:
                     continue
-                after = [self._following.pop((lease, item), None) for item in items]
-                self._unstarted.setdefault(lease, [])
-                self._close(lease, len(items) + sum(len(lane.task.items) for lane in after if lane))
+                found = [self._following.pop((lease, item), None) for item in items]
+                after = [item for lane in found if lane is not None for item in lane.task.items]
+                self._unstarted.setdefault(lease, []).extend(after)
+                self._close(lease, len(items) + len(after))
             self.changed.notify_all()
 
     def given_back(self, lease: int) -> None:
         """The master has this lease again."""
         with self.changed:
             self._unstarted.pop(lease, None)
+
+    def follow_after(self, lease: int, last: int, kept: int) -> None:
+        """The last item of a key's piece is not to be done: what follows it waits for another one."""
+        with self.changed:
+            rest = self._following.pop((lease, last), None)
+            if rest is not None:
+                self._following[lease, kept] = rest
 
     def skip(self, lease: int, items: Sequence[int]) -> None:
         """Items are not to be done by us after all; their lanes go on."""
@@ -179,20 +188,21 @@ class Desk:
                 self._ended += harvest.ended
                 self._close(lease, harvest.ended)
             for lease, items in returned.skipped:
-                self._unstarted.setdefault(lease, []).extend(items)
+                if lease in self._open:  # of a lost one, some were started: they are not for us to give back
+                    self._unstarted.setdefault(lease, []).extend(items)
                 self._close(lease, len(items))
             if fresh:
-                self._spool.add(fresh)
-                self._batches.extend(fresh)
+                self._batches.extend(zip(fresh, self._spool.add(fresh), strict=True))
             self.changed.notify_all()
 
     def take(self) -> tuple[Batch, ...]:
         """Batches for the next report; the same again until they are confirmed."""
         with self.changed:
-            while self._batches and len(self._unconfirmed) * PART < LARGEST_REPORT:
-                batch = self._batches.popleft()
+            while self._batches and self._unconfirmed_bytes < LARGEST_REPORT:
+                batch, size = self._batches.popleft()
                 self._results -= batch.harvest.ended
                 self._unconfirmed.append(batch)
+                self._unconfirmed_bytes += size
             return tuple(self._unconfirmed)
 
     def confirm(self) -> int:
@@ -200,6 +210,7 @@ class Desk:
         with self.changed:
             results = sum(batch.harvest.ended for batch in self._unconfirmed)
             self._unconfirmed.clear()
+            self._unconfirmed_bytes = 0
             if not self._batches:
                 self._spool.clear()
             return results

@@ -139,4 +139,9 @@ CROSSING: dict[str, type[LoadgenError]] = {
 
 def one_line(error: BaseException) -> str:
     """Its message, without line breaks; empty when it has none."""
-    return " ".join(str(error).split())
+    return sayable(" ".join(str(error).split()))
+
+
+def sayable(text: str) -> str:
+    """The text, without what UTF-8 has no bytes for."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -32,12 +32,13 @@ class Spool:
         self._file = self.path.open("wb", buffering=0)
         self._encoder = msgspec.msgpack.Encoder()
 
-    def add(self, batches: list[Batch]) -> None:
-        """Keep batches."""
-        frames = map(self._encoder.encode, batches)
+    def add(self, batches: list[Batch]) -> list[int]:
+        """Keep batches; returns their sizes in bytes."""
+        frames = [self._encoder.encode(batch) for batch in batches]
         data = b"".join(_HEAD.pack(len(f), zlib.crc32(f)) + f for f in frames)
         with contextlib.suppress(OSError):  # a full disk here must not stop the work: the master has its own
             self._file.write(data)
+        return [len(frame) for frame in frames]
 
     def clear(self) -> None:
         """All is acknowledged."""

@@ -26,8 +26,8 @@ from urllib.parse import quote
 import msgspec
 
 from loadgen.clock import Clock
-from loadgen.desk import LARGEST_REPORT, PART, Desk, marks, without
-from loadgen.errors import Incomplete, MasterGone, Refused
+from loadgen.desk import Desk, marks, without
+from loadgen.errors import Incomplete, LoadgenError, MasterGone, Refused, TokenError
 from loadgen.execution.pipe import Setup, Task
 from loadgen.execution.pool import Pool
 from loadgen.loader import load, only_copy
@@ -62,6 +62,8 @@ ARM_S = 0.1
 """How much work is armed beyond what is in flight, in seconds: covers the way to the master and back."""
 AHEAD_S = 1.0
 """How much work a worker wants to have leased, in seconds."""
+MOST_AHEAD = 30_000
+"""But not more items than this: the master remembers each of them."""
 NAP_S = 0.02
 """How long the main thread waits for something to happen."""
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.05, 2.0
@@ -118,6 +120,7 @@ class Worker:
         self._patience_s = settings.patience_s
         self._link_lost = threading.Event()
         self._finished = threading.Event()
+        self._welcome: Welcome
         self._client: QueueClient
         self._pool: Pool
         self._desk: Desk
@@ -141,6 +144,7 @@ class Worker:
             slots = self._settings.processes * welcome.concurrency
             self._hello = msgspec.structs.replace(self._hello, slots=slots)
             welcome = self._join()
+        self._welcome = welcome
         self._run, self._ttl_us = welcome.run, round(welcome.ttl_s * 1_000_000)
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loadgen-")))
@@ -186,11 +190,24 @@ class Worker:
                 self._clock.sleep(pause_s)
                 waited_s += pause_s
                 backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)
+            except TokenError as error:
+                if not self._run:
+                    raise
+                raise MasterGone(f"the master of run {self._run} is gone: {error}") from error
             else:
-                if self._run and welcome.run != self._run:
-                    raise MasterGone(f"the master of run {self._run} is gone: there is another one now")
+                if self._run:
+                    self._join_again(welcome)
                 self._link_lost.clear()
                 return welcome
+
+    def _join_again(self, welcome: Welcome) -> None:
+        """The master is back; if it has other settings, what was begun under the old ones ends here."""
+        before = self._welcome
+        if welcome.run != before.run:
+            raise MasterGone(f"the master of run {before.run} is gone: there is another one now")
+        self._ttl_us = round(welcome.ttl_s * 1_000_000)
+        if msgspec.structs.replace(welcome, ttl_s=before.ttl_s) != before:
+            self.finish("the run goes on with other settings: join again")
 
     def _prepare(self, welcome: Welcome, folder: Path) -> Setup:
         if self._settings.scenario is not None:
@@ -247,7 +264,7 @@ class Worker:
             tasks = self._desk.next_tasks(room)
             if tasks:
                 self._pool.submit(self._armed(tasks))
-        return self._desk.backlog < max(slots / 2, rate * AHEAD_S / 3)
+        return self._desk.backlog < max(slots / 2, self._ahead / 3)
 
     def _armed(self, tasks: list[Task]) -> list[Task]:
         """Mark the tasks' items; returns what may be started."""
@@ -267,13 +284,18 @@ class Worker:
         skipped: dict[int, set[int]] = {}
         for lease, item in answer.skip:
             skipped.setdefault(lease, set()).add(item)
+        kept = []
+        for task in tasks:
+            left = None if task.lease in answer.dropped else without(task, skipped.get(task.lease, set()))
+            if left is not None:
+                self._desk.follow_after(task.lease, task.items[-1], left.items[-1])
+                kept.append(left)
         for lease, items in skipped.items():
             self._desk.skip(lease, sorted(items))
         if answer.dropped:
             self._pool.drop(answer.dropped)
             self._desk.drop(answer.dropped)
-        kept = (task for task in tasks if task.lease not in answer.dropped)
-        return [left for task in kept if (left := without(task, skipped.get(task.lease, set()))) is not None]
+        return kept
 
     def _report_is_due(self, *, hungry: bool) -> bool:
         """Enough results wait, or for long enough, or the master may be waiting for them to free a key."""
@@ -294,7 +316,7 @@ class Worker:
         return self._desk.confirm()
 
     def _lease(self) -> None:
-        want = max(self._hello.slots, round(self._desk.rate() * AHEAD_S))
+        want = max(self._hello.slots, round(self._ahead))
         request = LeaseRequest(self._hello.session, want, self._hello.slots)
         asked_us = self._clock.monotonic_us()
         answer = self._ask(lambda: self._client.lease(request))
@@ -335,7 +357,7 @@ class Worker:
             )
             try:
                 receipt = self._client.beat(beat)
-            except (MasterGone, Refused):
+            except LoadgenError:  # whatever it is, the main thread finds out
                 self._link_lost.set()
             else:
                 if receipt.dropped:
@@ -351,6 +373,11 @@ class Worker:
         self._pool.fence(heard_us + self._ttl_us - self._margin_us)
 
     @property
+    def _ahead(self) -> float:
+        """Items that it wants to have leased."""
+        return min(self._desk.rate() * AHEAD_S, MOST_AHEAD)
+
+    @property
     def _margin_us(self) -> int:
         return min(round(FENCE_S * 1_000_000), self._ttl_us // BEATS_PER_LIFE)
 
@@ -361,10 +388,8 @@ class Worker:
                 f"handing over {sum(batch.harvest.ended for batch in batches)} results of a worker that died"
             )
             try:
-                for start in range(0, len(batches), LARGEST_REPORT // PART):
-                    self._client.report(
-                        Report(session, tuple(batches[start : start + LARGEST_REPORT // PART]))
-                    )
+                for batch in batches:  # each by itself: they may be large, and are few
+                    self._client.report(Report(session, (batch,)))
             except Refused as error:  # the run never knew that worker: its file is for people to look at
                 self._say(f"{path}: {error}")
             else:

@@ -322,6 +322,8 @@ class Conductor:
         signals.leave_terminal(number)
         if self._master is None:
             raise SystemExit(128 + number)  # nothing is in flight yet; what was started ends on the way out
+        if self._signalled and signals.hangs_up(number):
+            return
         if self._signalled:
             if self._local is not None:
                 self._local.kill()

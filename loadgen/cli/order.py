@@ -64,6 +64,7 @@ class Order:
             "processes": self.processes,
             "concurrency": self.concurrency,
             "connections": self.connections,
+            "lease_ttl_s": self.lease_ttl_s,
             "chunk": prepared.work.plan.steps[0].chunk or "auto",
             "steps": [step.name for step in prepared.steps],
             "correlate": self.correlate,

@@ -44,7 +44,7 @@ def resume(
     json: words.Json = None,
     quiet: words.Quiet = False,
     strict: words.Strict = False,
-    lease_ttl: words.LeaseTtl = words.LEASE_TTL_S,
+    lease_ttl: words.LeaseTtlAgain = None,
 ) -> int:
     """Finish what a run left open: the items without an outcome, with the same options."""
     from loadgen import options as scenario_options
@@ -92,7 +92,7 @@ def resume(
         quiet=quiet,
         strict=strict or bool(before.get("strict")),
         correlate=bool(facts.settings.get("correlate", True)),
-        lease_ttl_s=lease_ttl,
+        lease_ttl_s=lease_ttl or float(before.get("lease_ttl_s", words.LEASE_TTL_S)),
     )
     with Conductor(order, identity_for(facts.id), path) as conductor:
         return conductor.resume(prepared, path, facts, reopen=_outcomes(only or ()))

@@ -27,12 +27,18 @@ def handled(handler: Callable[[int, FrameType | None], None]) -> contextlib.Exit
     return stack
 
 
+def hangs_up(number: int) -> bool:
+    """A terminal that is closed may say so twice, and nobody has asked twice."""
+    return number == getattr(signal, "SIGHUP", None)
+
+
 def leave_terminal(number: int) -> None:
     """After SIGHUP the terminal is gone: what is still said goes nowhere, instead of failing."""
-    if number != getattr(signal, "SIGHUP", None):
+    if not hangs_up(number):
         return
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
-        if stat.S_ISCHR(os.fstat(descriptor).st_mode):  # isatty() is false already
-            os.dup2(nowhere, descriptor)
+        with contextlib.suppress(OSError):  # closed before
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode):  # isatty() is false already
+                os.dup2(nowhere, descriptor)
     os.close(nowhere)

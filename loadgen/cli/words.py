@@ -102,6 +102,11 @@ LeaseTtl: TypeAlias = Annotated[
     float, typer.Option("--lease-ttl", envvar="LOADGEN_LEASE_TTL", metavar="SECONDS", min=1, hidden=True)
 ]
 
+LeaseTtlAgain: TypeAlias = Annotated[
+    float | None,
+    typer.Option("--lease-ttl", envvar="LOADGEN_LEASE_TTL", metavar="SECONDS", min=1, hidden=True),
+]
+
 OUT = Path("runs")
 LISTEN = "127.0.0.1:8888"
 PORT = 8888

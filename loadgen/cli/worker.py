@@ -112,6 +112,9 @@ class _Stop:
         self.called = False
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
+        signals.leave_terminal(number)
+        if self.called and signals.hangs_up(number):
+            return
         if self.called:
             os._exit(128 + number)
         self.called = True

@@ -231,6 +231,12 @@ def _quieten() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
+def _die(failure: threading.ExceptHookArgs) -> None:
+    """A thread of ours broke: what it had would wait for ever, but a process that dies is replaced."""
+    sys.__excepthook__(failure.exc_type, failure.exc_value or failure.exc_type(), failure.exc_traceback)
+    os._exit(70)
+
+
 def main(connection: Connection) -> None:
     """Run a child until the parent says stop, or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
@@ -249,6 +255,7 @@ def main(connection: Connection) -> None:
     except (EOFError, OSError):
         return
     _quieten()
+    threading.excepthook = _die
     core = cores.claim()
     flusher = threading.Thread(target=outbox.run, name="flush", daemon=True)
     flusher.start()

@@ -9,9 +9,12 @@ however that ends.  Where all cores are claimed, or elsewhere than on Linux, the
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import socket
 import sys
+from pathlib import Path
 
 
 def claim(realm: str = "loadgen") -> socket.socket | None:
@@ -21,9 +24,11 @@ def claim(realm: str = "loadgen") -> socket.socket | None:
     """
     if sys.platform != "linux":
         return None
-    cores = sorted(os.sched_getaffinity(0), reverse=True)  # the first one has the interrupts, mostly
+    cores = sorted(os.sched_getaffinity(0))
     if len(cores) == 1:
         return None
+    # Containers and users do not see each other's claims: let them not begin with the same core.
+    random.Random(f"{Path('/proc/self/ns/net').stat().st_ino} {os.getuid()}").shuffle(cores)  # noqa: S311
     for core in cores:
         name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
@@ -31,6 +36,7 @@ def claim(realm: str = "loadgen") -> socket.socket | None:
         except OSError:  # somebody has it
             name.close()
             continue
-        os.sched_setaffinity(0, {core})
+        with contextlib.suppress(OSError):  # a machine that forbids it
+            os.sched_setaffinity(0, {core})
         return name
     return None

@@ -206,6 +206,10 @@ class _Watch:
     def wants(self, ring: _Ring, what: int, number: int, *_: object) -> None:
         """For M_SOCKETFUNCTION."""
         held = self._held.get(number, 0)
+        if held and self._selector.get_key(number).data is not ring:  # another ring's, closed long ago
+            self._forget(number)
+            self._ours.discard(number)  # this one, libcurl's own for resolving names, was not announced
+            held = 0
         if what == pycurl.POLL_REMOVE:
             if number in self._ours:
                 self._held[number] = -abs(held)

@@ -141,6 +141,8 @@ class Multi:
             if attempt is not None and way.next == len(way.calls):
                 self._settle(way, attempt, client)
                 continue
+            if attempt is not None and self._session.needs_login and not self._log_in(way, attempt):
+                continue  # before the gate is asked: logging in can take longer than a lease lives
             leave = client.may_start(lease) if attempt is None else client.may_go_on(lease)
             if leave is None:
                 self._held.append(way)
@@ -162,15 +164,25 @@ class Multi:
         way.headers, way.calls, way.next = item_headers(self._run, errand), (), 0
         try:
             way.calls = described_calls(errand.step, errand.step.function(errand.argument, self._options))
-        except (Exception, SystemExit) as failure:
+        except BaseException as failure:
             attempt.raised = failure
+
+    def _log_in(self, way: _Way, attempt: Attempt) -> bool:
+        """Log in for all; False: the item has failed by it."""
+        self._take_up(way, attempt)
+        try:
+            self._session.log_in()
+        except BaseException as failure:
+            attempt.raised = failure
+            way.calls, way.next = (), 0
+        attempt.samples += self._session.samples
+        return attempt.raised is None
 
     def _send(self, way: _Way, attempt: Attempt) -> bool:
         """Make the next call; False: there is none to be made of it, and the item has failed."""
         session, call = self._session, way.calls[way.next]
         self._take_up(way, attempt)
         try:
-            session.log_in()
             way.outgoing = outgoing = session.prepare_call(
                 call.method,
                 call.url,
@@ -186,9 +198,8 @@ class Multi:
             self._hub.start(way.wire, outgoing)
         except UnicodeEncodeError as broken:
             attempt.raised = requests.exceptions.InvalidHeader(f"not Latin-1: {broken.object!r}")
-        except (Exception, SystemExit) as failure:
+        except BaseException as failure:
             attempt.raised = failure
-        attempt.samples += session.samples  # the login's
         if attempt.raised is not None:
             way.calls = ()
             way.next = 0
@@ -205,7 +216,7 @@ class Multi:
             answer = session.settle(outgoing, received, way.start_us, call.name, call.expect)
             if session.failure is None and call.check is not None:
                 attempt.value = call.check(answer)
-        except (Exception, SystemExit) as failure:
+        except BaseException as failure:
             attempt.raised = failure
         attempt.samples += session.samples
         attempt.refused, attempt.retry_after = session.failure, session.retry_after

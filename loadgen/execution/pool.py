@@ -36,6 +36,8 @@ from loadgen.lag import NO_LAG, Lag, worst
 
 STARTS = 3
 """How often a child is started that dies before it is ready."""
+MOST_DEATHS = 10
+"""How many may die one after the other while nothing gets done."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,6 +79,7 @@ class Pool:
         self._past_lag = NO_LAG
         self._until_us = 0
         self._stopping = False
+        self._deaths = 0  # since something was done
         self._failed: LoadgenError | None = None
         self._parked: list[Task] = []  # while the only child is being replaced
         self._readers: list[threading.Thread] = []
@@ -201,12 +204,16 @@ class Pool:
             process.connection.send_bytes(data)
 
     def _read(self, process: _Process, decoder: msgspec.msgpack.Decoder[FromChild]) -> None:
-        with contextlib.suppress(EOFError, OSError):
+        try:
             while True:
                 message = decoder.decode(process.connection.recv_bytes())
                 if isinstance(message, Returned):
                     self._account(process, message)
                     self._on_return(message)
+        except (EOFError, OSError):
+            pass  # it is gone
+        except msgspec.MsgspecError:
+            process.process.kill()  # what it says cannot be understood: it must not go on
         with process.sending:
             process.connection.close()
         process.process.join()
@@ -216,6 +223,7 @@ class Pool:
     def _account(self, process: _Process, message: Returned) -> None:
         with self._lock:
             process.cpu_s, process.lag = message.cpu_s, message.lag
+            self._deaths = 0
             for lease, _, harvest in message.harvests:
                 self._ended(process, lease, harvest.ended, harvest.items())
             for lease, items in message.skipped:
@@ -238,8 +246,11 @@ class Pool:
             lost, process.items, process.outstanding = process.items, {}, 0
             self._past_lag = worst([self._past_lag, process.lag])
             self._past_cpu_s, process.cpu_s = self._past_cpu_s + process.cpu_s, 0.0
+            self._deaths += 1
         self._on_lost(lost)
         try:
+            if self._deaths > MOST_DEATHS:
+                raise WorkersGone(f"{self._deaths} of them died one after the other, and nothing was done")
             successor = self._start()
         except (LoadgenError, OSError) as error:
             with self._lock:

@@ -106,7 +106,7 @@ class Judge:
             if attempt.raised is not None:
                 raise attempt.raised
             value = _packed(attempt.value)
-        except (Exception, SystemExit) as failure:
+        except BaseException as failure:
             error, causes = explain(failure), _causes(failure)
         # An unexpected status comes first: what the step then raised follows from it.
         error = attempt.refused or error
@@ -154,7 +154,9 @@ class Runner:
         value, raised = None, None
         try:
             value = self._execute(errand)
-        except (Exception, SystemExit) as failure:  # a step that exits must not take its thread along
+        except LeaseLost:
+            raise
+        except BaseException as failure:  # a step that exits, or is cancelled, must not take its thread along
             raised = failure
         retry_after = session.retry_after
         samples, refused = session.finish()
@@ -173,7 +175,9 @@ class Runner:
             if step.exists_function is not None:
                 found = step.exists_function(session, errand.argument, self._options)
                 presence = Presence.EXISTS if found else Presence.ABSENT
-        except (Exception, SystemExit):
+        except LeaseLost:
+            raise
+        except BaseException:
             presence = Presence.UNSURE  # it could not be told: the item's outcome stays unknown
         samples, refused = session.finish()
         return (Presence.UNSURE if refused else presence), samples

@@ -25,7 +25,7 @@ from requests.cookies import extract_cookies_to_jar
 from requests.models import REDIRECT_STATI
 
 from loadgen.clock import Clock, SystemClock
-from loadgen.errors import one_line
+from loadgen.errors import one_line, sayable
 from loadgen.execution import http_multipart
 from loadgen.execution.http_adapter import Hop
 from loadgen.execution.http_auth import (
@@ -61,6 +61,8 @@ __all__ = ["Bearer", "Session"]
 
 _EXCERPT = 200
 """Characters of an answer that are kept to explain a failure."""
+_LONGEST_WORDS = 200
+"""Characters of a label, and of an error, that travel with a sample."""
 _FIRST_FAILURE = 400
 """Statuses from here on are failures unless expected."""
 
@@ -310,13 +312,15 @@ class Session(Base):
         """One HTTP request, one sample."""
         status, broken, error = received.status, received.error, ""
         if broken is not None:
-            error = one_line(broken) or type(broken).__name__
+            error = (one_line(broken) or type(broken).__name__)[:_LONGEST_WORDS]
         elif status >= _FIRST_FAILURE and not _expects(expect, status):
             error = f"HTTP {status}"
         sample = Sample(
             self._item,
             self._attempt,
-            name or self._labels.of(self._step, outgoing.method, outgoing.url),
+            sayable(str(name))[:_LONGEST_WORDS]
+            if name
+            else self._labels.of(self._step, outgoing.method, outgoing.url)[:_LONGEST_WORDS],
             start_us,
             received.total_us,
             received.connect_us,
@@ -349,6 +353,11 @@ class Session(Base):
             raise requests.HTTPError(line, request=answer.request, response=answer)
         self.failure = self.failure or line
         self.retry_after = self.retry_after or answer.headers.get("Retry-After")
+
+    @property
+    def needs_login(self) -> bool:
+        """Whether the next request would log in first."""
+        return self.on_login is not None and not self._logged_in
 
     def log_in(self) -> None:
         """Log in now, unless that was done: otherwise the first request does it."""

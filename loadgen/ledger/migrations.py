@@ -24,7 +24,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE worker (
         id INTEGER PRIMARY KEY, session TEXT NOT NULL UNIQUE, name TEXT NOT NULL, host TEXT NOT NULL,
         slots INTEGER NOT NULL, seq INTEGER NOT NULL DEFAULT 0, cpu_s REAL NOT NULL DEFAULT 0,
-        alive_s REAL NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0
+        alive_s REAL NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0, lag BLOB
     );
     CREATE TABLE lease (
         id INTEGER PRIMARY KEY, worker INTEGER NOT NULL, step INTEGER NOT NULL, chunk BLOB NOT NULL,
@@ -60,7 +60,6 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE TABLE event (at_us INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL);
     """,
-    "ALTER TABLE worker ADD COLUMN lag BLOB;",
 )
 
 

@@ -274,6 +274,7 @@ def _value(result: Result) -> bytes | None:
 def _keep_begin(connection: sqlite3.Connection, entry: _Begin) -> None:
     _set(connection, "facts", msgspec.json.encode(entry.facts).decode())
     _set(connection, "incomplete", "")
+    connection.execute("DELETE FROM meta WHERE key IN ('verified', 'verified_us')")
     connection.executemany(
         "INSERT OR REPLACE INTO step VALUES (?, ?, ?, ?)",
         [(step.index, step.name, step.items, step.delivery) for step in entry.steps],

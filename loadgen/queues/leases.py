@@ -326,7 +326,7 @@ class LeaseMachine:
         lease = self._leases.get(number)
         if lease is None or lease.session != session:
             return made
-        for item in unstarted:
+        for item in unstarted if lease.expires_us > now_us else ():
             if item in lease.outstanding and self._states[item] == State.ARMED:
                 self._states[item] = State.LEASED
         for item in [item for item in lease.outstanding if self._states[item] == State.VERIFYING]:

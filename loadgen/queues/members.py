@@ -46,10 +46,10 @@ class Member:
     lag: Lag = NO_LAG
 
     def note(self, message: Beat | Report) -> None:
-        """What it says of itself.  Beats and reports overtake each other: what is more, is later."""
-        self.in_flight, self.cpu_s = message.in_flight, max(self.cpu_s, message.cpu_s)
-        if message.lag.ticks >= self.lag.ticks:
-            self.lag = message.lag
+        """What it says of itself.  Beats and reports overtake each other: more CPU time is later."""
+        self.in_flight = message.in_flight
+        if message.cpu_s >= self.cpu_s:
+            self.cpu_s, self.lag = message.cpu_s, message.lag
 
     def view(self) -> WorkerView:
         """For people."""

@@ -430,3 +430,17 @@ def test_a_scenario_that_changed_since_the_run(cli: Cli) -> None:
     assert cli.run(path, "--target", f"http://127.0.0.1:{free_port()}").code == 4
     cli.scenario(THINGS.replace("things/", "other/"))
     cli("resume", "latest", "--out", cli.out).complains(2, "things.py", "changed since the run began")
+
+
+def test_steps_that_are_cancelled_and_labels_that_are_none(cli: Cli, target: Target) -> None:
+    """What is no Exception fails its item, too; a label is whatever its text is.  The run ends."""
+    text = THINGS.replace(
+        'http.post(f"/things/{item}")',
+        'http.post(f"/things/{item}", name=5 if item % 2 else "\\ud800")\n'
+        "    if item == 3:\n        raise __import__('asyncio').CancelledError",
+    )
+    ended = cli.run(cli.scenario(text), "--target", target.url)
+    assert ended.code == 3, ended
+    summary = cli.summary()
+    assert (summary["items"]["done"], summary["items"]["failed"]) == (19, 1)
+    assert sorted(call["name"] for call in summary["calls"]) == ["5", "?"]

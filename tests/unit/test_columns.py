@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.columns import HIGHEST, Harvest, Plain, Samples, divide, is_plain, length, pack, unpack
+from loadgen.columns import (
+    _HEAD,
+    HIGHEST,
+    MOST,
+    Harvest,
+    Plain,
+    Samples,
+    divide,
+    is_plain,
+    length,
+    pack,
+    unpack,
+)
 from loadgen.sample import NOTHING, Outcome, Presence, Result, Sample
 
 numbers = st.integers(-1, HIGHEST)
@@ -110,6 +122,22 @@ def test_a_harvest_travels(rows, calls):
     assert there == harvest
     assert there.ended == len(rows) + 1
     assert sorted(there.items()) == sorted([*(row.item for row in rows), 3])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _HEAD.pack(b"=", 0, MOST + 1),
+        _HEAD.pack(b"Q", 0, 1) + (2**64 - 1).to_bytes(8, "little"),
+        _HEAD.pack(b"Q", HIGHEST, 1) + (1).to_bytes(8, "little"),
+        _HEAD.pack(b"=", HIGHEST + 1, 1),
+        _HEAD.pack(b"=", 0, 0),
+    ],
+)
+def test_a_column_that_nobody_could_keep_is_refused(data):
+    """Thirteen bytes must not become four thousand million numbers, nor a number that SQLite cannot hold."""
+    with pytest.raises(ValueError):
+        length(data)
 
 
 A_COLUMN = pack([1, 2, 3])

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from loadgen.clock import SteppedClock
 from loadgen.columns import Harvest
-from loadgen.desk import Desk, marks
+from loadgen.desk import LARGEST_REPORT, Desk, marks
 from loadgen.execution.pipe import Returned
 from loadgen.plan import Chunk
 from loadgen.queues.messages import Lease, Mark
-from loadgen.sample import Outcome, Result
+from loadgen.sample import Outcome, Result, Sample
 from loadgen.spool import Spool
 
 
@@ -70,3 +71,38 @@ def test_a_worker_that_leaves_names_what_it_never_started(desk: Desk) -> None:
     desk.take()
     desk.confirm()
     assert {lease: sorted(left) for lease, left in desk.unstarted.items()} == {7: [1, 2, 3]}
+
+
+def test_what_a_lost_lease_leaves_is_not_given_back(desk: Desk) -> None:
+    """Some of it was started: the master must not take it for unsent."""
+    desk.accept(Lease(7, Chunk(0, 0, 2), {}))
+    desk.next_tasks(2)
+    desk.drop([7])
+    desk.put(Returned((), ((7, (0, 1)),), 0.0))
+    assert desk.unstarted == {}
+
+
+def test_what_follows_a_piece_waits_for_the_last_that_is_kept(desk: Desk) -> None:
+    """The piece's last item is not to be done after all; the one before it is under way."""
+    desk.accept(Lease(7, Chunk(0, lanes=((1, 2, 3),)), {}))
+    (first,) = desk.next_tasks(1)
+    assert list(first.items) == [1]
+    desk.follow_after(7, 1, 0)  # as if an item 0 of the same piece were kept
+    desk.skip(7, [1])
+    assert desk.next_tasks(9) == []
+    ended(desk, 7, 0)
+    assert items(desk.next_tasks(9)) == [[2]]
+
+
+def test_a_report_is_not_much_larger_than_it_may_be(desk: Desk) -> None:
+    """Whatever the samples weigh."""
+    desk.accept(Lease(7, Chunk(0, 0, 60), {}))
+    for item in range(60):
+        samples = [Sample(item, 1, f"{number:0200}", 0, 0) for number in range(1000)]
+        desk.put(Returned(((7, 0, Harvest.of([Result(item, 1, Outcome.DONE, 0, 1)], samples)),), (), 0.0))
+    taken = []
+    while desk.waiting:
+        report = msgspec.msgpack.encode(desk.take())
+        assert len(report) < 2 * LARGEST_REPORT
+        taken.append(desk.confirm())
+    assert sum(taken) == 60

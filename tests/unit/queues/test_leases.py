@@ -659,3 +659,12 @@ def test_a_master_that_does_not_know_its_leases_takes_none_away() -> None:
     world.open()
     world.work_off(worker, held)
     assert [world.machine.state(item) for item in (0, 1)] == [D, D]
+
+
+def test_a_lease_that_is_over_gives_nothing_back_as_unsent() -> None:
+    """Whoever lost it may have started the item, and says so in the same words."""
+    desk = Desk()
+    lease = desk.grant(1)
+    desk.arm(lease)
+    desk.machine.release("w1", lease.lease, [0], TTL)
+    assert desk.state() == U
