@@ -48,9 +48,9 @@ def claimers() -> Iterator[list[Claimer]]:
 def test_each_process_has_a_core_of_its_own_until_it_dies(claimers: list[Claimer]) -> None:
     realm = f"test-{os.getpid()}"
     cores = os.sched_getaffinity(0)
-    claimers += [Claimer(realm) for _ in cores]
+    claimers += [Claimer(realm) for _ in range(len(cores) - 1)]
     assert all(len(each.cores) == 1 for each in claimers)
-    assert set.union(*(each.cores for each in claimers)) == cores
+    assert len(set.union(*(each.cores for each in claimers))) == len(cores) - 1
     one_too_many = Claimer(realm)
     claimers.append(one_too_many)
     assert one_too_many.cores == cores, "the kernel chooses"
