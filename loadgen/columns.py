@@ -2,7 +2,7 @@
 
 A column of whole numbers is packed as its smallest value and the differences to it, in as few bytes
 each as the largest difference needs; a column of equal values takes no more room than one of them.  So a
-sample is some 15 bytes on the wire and on disk, and nobody on its way has to look at it.
+sample is some ten to fifteen bytes on the wire and on disk, and nobody on its way has to look at it.
 """
 
 from __future__ import annotations

@@ -172,7 +172,7 @@ class Scenario:
     `options` is a frozen dataclass; each of its fields is a `--set NAME=VALUE`.  `target` is the base
     URL, or `sandbox:NAME` for a built-in stand-in.  `timeout` is in seconds, in all, for calls that say
     nothing else.  `http` and `connections` say how the target is spoken to; `processes`, `concurrency`
-    (threads a process) and `connections` hold unless the command line says otherwise.
+    (items in flight a process) and `connections` hold unless the command line says otherwise.
     """
 
     def __init__(
