@@ -8,7 +8,8 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, overload
@@ -45,6 +46,12 @@ class Errands(Sequence[Errand]):
     def __len__(self) -> int:
         """How many there are."""
         return len(self._task.items)
+
+    def __iter__(self) -> Iterator[Errand]:
+        """All of them, at a third of the cost of asking for one after the other."""
+        task = self._task
+        arguments: Iterable[Any] = map(msgspec.msgpack.decode, task.rows) if task.rows else task.items
+        return map(Errand, repeat(self._step), task.items, arguments, task.attempts or repeat(1))
 
     @overload
     def __getitem__(self, index: int) -> Errand: ...

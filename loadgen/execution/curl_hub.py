@@ -195,6 +195,8 @@ class _Watch:
         """Sockets of connections."""
         self._held: dict[int, int] = {}
         """What the selector looks for; negative: libcurl does not want to know now."""
+        self._owner: dict[int, _Ring] = {}
+        """For whom: asking the selector takes longer."""
 
     def opened(self, number: int, _: int) -> int:
         """For SOCKOPTFUNCTION: a new connection's socket, whatever had this number before."""
@@ -206,7 +208,7 @@ class _Watch:
     def wants(self, ring: _Ring, what: int, number: int, *_: object) -> None:
         """For M_SOCKETFUNCTION."""
         held = self._held.get(number, 0)
-        if held and self._selector.get_key(number).data is not ring:  # another ring's, closed long ago
+        if held and self._owner[number] is not ring:  # another ring's, closed long ago
             self._forget(number)
             self._ours.discard(number)  # this one, libcurl's own for resolving names, was not announced
             held = 0
@@ -216,9 +218,9 @@ class _Watch:
             else:
                 self._forget(number)
             return
-        wanted = _WANTED[what]
-        self._held[number] = wanted
+        self._held[number] = wanted = _WANTED[what]
         if not held:
+            self._owner[number] = ring
             self._selector.register(number, wanted, ring)
         elif abs(held) != wanted:
             self._selector.modify(number, wanted, ring)
