@@ -240,6 +240,11 @@ class Harvest(msgspec.Struct, frozen=True, array_like=True):
         """How many attempts, and looks at the target, ended."""
         return len(self.plain) + len(self.results) + len(self.verdicts)
 
+    @property
+    def failed(self) -> int:
+        """How many attempts failed."""
+        return sum(result.outcome is Outcome.FAILED for result in self.results)
+
     def items(self) -> Iterator[int]:
         """The items of which an attempt, or a look at the target, ended."""
         yield from self.plain.items()

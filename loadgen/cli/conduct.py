@@ -362,7 +362,8 @@ class _Session:
             digest=loaded.bundle.digest,
             bundle=loaded.bundle,
             ttl_s=order.lease_ttl_s,
-            concurrency=order.concurrency,
+            concurrency=order.width,
+            most=order.widest,
             connections=order.connections,
             correlate=order.correlate,
         )

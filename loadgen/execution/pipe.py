@@ -73,6 +73,12 @@ class Fence(msgspec.Struct, frozen=True, tag=True):
     """Of the machine's monotonic clock, which its processes share."""
 
 
+class Width(msgspec.Struct, frozen=True, tag=True):
+    """From now on do so many items at a time."""
+
+    threads: int
+
+
 class Stop(msgspec.Struct, frozen=True, tag=True):
     """Finish what was started, and exit."""
 
@@ -100,5 +106,5 @@ class Returned(msgspec.Struct, frozen=True, tag=True):
     """What its probe has read so far."""
 
 
-ToChild: TypeAlias = Setup | Tasks | Cancel | Drop | Fence | Stop
+ToChild: TypeAlias = Setup | Tasks | Cancel | Drop | Fence | Width | Stop
 FromChild: TypeAlias = Ready | Broken | Returned

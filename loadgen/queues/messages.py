@@ -59,7 +59,9 @@ class Welcome(msgspec.Struct, frozen=True, tag=True):
     ttl_s: float
     """How long a lease lives without a beat, in seconds."""
     concurrency: Count
-    """Threads a process, for workers that were not told."""
+    """Items in flight a process, for workers that were not told."""
+    most: Count
+    """More than `concurrency`: they may find out by trying how many pay, up to these."""
     connections: Connections
     """Whether calls share connections."""
     correlate: bool

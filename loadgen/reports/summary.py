@@ -359,6 +359,7 @@ def _worker(facts: WorkerFacts, finding: Finding) -> WorkerSummary:
         probe_ms=finding.probe_ms,
         lost=facts.lost,
         verdict=finding.verdict,
+        slots=facts.slots,
     )
 
 

@@ -280,6 +280,7 @@ def _workers(page: Page, summary: Summary) -> None:
         [
             Column("Workers", tuple(worker.name for worker in shown), left=True),
             Column("host", tuple(worker.host for worker in shown), spare=2, left=True),
+            Column("slots", tuple(str(worker.slots) for worker in shown), spare=4),
             Column("items", tuple(str(worker.items) for worker in shown)),
             Column("share", tuple(percent(worker.items, items) for worker in shown)),
             Column("calls", tuple(str(worker.calls) for worker in shown), spare=1),

@@ -77,7 +77,17 @@ def test_the_keys_are_those_of_the_contract(kind):
     if told["verification"] is not None:
         assert list(told["verification"]) == ["expected", "found", "missing", "unexpected", "examples"]
     for worker in told["workers"]:
-        assert list(worker) == ["name", "host", "items", "calls", "cpu", "probe_ms", "lost", "verdict"]
+        assert list(worker) == [
+            "name",
+            "host",
+            "items",
+            "calls",
+            "cpu",
+            "probe_ms",
+            "lost",
+            "verdict",
+            "slots",
+        ]
     for error in told["errors"]:
         assert list(error) == ["fingerprint", "count", "first", "last", "sample"]
     assert told["generator"] == {"verdict": None, "reasons": []}
@@ -213,6 +223,7 @@ def test_cpu_is_the_share_of_one_core():
         "probe_ms": None,
         "lost": True,
         "verdict": None,
+        "slots": 8,
     }
     assert second["cpu"] == 0.0
 
