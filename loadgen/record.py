@@ -72,8 +72,10 @@ class Phases(msgspec.Struct, frozen=True, kw_only=True):
     """Verification was over."""
     ended_us: int | None = None
     """The report was written."""
+    clean_started_us: int | None = None
+    """Somebody began to undo it on its target."""
     cleaned_us: int | None = None
-    """It was undone on its target."""
+    """That came to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +279,14 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class SetUp:
+    """What the scenario's setup returned."""
+
+    value: bytes
+    """JSON."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The master is done with the run, for now or for good."""
 
@@ -297,6 +307,7 @@ Entry: TypeAlias = (
     | WorkerLoad
     | Event
     | Mark
+    | SetUp
     | Verified
     | Ended
 )

@@ -58,7 +58,8 @@ def resume(
     path = directory.find(out, run)
     with Reader(path) as reader:
         facts, steps = reader.facts(), reader.steps()
-        if reader.phases().cleaned_us is not None:
+        phases = reader.phases()
+        if (phases.cleaned_us or phases.clean_started_us) is not None:
             raise UsageError(f"run {facts.id} was cleaned: what it built on is gone; start a new one")
     before = facts.settings
     loaded = load(Path(facts.path))
