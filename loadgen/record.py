@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from operator import add
 from typing import Any, TypeAlias
 
 import msgspec
@@ -354,14 +355,7 @@ class ItemCounts:
 
     def plus(self, other: ItemCounts) -> ItemCounts:
         """The sum, field by field."""
-        return ItemCounts(
-            self.planned + other.planned,
-            self.done + other.done,
-            self.failed + other.failed,
-            self.unknown + other.unknown,
-            self.dropped + other.dropped,
-            self.cancelled + other.cancelled,
-        )
+        return ItemCounts(*map(add, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True, slots=True)
