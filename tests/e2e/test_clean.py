@@ -1,4 +1,4 @@
-"""`loadgen clean`: it says what it would do, asks, undoes what the ledger knows, and goes on where it broke."""
+"""`loadgen clean`: it says what it would do, asks, undoes what the ledger knows, and can be called again."""
 
 from __future__ import annotations
 

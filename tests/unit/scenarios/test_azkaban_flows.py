@@ -173,8 +173,8 @@ class TestTeardown:
         azkaban.get(MANAGER, status=302, headers={"Location": "/index"})
         azkaban.get(MANAGER, status=302, headers=redirect("Project loadgen_0001 doesn't exist"))
         azkaban.get(MANAGER, status=302, headers=redirect("Cannot delete: flows are running"))
+        made = FakeMade(setup={"created": [f"loadgen_000{number}" for number in range(3)]})
         with pytest.raises(flows.AzkabanError, match=r"cannot delete project loadgen_0002: .*running"):
-            made = FakeMade(setup={"created": [f"loadgen_000{number}" for number in range(3)]})
             flows.delete_projects(http, flows.Options(), made)
 
     def test_what_setup_did_not_create_stays(self, flows, azkaban, http) -> None:
