@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import pytest
 from airflow import Airflow
-from harness import REPO, Cli, Target
+from harness import REPO, Cli, Target, fenced
 
 from loadgen import Session
 from loadgen.loader import load
@@ -18,6 +19,7 @@ from loadgen.testing import FakeMade, Outcome, do_item, session
 AIRFLOW = REPO / "scenarios" / "airflow_dag_runs.py"
 ROWS = REPO / "scenarios" / "http_rows.py"
 
+LESSONS = (REPO / "docs" / "lessons.md").read_text(encoding="utf-8")
 FOREIGN = {"dag_run_id": "loadgen_000003", "logical_date": None, "conf": {}, "note": None, "state": "success"}
 
 
@@ -92,8 +94,8 @@ def test_a_whole_job_on_airflow(cli: Cli, target: Target) -> None:
     """Tokens expire, answers are lost, one run was there before: all exist, and what is ours is cleaned."""
     target.answer = airflow = Airflow(token_calls=9, lose_every=20)
     airflow.runs["loadgen_000003"] = dict(FOREIGN)
-    size = ("--set", "dag_id=nightly", "--set", "runs=45")
-    ended = cli.run(AIRFLOW, "--target", target.url, *size, "--concurrency", 4)
+    words = taught("airflow", target)
+    ended = cli.run(*words, "--set", "runs=45", "--concurrency", 4, env={"AIRFLOW_PASSWORD": "airflow"})
     assert (ended.code, ended.err) == (0, ""), ended
     assert "45 of 45 expected found" in ended.out
     summary = cli.summary()
@@ -104,21 +106,34 @@ def test_a_whole_job_on_airflow(cli: Cli, target: Target) -> None:
 
 
 def test_rows_of_a_file(cli: Cli, target: Target) -> None:
-    """From the path where the command is typed, to the target, to the manifest, and away again."""
+    """The lesson: its file, its command, to the target, into the manifest, and away again."""
     target.answer = lambda seen: (
         200,
-        json.dumps({"data": {"id": f"u-{json.loads(seen.body or b'{}').get('age')}"}}),
+        json.dumps({"data": {"id": f"u/{json.loads(seen.body or '{}').get('age')}"}}),
     )
-    (cli.home / "users.csv").write_text("name,age\n" + "".join(f"Ann {n},{n}\n" for n in range(12)))
-    settings = ("rows=users.csv", "method=PUT", "path=/users/{name}", 'body={"age": {age}}')
-    more = ("expect=200,201", "extract=data.id", "undo=/users/{value}")
-    words = [word for setting in (*settings, *more) for word in ("--set", setting)]
-    ended = cli.run(ROWS, "--target", target.url, *words)
+    (file,) = (block for before, block in fenced(LESSONS) if before == "<!-- file: users.csv -->")
+    (cli.home / "users.csv").write_text(file)
+    ended = cli.run(*taught("rows", target))
     assert (ended.code, ended.err) == (0, ""), ended
-    assert target.count("/users/") == {f"/users/Ann%20{n}": 1 for n in range(12)}
-    assert sorted(json.loads(seen.body)["age"] for seen in target.seen) == list(range(12))
+    assert {seen.path: json.loads(seen.body) for seen in target.seen} == {
+        "/users/Ann%20Lee": {"name": "Ann Lee", "age": 41},
+        "/users/Bob%20%22B%22%20Ray": {"name": 'Bob "B" Ray', "age": 17},
+    }
+    assert {seen.method for seen in target.seen} == {"PUT"}
     target.seen.clear()
     assert cli("clean", "latest", "--out", cli.out, "--yes").code == 0
-    assert [seen.path for seen in target.seen] == [f"/users/u-{n}" for n in range(12)]
+    assert [(seen.method, seen.path) for seen in target.seen] == [
+        ("DELETE", "/users/u%2F41"),
+        ("DELETE", "/users/u%2F17"),
+    ]
     missing = cli.run(ROWS, "--target", target.url, "--set", "rows=users.csv", "--set", "path=/users/{mail}")
     missing.complains(2, "users.csv: row 1", "no column mail", "there are name, age")
+
+
+def taught(name: str, target: Target) -> list[str]:
+    """What follows `loadgen run` in a command of the lessons, against our target."""
+    (block,) = (block for before, block in fenced(LESSONS) if before == f"<!-- command: {name} -->")
+    words = shlex.split(block.replace("\\\n", " ").partition("loadgen run ")[2])
+    return [
+        target.url if word == "http://127.0.0.1:8080" else word for word in (str(REPO / words[0]), *words[1:])
+    ]
