@@ -9,6 +9,8 @@ import pytest
 from harness import Cli, Target
 from test_interrupt import Terminal
 
+from loadgen.ledger.lock import RunLock
+
 BUILT = '''"""Build sheds, and put things into them."""
 
 from dataclasses import dataclass
@@ -91,6 +93,14 @@ class TestOneAfterTheOther:
 
     def test_without_a_terminal_it_wants_to_be_told(self, built: Cli, shared_target: Target) -> None:
         built("clean", "latest", "--out", built.out).complains(2, shared_target.url, "--dry-run", "--yes")
+        assert shared_target.seen == []
+
+    def test_a_run_under_way_is_refused(self, built: Cli, shared_target: Target) -> None:
+        lock = RunLock(built.directory())
+        try:
+            built("clean", "latest", "--out", built.out, "--yes").complains(2, "another master is running it")
+        finally:
+            lock.release()
         assert shared_target.seen == []
 
     def test_on_a_terminal_it_asks_and_no_is_the_default(self, built: Cli, shared_target: Target) -> None:

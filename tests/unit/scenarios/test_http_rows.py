@@ -54,7 +54,10 @@ ANN = {"name": 'Ann "A" Lee/ä', "age": "42", "First Name": "Ann"}
     [
         ({}, '{"name": "Ann \\"A\\" Lee/\\u00e4", "age": "42", "First Name": "Ann"}'),
         ({"body": '{"n": "{name}", "a": {age}}'}, '{"n": "Ann \\"A\\" Lee/\\u00e4", "a": 42}'),
-        ({"body": '{"a": {"b": "x\\"{age}", "c": {}}}'}, '{"a": {"b": "x\\"42", "c": {}}}'),
+        (
+            {"body": '{"a": {"b": "x\\"{name}", "c": {}}}'},
+            '{"a": {"b": "x\\"Ann \\"A\\" Lee/\\u00e4", "c": {}}}',
+        ),
         ({"body": '["{First Name}"]'}, '["Ann"]'),
         ({"body": "q={name}&a={age}", "body_type": "form"}, "q=Ann+%22A%22+Lee%2F%C3%A4&a=42"),
         ({"body_type": "form"}, "name=Ann+%22A%22+Lee%2F%C3%A4&age=42&First+Name=Ann"),
@@ -130,6 +133,7 @@ def test_a_token_and_an_undo(rows: ModuleType, shop: responses.RequestsMock, htt
     for name, status in (("7", 204), ("a%2Fb", 404)):
         shop.delete(f"{URL}/users/{name}", status=status, match=bearer)
     rows.delete(http, options, FakeMade({"send": [7, "a/b"]}))
+    assert http.failure is None, "one that is gone is no failure"
     with pytest.raises(LoadgenError, match="not told how to undo"):
         rows.delete(http, rows.Options(), FakeMade())
 
@@ -146,6 +150,7 @@ def test_rows_come_from_three_kinds_of_file(tmp_path: Path, monkeypatch: pytest.
         (tmp_path / name).write_text(content)
     monkeypatch.chdir(tmp_path)
     assert planned(Path("a.csv")) == [{"n": "1"}]
+    assert parse(load(FILE).scenario.options, ["rows=a.csv"], {}).rows == tmp_path / "a.csv"  # type: ignore[attr-defined]
     assert planned(Path("a.tsv")) == [{"n": "1", "m": "2"}]
     assert planned(tmp_path / "a.jsonl") == [{"n": 1}]
 
