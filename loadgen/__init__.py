@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from loadgen.execution.http_auth import Bearer
     from loadgen.execution.session import Session
     from loadgen.options import option
-    from loadgen.scenario import Call, Retry, Scenario, Verification
+    from loadgen.scenario import Call, Made, Retry, Scenario, Verification
 
 __all__ = [
     "Bearer",
     "Call",
+    "Made",
     "Retry",
     "Scenario",
     "Session",
@@ -32,6 +33,7 @@ __all__ = [
 _HOMES = {
     "Bearer": "loadgen.execution.http_auth",
     "Call": "loadgen.scenario",
+    "Made": "loadgen.scenario",
     "Retry": "loadgen.scenario",
     "Scenario": "loadgen.scenario",
     "Session": "loadgen.execution.session",

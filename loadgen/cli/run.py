@@ -22,6 +22,7 @@ def run(
             help="Base URL, or sandbox:azkaban.  [default: the scenario's]",
         ),
     ] = None,
+    allow_target: words.AllowTarget = False,
     settings: words.Settings = None,
     step: Annotated[
         list[str] | None, typer.Option("--step", metavar="NAME", help="Run this step only; may be repeated.")
@@ -46,6 +47,7 @@ def run(
 ) -> int:
     """Run a scenario: every item once, in parallel, recorded, verified and timed."""
     from loadgen import options as scenario_options
+    from loadgen.cli.admit import admit
     from loadgen.cli.conduct import Conductor
     from loadgen.cli.order import Order, identity_for
     from loadgen.cli.prepare import parse_chunk, prepare
@@ -67,5 +69,7 @@ def run(
         correlate=correlate,
         lease_ttl_s=lease_ttl,
     )
+    if not prepared.sandbox:
+        admit(prepared.target, prepared.work.plan.items, allow=allow_target)
     with Conductor(order, identity_for()) as conductor:
         return conductor.run(prepared, out)

@@ -98,6 +98,15 @@ ChunkAgain: TypeAlias = Annotated[
     str | None, typer.Option("--chunk", metavar="N|auto", help="Items in one job.  [default: as before]")
 ]
 
+AllowTarget: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-target",
+        envvar="LOADGEN_ALLOW_TARGET",
+        help="The target may be written to although it is not on this machine; remembered.",
+    ),
+]
+
 LeaseTtl: TypeAlias = Annotated[
     float, typer.Option("--lease-ttl", envvar="LOADGEN_LEASE_TTL", metavar="SECONDS", min=1, hidden=True)
 ]

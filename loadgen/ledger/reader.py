@@ -94,6 +94,11 @@ class Reader:
         text = self._meta.get("verified")
         return msgspec.json.decode(text, type=Verified) if text else None
 
+    def setup(self) -> Any:
+        """What the scenario's setup returned; None when it returned nothing, or was not reached."""
+        text = self._meta.get("setup")
+        return None if text is None else msgspec.json.decode(text)
+
     def incomplete(self) -> str | None:
         """Why the run stopped early; None when it did not, or goes on."""
         return self._meta.get("incomplete") or None
@@ -196,6 +201,40 @@ class Reader:
                WHERE value IS NOT NULL ORDER BY step, item"""
         )
         return (ManifestRow(name, item, msgspec.msgpack.decode(value)) for name, item, value in rows)
+
+    def values(self, step: int) -> Iterator[Any]:
+        """What a step returned for its items that are done, in their order."""
+        rows = self._connection.execute(
+            "SELECT value FROM item WHERE step = ? AND value IS NOT NULL ORDER BY item", (step,)
+        )
+        return (msgspec.msgpack.decode(value) for (value,) in rows)
+
+    def ended(self, step: int, outcome: Outcome) -> Iterator[int]:
+        """Items of a step with this outcome, in their order; not for DONE, which has ranges of its own."""
+        rows = self._connection.execute(
+            "SELECT item FROM item WHERE step = ? AND outcome = ? ORDER BY item", (step, outcome)
+        )
+        return (item for (item,) in rows)
+
+    def doubtful(self, step: int) -> list[int]:
+        """Items of a step that may have been sent and have no outcome: what was in flight at the end."""
+        opened = self._all("SELECT item FROM open_item WHERE step = ? AND in_doubt", step)
+        armed = {item for (item,) in opened}
+        for lease in self._open_leases(step):
+            items = list(lease.chunk)
+            for start, stop in lease.armed:
+                armed.update(items[start:stop])
+        return sorted(item for item in armed if not self._is_settled(step, item))
+
+    def _is_settled(self, step: int, item: int) -> bool:
+        return bool(
+            self._all(
+                """SELECT 1 FROM item WHERE step = ?1 AND item = ?2
+                   UNION ALL SELECT 1 FROM done WHERE step = ?1 AND start <= ?2 AND stop > ?2""",
+                step,
+                item,
+            )
+        )
 
     def past(self, step: int) -> Past:
         """What is known of a step's items and of the leases that are not over."""
