@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from loadgen.execution.http_auth import Bearer
     from loadgen.execution.session import Session
     from loadgen.options import option
-    from loadgen.scenario import Call, Made, Retry, Scenario, Verification
+    from loadgen.scenario import Call, Made, Retry, Scenario, Timed, Verification
 
 __all__ = [
     "Bearer",
@@ -23,6 +23,7 @@ __all__ = [
     "Retry",
     "Scenario",
     "Session",
+    "Timed",
     "Verification",
     "__version__",
     "errors",
@@ -37,6 +38,7 @@ _HOMES = {
     "Retry": "loadgen.scenario",
     "Scenario": "loadgen.scenario",
     "Session": "loadgen.execution.session",
+    "Timed": "loadgen.scenario",
     "Verification": "loadgen.scenario",
     "errors": "loadgen.errors",
     "feed": "loadgen.feed",

@@ -369,6 +369,8 @@ class Attempts:
     """Results for items that were settled already."""
     in_doubt_resolved: int = 0
     """Unknown outcomes that became known later."""
+    found: int = 0
+    """Items that were there already, and not done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,6 +388,8 @@ class AttemptRow:
     error: str
     counted: bool
     """Whether it settled its item."""
+    found: bool = False
+    """The item was there already."""
 
 
 @dataclass(frozen=True, slots=True)

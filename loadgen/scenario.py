@@ -35,6 +35,8 @@ Http: TypeAlias = Literal["1.1", "2", "3", "auto"]
 Connections: TypeAlias = Literal["keep", "new"]
 """Keep a connection from call to call, or open a new one for each."""
 
+LONGEST_S = 10 * 365 * 24 * 3600
+"""Ten years: no item takes longer."""
 SCRIPTED = ("http", "item", "options")
 DESCRIBED = ("item", "options")
 HOOK = ("http", "options")
@@ -104,6 +106,22 @@ class Call(msgspec.Struct, frozen=True):
     """Total, in seconds."""
     check: Callable[[Any], object] | None = None
     """Given the response: raises when it is wrong; what it returns goes into the manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """What a step returns that watched something: so long it took, and that is the item's time."""
+
+    seconds: float
+    value: object = None
+    """For the manifest."""
+
+    @property
+    def microseconds(self) -> int:
+        """The time.  Raises ScenarioError for what is none."""
+        if not 0 <= self.seconds < LONGEST_S:
+            raise ScenarioError(f"Timed(seconds={self.seconds!r}): a time from 0 on is needed")
+        return round(self.seconds * 1_000_000)
 
 
 @dataclass(frozen=True, slots=True)

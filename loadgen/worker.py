@@ -226,6 +226,7 @@ class Worker:
             options=welcome.options,
             threads=self._settings.concurrency or welcome.concurrency,
             connections=welcome.connections,
+            top_up=welcome.top_up,
             run=quote(welcome.run, safe=string.punctuation + " ") if welcome.correlate else "",
         )
 

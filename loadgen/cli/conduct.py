@@ -366,6 +366,7 @@ class _Session:
             most=order.widest,
             connections=order.connections,
             correlate=order.correlate,
+            top_up=order.top_up,
         )
 
     def past(self, step: int) -> Past | None:

@@ -32,6 +32,7 @@ class Order:
     quiet: bool
     correlate: bool
     strict: bool
+    top_up: bool
     lease_ttl_s: float
 
     @classmethod
@@ -76,6 +77,7 @@ class Order:
             "steps": [step.name for step in prepared.steps],
             "correlate": self.correlate,
             "strict": self.strict,
+            "top_up": self.top_up,
         }
 
 

@@ -94,6 +94,7 @@ def resume(
         json=json,
         quiet=quiet,
         strict=strict or bool(before.get("strict")),
+        top_up=bool(before.get("top_up")),
         correlate=bool(facts.settings.get("correlate", True)),
         lease_ttl_s=lease_ttl or float(before.get("lease_ttl_s", words.LEASE_TTL_S)),
     )

@@ -37,6 +37,9 @@ def run(
     json: words.Json = None,
     quiet: words.Quiet = False,
     strict: words.Strict = False,
+    top_up: Annotated[
+        bool, typer.Option("--top-up", help="Look for each item first, and do only what is missing.")
+    ] = False,
     correlate: Annotated[
         bool,
         typer.Option(
@@ -50,12 +53,14 @@ def run(
     from loadgen.cli.admit import admit
     from loadgen.cli.conduct import Conductor
     from loadgen.cli.order import Order, identity_for
-    from loadgen.cli.prepare import parse_chunk, prepare
+    from loadgen.cli.prepare import check_top_up, parse_chunk, prepare
     from loadgen.loader import load
 
     loaded = load(scenario)
     options: Any = scenario_options.parse(loaded.scenario.options, settings or (), os.environ)
     prepared = prepare(loaded, options, target, steps=step or (), chunk=parse_chunk(chunk))
+    if top_up:
+        check_top_up(prepared)
     order = Order.settle(
         loaded.scenario,
         processes=processes,
@@ -66,6 +71,7 @@ def run(
         json=json,
         quiet=quiet,
         strict=strict,
+        top_up=top_up,
         correlate=correlate,
         lease_ttl_s=lease_ttl,
     )

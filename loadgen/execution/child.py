@@ -36,7 +36,7 @@ from loadgen.execution.pipe import (
     ToChild,
     Width,
 )
-from loadgen.execution.runner import Errand, LeaseLost, Runner, explain, open_session
+from loadgen.execution.runner import Errand, LeaseLost, Runner, TopUpRunner, explain, open_session
 from loadgen.execution.session import Session
 from loadgen.loader import Loaded, load
 from loadgen.sample import Result, Sample
@@ -154,7 +154,8 @@ class Child:
             self._engine.finish()
 
     def _assign(self, task: Task) -> None:
-        if self._engine is not None and self._steps[task.step].described and not task.verifying:
+        looked_for = task.verifying or self._setup.top_up
+        if self._engine is not None and self._steps[task.step].described and not looked_for:
             self._engine.tasks.put(task)
         else:
             self._tasks.put(task)
@@ -167,7 +168,8 @@ class Child:
     def _work(self, number: int) -> None:
         with self._session() as session:
             slot = Slot(self._steps, session, self._gate, self._outbox)
-            runner = Runner(self._options, session, SystemClock(), self._setup.run)
+            kind = TopUpRunner if self._setup.top_up else Runner
+            runner = kind(self._options, session, SystemClock(), self._setup.run)
             while (task := self._next_task(number)) is not None:
                 slot.do(task, runner)
 

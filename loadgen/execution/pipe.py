@@ -30,6 +30,8 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     """Whether calls share connections."""
     run: str
     """For the X-Loadgen-* headers; empty: none."""
+    top_up: bool = False
+    """Look for each item first, and do only what is missing."""
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True):

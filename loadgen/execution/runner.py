@@ -17,7 +17,7 @@ from loadgen.clock import Clock
 from loadgen.errors import LoadgenError, one_line
 from loadgen.execution.session import Session
 from loadgen.sample import NOTHING, Outcome, Presence, Result, Sample
-from loadgen.scenario import Call, Connections, Scenario, Step, where
+from loadgen.scenario import Call, Connections, Scenario, Step, Timed, where
 
 LONGEST_ERROR = 500
 """Characters of an error message that travel."""
@@ -103,6 +103,8 @@ class Judge:
         value, raised = NOTHING, attempt.raised
         if raised is None and attempt.value is not None:
             try:
+                if isinstance(attempt.value, Timed):
+                    duration_us, attempt.value = attempt.value.microseconds, attempt.value.value
                 value = _packed(attempt.value)
             except Exception as unfit:
                 raised = unfit
@@ -186,6 +188,23 @@ class Runner:
                 )
             return value
         return make_calls(self._session, described_calls(step, step.function(errand.argument, self._options)))
+
+
+class TopUpRunner(Runner):
+    """Looks for each item on the target first, and does only what is missing."""
+
+    def run(self, errand: Errand) -> tuple[Result, list[Sample]]:
+        """Make one attempt at an item, unless it is there.  Raises LeaseLost."""
+        attempt = Attempt(errand, self._clock.now_us(), self._clock.monotonic_us())
+        presence, looked = self.look(errand)
+        if presence is Presence.ABSENT:
+            result, samples = super().run(errand)
+            return result, looked + samples
+        attempt.samples = looked
+        if presence is Presence.UNSURE:
+            attempt.refused = "it could not be looked for, so it was not done"
+        result = self._judge.judge(attempt)
+        return msgspec.structs.replace(result, found=presence is Presence.EXISTS), looked
 
 
 def item_headers(run: str, errand: Errand) -> dict[str, str]:

@@ -119,12 +119,13 @@ class Reader:
     def attempts(self) -> Attempts:
         """How often items were tried."""
         ((resolved,),) = self._all("SELECT coalesce(sum(resolved), 0) FROM item")
-        ((total, retries, duplicates),) = self._all(
-            """SELECT count(*), coalesce(sum(attempt > 1), 0), coalesce(sum(final AND NOT counted), 0)
+        ((total, retries, duplicates, found),) = self._all(
+            """SELECT coalesce(sum(NOT found), 0), coalesce(sum(attempt > 1 AND NOT found), 0),
+                      coalesce(sum(final AND NOT counted), 0), coalesce(sum(found AND counted), 0)
                FROM attempt"""
         )
         ((plain,),) = self._all("SELECT coalesce(sum(items), 0) FROM plain")
-        return Attempts(total + plain, retries, duplicates, resolved)
+        return Attempts(total + plain, retries, duplicates, resolved, found)
 
     def fates(self) -> list[tuple[str, int]]:
         """Why items failed or are unknown of which no result came, and how many for that reason."""
@@ -156,7 +157,7 @@ class Reader:
                     start_us,
                     result.duration_us,
                     "",
-                    True,
+                    counted=True,
                 )
         yield from self.other_attempts()
 
@@ -164,10 +165,13 @@ class Reader:
         """The tries that are in no table, in the order in which they were reported."""
         rows = self._connection.execute(
             """SELECT step, item, attempt, worker, outcome, start_us, duration_us,
-                      coalesce(text.value, ''), counted
+                      coalesce(text.value, ''), counted, found
                FROM attempt LEFT JOIN text ON text.id = attempt.error ORDER BY attempt.rowid"""
         )
-        return (AttemptRow(a, b, c, d, Outcome(e), f, g, h, bool(i)) for a, b, c, d, e, f, g, h, i in rows)
+        return (
+            AttemptRow(a, b, c, d, Outcome(e), f, g, h, counted=bool(i), found=bool(j))
+            for a, b, c, d, e, f, g, h, i, j in rows
+        )
 
     def call_tables(self) -> Iterator[CallTable]:
         """Every call, in the order in which they were reported."""

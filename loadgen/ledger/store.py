@@ -183,7 +183,7 @@ class Ledger:
         if entry.counted:
             connection.executemany(_COUNT, _items(entry))
         connection.executemany(
-            "INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [self._attempt(connection, entry, result) for result in entry.results],
         )
         if entry.samples:
@@ -217,6 +217,7 @@ class Ledger:
             self._text(connection, result.error) if result.error else None,
             result.retry_ms is None,
             (result.item, result.attempt) in entry.counted,
+            result.found,
         )
 
     def _text(self, connection: sqlite3.Connection, value: str) -> int:

@@ -66,6 +66,8 @@ class Welcome(msgspec.Struct, frozen=True, tag=True):
     """Whether calls share connections."""
     correlate: bool
     """Whether calls carry X-Loadgen-Run, -Item and -Attempt."""
+    top_up: bool = False
+    """Whether each item is looked for first, and only what is missing is done."""
 
 
 class LeaseRequest(msgspec.Struct, frozen=True, tag=True):

@@ -79,6 +79,7 @@ class Tries(msgspec.Struct, frozen=True):
     retries: int
     duplicate_executions: int
     in_doubt_resolved: int
+    found: int
 
 
 class StepSummary(msgspec.Struct, frozen=True):

@@ -139,7 +139,8 @@ def _numbers(page: Page, summary: Summary) -> None:
     page.fact(
         "Attempts",
         f"{tries.total}: {tries.retries} retries, {tries.duplicate_executions} duplicate executions,"
-        f" {tries.in_doubt_resolved} doubts resolved",
+        f" {tries.in_doubt_resolved} doubts resolved"
+        + (f"; {tries.found} items were there already" if tries.found else ""),
     )
     phases = (
         ("wait", run.wait_s),
