@@ -67,8 +67,11 @@ class Engine:
         return self._since_ms + rounds * self._scan_ms
 
     def _look_at(self, schedule: Schedule, now_ms: int) -> None:
-        """Fire it, as somebody would who called executeFlow; a refusal is nobody's business."""
-        if schedule.next_ms > now_ms:
+        """Fire it, as somebody would who called executeFlow; a refusal is nobody's business.
+
+        The end is looked at first: what was due before it and is found after it does not fire.
+        """
+        if schedule.terms.end_ms < now_ms:
             self.schedules.remove(schedule.id)
             return
         terms = schedule.terms

@@ -35,7 +35,7 @@ class Terms:
     user: str
     options: FlowOptions
     end_ms: int = END_MS
-    """After that it fires no more."""
+    """After that it fires no more, and is forgotten (Azkaban keeps it, paused)."""
     back_execute_once: bool = False
 
 
@@ -53,7 +53,7 @@ class Schedule:
     @property
     def due_ms(self) -> int:
         """When the scanner has to look at it: because it fires, or because it ends."""
-        return min(self.next_ms, self.terms.end_ms)
+        return min(self.next_ms, self.terms.end_ms + 1)
 
 
 @dataclass(frozen=True, slots=True)
