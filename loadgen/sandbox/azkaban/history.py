@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from loadgen.sandbox.azkaban.execution_json import shown
 from loadgen.sandbox.azkaban.java import integer
 from loadgen.sandbox.azkaban.pages import ServletError, table, write_json
 from loadgen.sandbox.messages import Answer
@@ -50,8 +51,8 @@ class History:
         found = self._engine.executions.newest_first()
         if "advfilter" in request.params:
             found = _filtered(found, request, now_ms)
-        shown = islice(found, (page - 1) * size, page * size)
-        return table("History", COLUMNS, (_row(each, now_ms) for each in shown))
+        found = islice(found, (page - 1) * size, page * size)
+        return table("History", COLUMNS, (_row(each, now_ms) for each in found))
 
     async def post(self, request: Request, user: str) -> Answer:
         """Nothing is done, nothing is said."""
@@ -76,8 +77,8 @@ def _filtered(found: Iterator[Execution], request: Request, now_ms: int) -> Iter
             and flow in each.order.flow.id.lower()
             and user in each.order.user.lower()
             and (status is None or each.status(now_ms) == status)
-            and (begin_ms is None or begin_ms < each.start_ms)
-            and (end_ms is None or each.end_ms < end_ms)
+            and (begin_ms is None or begin_ms < shown(each.start_ms, now_ms))
+            and (end_ms is None or shown(each.end_ms, now_ms) < end_ms)
         ):
             yield each
 

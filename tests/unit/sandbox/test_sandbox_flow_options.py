@@ -4,7 +4,6 @@ import pytest
 
 from loadgen.sandbox.azkaban.flow_options import FlowOptions, OptionError, admit, parse_options
 
-
 BOTH = (
     "The legacy param group flowOverride is not allowed in combination with the runtimeProperty param group. "
     "Migrate flowOverride to runtimeProperty[ROOT]."
