@@ -542,16 +542,22 @@ def test_servlets_say_nothing_to_forms_without_a_command(client):
     assert client.get("/schedule", ajax="scheduleFlow").status_code == 501
 
 
-def test_schedules_fire_also_when_nobody_asks():
-    """On the real clock: the server's own tick starts the execution, in time."""
-    with running(SandboxOptions(scan_interval_s=0.05, run_time_ms=1)) as url, closing(Client(url)) as client:
-        client.create("p")
-        client.upload("p", a_zip("a"))
-        schedule(client, "p", cronExpression="* * * ? * *")
-        tick = threading.Event()
-        ask = {"ajax": "fetchFlowExecutions", "project": "p", "flow": "a", "start": "0", "length": "9"}
-        for _ in range(400):
-            if client.get(**ask).json()["total"]:
-                return
-            tick.wait(0.05)
-    raise AssertionError("it never fired")
+class WatchedClock(SteppedClock):
+    """Tells when somebody looks at it."""
+
+    def __init__(self) -> None:
+        super().__init__(MIDNIGHT_US)
+        self.looked = threading.Event()
+
+    def now_us(self) -> int:
+        self.looked.set()
+        return super().now_us()
+
+
+def test_what_is_due_happens_also_when_nobody_asks():
+    """The server's own tick brings everything up to the present."""
+    clock = WatchedClock()
+    with running(OPTIONS, clock):
+        for _ in range(3):
+            clock.looked.clear()
+            assert clock.looked.wait(20)
