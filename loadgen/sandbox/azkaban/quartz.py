@@ -137,7 +137,7 @@ def _range(part: str, place: _Field) -> Iterable[int]:
     if part == "*":
         return range(place.low, place.high + 1)
     if step := _STEP.fullmatch(part):
-        return range(place.low, place.high + 1, _step(step[1], place))
+        return range(place.low, place.high + 1, _step(step[1], place) or 1)
     if name := _NAME.fullmatch(part):
         low, high = name[1], name[2] or name[1]
         if low not in place.names or high not in place.names:
@@ -151,13 +151,14 @@ def _range(part: str, place: _Field) -> Iterable[int]:
     high = int(end) if end else (place.high if by else low)
     if not (place.low <= low <= place.high and place.low <= high <= place.high):
         raise CronError(f"out of range: {part}")
-    return _span(low, high, _step(by, place) if by else 1, place)
+    step_by = _step(by, place) if by else 1
+    return _span(low, high, step_by, place) if step_by else (low,)
 
 
 def _step(text: str, place: _Field) -> int:
     if int(text) > place.step:
         raise CronError(f"the step is too large: {text}")
-    return int(text) or 1
+    return int(text)
 
 
 def _span(low: int, high: int, step: int, place: _Field) -> Iterable[int]:

@@ -286,6 +286,7 @@ def test_a_paused_execution_can_be_cancelled(bench):
     number = bench.submit(0, CHAIN)
     bench.do("pause", number, 150)
     bench.do("cancel", number, 300)
+    bench.do("resume", number, 302)
     assert bench.status(number, 305) == "KILLED"
     assert bench.nodes(number, 305) == {"a": "SUCCEEDED", "b": "SUCCEEDED", "f": "CANCELLED"}
 
