@@ -23,6 +23,22 @@ def sandbox(
         float,
         typer.Option("--fail-rate", metavar="P", min=0, max=1, help="Share of writes answered with 500."),
     ] = 0.0,
+    run_time: Annotated[
+        float,
+        typer.Option(
+            "--run-time", metavar="MS", min=0, help="How long a job of a flow runs, in milliseconds."
+        ),
+    ] = 200.0,
+    scan_interval: Annotated[
+        float,
+        typer.Option("--scan-interval", metavar="S", min=0.001, help="How often schedules are looked at."),
+    ] = 60.0,
+    flow_threads: Annotated[
+        int, typer.Option("--flow-threads", metavar="N", min=1, help="Executions that run at once.")
+    ] = 30,
+    queue_size: Annotated[
+        int, typer.Option("--queue-size", metavar="N", min=1, help="Executions that may wait.")
+    ] = 100_000,
     idle_exit: Annotated[
         float | None,
         typer.Option(
@@ -38,7 +54,15 @@ def sandbox(
     if name not in servers:
         raise UsageError(f"{name}: no such sandbox; there are {' and '.join(servers)}")
     options = SandboxOptions(
-        port=port, access_log=access_log, latency_ms=latency, fail_rate=fail_rate, idle_exit_s=idle_exit
+        port=port,
+        access_log=access_log,
+        latency_ms=latency,
+        fail_rate=fail_rate,
+        run_time_ms=run_time,
+        scan_interval_s=scan_interval,
+        flow_threads=flow_threads,
+        queue_size=queue_size,
+        idle_exit_s=idle_exit,
     )
     title = name.capitalize()
     servers[name](

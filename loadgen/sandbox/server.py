@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Generator, Iterator
 
+    from loadgen.clock import Clock
     from loadgen.sandbox.options import SandboxOptions
 
 KEEP_ALIVE_S = 200
@@ -31,15 +32,15 @@ def serve(options: SandboxOptions, *, ready: Callable[[int], None]) -> None:
     """See `loadgen.sandbox.serve`."""
     with closing(listen(options)) as listener, closing(AccessLog(options.access_log)) as log:
         port: int = listener.getsockname()[1]
-        _server(options, log, lambda: ready(port)).run(sockets=[listener])
+        _server(options, log, lambda: ready(port), SystemClock()).run(sockets=[listener])
 
 
 @contextmanager
-def running(options: SandboxOptions) -> Iterator[str]:
+def running(options: SandboxOptions, clock: Clock) -> Iterator[str]:
     """See `loadgen.sandbox.running`."""
     with closing(listen(options)) as listener, closing(AccessLog(options.access_log)) as log:
         started = threading.Event()
-        server = _server(options, log, started.set)
+        server = _server(options, log, started.set, clock)
         thread = threading.Thread(
             target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True
         )
@@ -54,17 +55,25 @@ def running(options: SandboxOptions) -> Iterator[str]:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], enough: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        ready: Callable[[], None],
+        enough: Callable[[], bool],
+        tick: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._ready = ready
         self._enough = enough
+        self._tick = tick
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._ready()
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: whether to stop."""
+        """Ten times a second: let the target do what is due, and say whether to stop."""
+        self._tick()
         return await super().on_tick(counter) or self._enough()
 
     @contextmanager
@@ -83,9 +92,9 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _server(options: SandboxOptions, log: AccessLog, ready: Callable[[], None]) -> _Server:
-    clock = SystemClock()
-    front = Front(Azkaban(options, clock), log, latency_ms=options.latency_ms, clock=clock)
+def _server(options: SandboxOptions, log: AccessLog, ready: Callable[[], None], clock: Clock) -> _Server:
+    azkaban = Azkaban(options, clock)
+    front = Front(azkaban, log, latency_ms=options.latency_ms, clock=clock)
     config = uvicorn.Config(
         front,
         lifespan="off",
@@ -98,4 +107,6 @@ def _server(options: SandboxOptions, log: AccessLog, ready: Callable[[], None]) 
         timeout_graceful_shutdown=GRACE_S,
     )
     idle_exit_s = options.idle_exit_s
-    return _Server(config, ready, lambda: idle_exit_s is not None and front.idle_s > idle_exit_s)
+    return _Server(
+        config, ready, lambda: idle_exit_s is not None and front.idle_s > idle_exit_s, azkaban.tick
+    )

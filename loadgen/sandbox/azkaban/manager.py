@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from loadgen.sandbox.azkaban.flow_queries import FlowQueries
 from loadgen.sandbox.azkaban.pages import (
     create_json_response,
     message_cookie,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from loadgen.clock import Clock
+    from loadgen.sandbox.azkaban.engine import Engine
     from loadgen.sandbox.azkaban.projects import Project, Projects
     from loadgen.sandbox.azkaban.upload import Faults, Upload
     from loadgen.sandbox.messages import FilePart, Request
@@ -27,11 +29,15 @@ if TYPE_CHECKING:
 class Manager:
     """The servlet at /manager."""
 
-    def __init__(self, projects: Projects, upload: Upload, faults: Faults, clock: Clock) -> None:
+    def __init__(
+        self, projects: Projects, upload: Upload, faults: Faults, clock: Clock, engine: Engine
+    ) -> None:
         self._projects = projects
         self._upload = upload
         self._faults = faults
         self._clock = clock
+        self._engine = engine
+        self._queries = FlowQueries(projects, engine)
 
     async def get(self, request: Request, user: str) -> Answer:
         """Questions by `ajax`; `delete` and `purge`, which only a GET can do; else a page."""
@@ -87,6 +93,7 @@ class Manager:
         if project is None:
             return redirect(request, "/", message_cookie("failure", f"Project {name} doesn't exist."))
         self._projects.delete(project)
+        self._engine.deleted(project)
         message = f"Project '{name}' was successfully deleted and associated schedules are removed."
         return redirect(request, "/", message_cookie("success", message))
 
@@ -122,8 +129,8 @@ class Manager:
                 said["flows"] = [{"flowId": flow} for flow in project.flows]
             case "fetchflowgraph":
                 said |= _graph(project, needed(request, "flow"))
-            case unknown:
-                said["error"] = f"Cannot execute command {unknown}"
+            case command:
+                said |= self._queries.ask(command, project, request)
         return write_json(said)
 
 

@@ -37,6 +37,8 @@ class Project:
     last_version: int = 0
     """Of the last upload that reached the database, also of one that failed there."""
     flows: Mapping[str, Flow] = field(default_factory=dict)
+    locked: frozenset[str] = frozenset()
+    """Flows that are not to be executed or scheduled."""
     active: bool = True
     """False once it is deleted."""
 
@@ -90,6 +92,12 @@ class Projects:
         """Drop what a deleted project held."""
         self._by_id[project.id] = replace(self._by_id[project.id], flows={})
 
+    def lock(self, number: int, flow: str, *, locked: bool) -> None:
+        """Whether a flow may be executed and scheduled."""
+        project = self._by_id[number]
+        others = project.locked - {flow}
+        self._by_id[number] = replace(project, locked=others | {flow} if locked else others)
+
     def install(self, number: int, flows: Mapping[str, Flow], user: str) -> Project:
         """Replace all flows of a project by these, as its next version.
 
@@ -105,6 +113,9 @@ class Projects:
             if folded in taken or len(flow) > MAX_FLOW_ID:
                 raise ProjectError(f"Error inserting flow {flow}")
             taken.add(folded)
-        installed = replace(project, version=version, last_version=version, flows=flows, user=user)
+        locked = project.locked.intersection(flows)
+        installed = replace(
+            project, version=version, last_version=version, flows=flows, locked=locked, user=user
+        )
         self._by_id[number] = installed
         return installed

@@ -18,7 +18,7 @@ from loadgen.sandbox.azkaban.projects import ProjectError
 from loadgen.sandbox.messages import FilePart
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from loadgen.sandbox.azkaban.flows import Loaded
     from loadgen.sandbox.azkaban.projects import Project, Projects
@@ -57,9 +57,13 @@ class Faults:
 class Upload:
     """Installs what was uploaded."""
 
-    def __init__(self, projects: Projects, faults: Faults) -> None:
+    def __init__(
+        self, projects: Projects, faults: Faults, installed: Callable[[Project], None] = lambda _: None
+    ) -> None:
+        """`installed` is told of each project whose flows were replaced."""
         self._projects = projects
         self._faults = faults
+        self._installed = installed
         self._locks: dict[int, asyncio.Lock] = {}
 
     async def install(self, parts: Mapping[str, str | FilePart], user: str) -> Result:
@@ -95,7 +99,7 @@ class Upload:
         # Azkaban's synchronized(project).  Nothing inside waits yet; whatever will, waits in turn.
         async with self._locks.setdefault(project.id, asyncio.Lock()):
             try:
-                self._projects.install(project.id, loaded.flows, user)
+                self._installed(self._projects.install(project.id, loaded.flows, user))
             except ProjectError as error:
                 return self._said(project, _failure(str(error)), len(loaded.flows))
         return self._said(project, None, len(loaded.flows))
