@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -27,7 +27,9 @@ from loadgen import options as _options
 from loadgen.errors import FeedError, LoadgenError, ScenarioError, one_line
 from loadgen.feed import Feed
 from loadgen.plan import Plan, StepPlan
-from loadgen.scenario import Items, Scenario, Step, where
+from loadgen.scenario import Scenario, Step, where
+
+R = TypeVar("R")
 
 LARGEST_BUNDLE = 3 * 1024 * 1024
 """Bytes; a bundle travels in one frame."""
@@ -291,13 +293,16 @@ class Work:
 def make_work(loaded: Loaded, options: Any, *, steps: Sequence[str] = (), chunk: int | None = None) -> Work:
     """Turn a scenario and its options into a plan.
 
-    `steps`: names of those to run; empty: all.  Raises ScenarioError and FeedError.
+    `steps`: names of those to run; empty: all that have no `when` against it.
+    Raises ScenarioError and FeedError.
     """
     names = [step.name for step in loaded.scenario.steps]
     for name in steps:
         if name not in names:
             raise ScenarioError(f"--step {name}: no such step in {loaded.path}; there are {', '.join(names)}")
-    chosen = [step for step in loaded.scenario.steps if not steps or step.name in steps]
+    chosen = [step for step in loaded.scenario.steps if _is_chosen(step, steps, options)]
+    if not chosen:
+        raise ScenarioError(f"{loaded.path}: no step is left; name one with --step: {', '.join(names)}")
     plans, rows, keys = [], [], []
     for index, step in enumerate(chosen):
         count, data = _items(step, options, loaded.path)
@@ -308,8 +313,14 @@ def make_work(loaded: Loaded, options: Any, *, steps: Sequence[str] = (), chunk:
     return Work(Plan(tuple(plans)), tuple(rows), tuple(keys))
 
 
+def _is_chosen(step: Step[..., Any], named: Sequence[str], options: Any) -> bool:
+    if named or step.when is None:
+        return not named or step.name in named
+    return bool(_ask(step, "when", step.when, options))
+
+
 def _items(step: Step[..., Any], options: Any, path: Path) -> tuple[int, Sequence[Any] | None]:
-    items: Any = _ask(step, step.items, options) if callable(step.items) else step.items
+    items: Any = _ask(step, "items", step.items, options) if callable(step.items) else step.items
     if isinstance(items, Feed):
         items = items.rows(path.resolve().parent)
     if isinstance(items, bool | str | bytes) or not isinstance(items, int | Sequence):
@@ -347,13 +358,13 @@ def _keys(step: Step[..., Any], count: int, rows: Sequence[Any] | None, options:
     return keys
 
 
-def _ask(step: Step[..., Any], function: Callable[[Any], Items], options: Any) -> Items:
+def _ask(step: Step[..., Any], what: str, function: Callable[[Any], R], options: Any) -> R:
     try:
         return function(options)
     except FeedError:
         raise
     except Exception as error:
-        raise ScenarioError(f"{where(step.function)}: items of {step.name}: {_said(error)}") from error
+        raise ScenarioError(f"{where(step.function)}: {what} of {step.name}: {_said(error)}") from error
 
 
 def _short(value: object) -> str:

@@ -191,6 +191,8 @@ class Step(Generic[P, R]):
     """What happens to an item whose outcome is unknown."""
     retry: Retry | None = None
     """What is tried again, and how often."""
+    when: Callable[[Any], object] | None = None
+    """Whether a run has the step where its user named none; None: it has."""
     exists_function: Callable[..., bool] | None = field(default=None, repr=False)
     """Tells whether an item's effect is on the target."""
 
@@ -279,12 +281,14 @@ class Scenario:
         key: Callable[[Any, Any], Any] | None = None,
         delivery: Delivery = "at_most_once",
         retry: Retry | None = None,
+        when: Callable[[Any], object] | None = None,
     ) -> Callable[[Callable[P, R]], Step[P, R]]:
         """One kind of work: `(http, item, options) -> JSON-able`, or `(item, options) -> Call`.
 
         `items`: a count, rows, a feed, or a function of the options that gives one of these.
         `key`: a function `(item, options)`; items with the same key never run at the same time, and
         run in order.
+        `when`: a function of the options; a run whose user named no step leaves out those where it is false.
         """
 
         def note(function: Callable[P, R]) -> Step[P, R]:
@@ -292,7 +296,7 @@ class Scenario:
             check_parameters(function, (SCRIPTED, DESCRIBED), what)
             if any(step.name == function.__name__ for step in self.steps):
                 raise ScenarioError(f"{where(function)}: a second step named {function.__name__}")
-            step = Step(function, items, key, delivery, retry)
+            step = Step(function, items, key, delivery, retry, when)
             self.steps.append(step)
             return step
 

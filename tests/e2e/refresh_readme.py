@@ -66,6 +66,7 @@ def skeleton(report: str) -> list[str]:
     for pattern, word in (
         (r"\d{8}-\d+-(\w+?)-[0-9a-f]{4}\b", r"ID-\1"),
         (r"\b[0-9a-f]{12}\b", "DIGEST"),
+        (r"\btag=\w+", "TAG"),
         (r"\bLinux\S+|\bmacOS\S+|\bWindows\S+", "PLATFORM"),
         (r"^\S+?-\d+ +\S+(?=( +\d+){2} %)", "WORKER HOST"),
         (r"^Generator .*\n", ""),  # stands there only when the machine was busy

@@ -14,6 +14,7 @@ from types import ModuleType
 from urllib.parse import parse_qs
 
 import pytest
+import requests
 import responses
 from requests import PreparedRequest
 from responses import matchers
@@ -28,15 +29,18 @@ MANAGER = f"{URL}/manager"
 
 
 @pytest.fixture(scope="module")
-def flows() -> ModuleType:
-    """The scenario, imported from its file."""
+def flows() -> Iterator[ModuleType]:
+    """The scenario, imported from its file, with the module beside it."""
     spec = importlib.util.spec_from_file_location("azkaban_flows", FILE)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(FILE.parent))
+        patch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+        yield module
+        sys.modules.pop("azkaban", None)
 
 
 @pytest.fixture
@@ -80,71 +84,150 @@ class TestLogin:
         with pytest.raises(flows.AzkabanError, match="Incorrect Login"):
             flows.login(http, flows.Options())
 
-    def test_happens_once_for_a_session_when_it_is_its_on_login(self, flows, azkaban, http) -> None:
+    def test_happens_once_for_a_session_and_again_when_it_has_ended(self, flows, azkaban, http) -> None:
         azkaban.post(f"{URL}/", json={"status": "success"})
         azkaban.post(MANAGER, json={"status": "success"})
-        http.on_login = lambda it: flows.login(it, flows.Options())
-        flows.create_projects(http, flows.Options(flows=2, projects=2))
-        asked = [call.request.path_url for call in azkaban.calls]
-        assert asked == ["/?action=login", "/manager", "/manager"]
-
-
-class TestSetup:
-    def test_creates_the_projects_that_get_flows(self, flows, azkaban, http) -> None:
+        ended = {"status": "error", "message": "Invalid Session. Need to re-login", "action": "login"}
+        azkaban.post(MANAGER, json=ended)
         azkaban.post(MANAGER, json={"status": "success"})
-        kept = flows.create_projects(http, flows.Options(flows=3, projects=100, prefix="night"))
-        bodies = [parse_qs(str(call.request.body)) for call in azkaban.calls]
-        assert [body["name"] for body in bodies] == [["night_0000"], ["night_0001"], ["night_0002"]]
-        assert kept == {"created": ["night_0000", "night_0001", "night_0002"]}
+        http.on_login = lambda it: flows.login(it, flows.Options())
+        assert do_item(flows.projects, 0, flows.Options(), http).result.outcome is Outcome.DONE
+        assert do_item(flows.projects, 1, flows.Options(), http).result.outcome is Outcome.DONE
+        asked = [call.request.path_url for call in azkaban.calls]
+        assert asked == ["/?action=login", "/manager", "/manager", "/?action=login", "/manager"]
 
-    def test_a_project_that_is_there_is_fine_and_another_error_is_not(self, flows, azkaban, http) -> None:
-        azkaban.post(MANAGER, json={"status": "error", "message": "Project already exists."})
-        azkaban.post(MANAGER, json={"status": "error", "message": "User has no permission."})
-        with pytest.raises(flows.AzkabanError, match="cannot create project loadgen_0001: User has no"):
-            flows.create_projects(http, flows.Options(flows=2, projects=2))
+    @pytest.mark.parametrize(
+        "ended",
+        [
+            pytest.param({"json": {"error": "session"}}, id="GET with ajax"),
+            pytest.param({"body": "<html>...<!-- /.login --></html>"}, id="a page"),
+            pytest.param({"json": {"status": "error", "message": "Invalid", "action": "login"}}, id="POST"),
+            pytest.param({"body": "Login error. Need username and password"}, id="multipart"),
+        ],
+    )
+    def test_a_session_that_has_ended_fails_no_item(self, flows, azkaban, http, ended) -> None:
+        azkaban.post(MANAGER, **ended)
+        azkaban.post(MANAGER, json={"projectId": "7", "version": "3"})
+        tried = do_item(flows.flows, 100, flows.Options(), http)
+        assert tried.value == {"project": "loadgen_0000", "version": 3, "flows": 2}
+        assert len(azkaban.calls) == 2
+
+    def test_one_that_always_ends_does(self, flows, azkaban, http) -> None:
+        azkaban.post(MANAGER, json={"error": "session"})
+        tried = do_item(flows.flows, 100, flows.Options(), http)
+        assert tried.result.error == "AzkabanError: the session ends before anything can be asked"
 
 
-class TestStep:
+class TestFlows:
     def test_uploads_all_that_the_project_should_hold_by_then(self, flows, azkaban, http) -> None:
         azkaban.post(MANAGER, json={"projectId": "7", "version": "3"})
         options = flows.Options(flows=40, projects=4, batch=2)
-        tried = do_item(flows.create_flows, 9, options, http)  # the third upload to project 1
+        tried = do_item(flows.flows, 9, options, http)  # the third upload to project 1
         assert tried.result.outcome is Outcome.DONE
         assert tried.value == {"project": "loadgen_0001", "version": 3, "flows": 6}
         names = [f"flow_{number:06d}.job" for number in (1, 5, 9, 13, 17, 21)]
         assert sent_zip(azkaban.calls[0].request) == dict.fromkeys(names, "type=noop\n")
 
-    def test_makes_one_call_named_upload(self, flows, azkaban, http) -> None:
+    def test_the_first_upload_creates_the_project(self, flows, azkaban, http) -> None:
+        azkaban.post(MANAGER, json={"status": "error", "message": "Project already exists."})
         azkaban.post(MANAGER, json={"projectId": "7", "version": "1"})
-        (sample,) = do_item(flows.create_flows, 0, flows.Options(), http).samples
-        assert (sample.label, sample.status, sample.error) == ("upload", 200, "")
+        samples = do_item(flows.flows, 3, flows.Options(prefix="night"), http).samples
+        assert [(sample.label, sample.error) for sample in samples] == [
+            ("create project", ""),
+            ("upload", ""),
+        ]
+        assert parse_qs(str(azkaban.calls[0].request.body))["name"] == ["night_0003"]
 
     @pytest.mark.parametrize(
         ("answer", "error"),
         [
             ({"json": {"error": "Installation Failed."}}, "AzkabanError: Installation Failed."),
-            ({"body": "<html>log in</html>"}, "AzkabanError: not JSON: <html>log in</html>"),
-            ({"json": {"version": "1"}, "status": 503}, "answered 503"),
+            ({"body": "<html>hello</html>"}, "AzkabanError: not JSON: <html>hello</html>"),
+            ({"json": {"version": "1"}, "status": 400}, "answered 400"),
         ],
     )
     def test_what_azkaban_refuses_fails_the_item_with_its_words(
         self, flows, azkaban, http, answer, error
     ) -> None:
         azkaban.post(MANAGER, **answer)
-        tried = do_item(flows.create_flows, 0, flows.Options(), http)
+        tried = do_item(flows.flows, 100, flows.Options(), http)
         assert tried.result.outcome is Outcome.FAILED
         assert error in tried.result.error
         assert tried.value is None
 
-    def test_the_items_fill_every_project_exactly(self, flows) -> None:
-        options = flows.Options(flows=103, projects=10, batch=4)
+    @pytest.mark.parametrize(
+        "settings",
+        [{"batch": 4}, {}, {"strategy": "bundle"}, {"strategy": "bundle", "batch": 3}],
+        ids=["four an upload", "append", "bundle", "bundles of three"],
+    )
+    def test_the_items_fill_every_project_exactly(self, flows, settings) -> None:
+        options = flows.Options(flows=103, projects=10, **settings)
         plan = make_work(load(FILE), options)
-        turns: dict[int, list[int]] = {}
-        for item, key in enumerate(plan.keys[0] or ()):
-            turns.setdefault(key, []).append(item // options.projects)
-        for project in range(10):
-            uploads = -(-len(flows.flows_of(project, options)) // options.batch)
-            assert turns[project] == list(range(uploads))
+        assert [step.name for step in plan.plan.steps] == ["flows"]
+        last: dict[str, int] = {}
+        for item in range(plan.plan.steps[0].items):
+            name, names = flows.uploaded(item, options)
+            assert len(names) > last.get(name, 0)
+            last[name] = len(names)
+        assert list(last.values()) == [11] * 3 + [10] * 7
+
+
+class TestSchedules:
+    def test_are_spread_over_the_day(self, flows, azkaban, http) -> None:
+        azkaban.post(f"{URL}/schedule", json={"status": "success", "scheduleId": 12})
+        options = flows.Options(flows=4, projects=2, schedules=4)
+        tried = do_item(flows.schedules, 3, options, http)
+        there = {"project": "loadgen_0001", "flow": "flow_000003", "schedule": 12, "cron": "0 0 18 ? * *"}
+        assert tried.value == there
+        sent = parse_qs(str(azkaban.calls[0].request.body))
+        assert (sent["projectName"], sent["cronExpression"]) == (["loadgen_0001"], ["0 0 18 ? * *"])
+
+    def test_success_without_an_id_is_none(self, flows, azkaban, http) -> None:
+        azkaban.post(f"{URL}/schedule", json={"status": "success", "scheduleId": -1, "message": "why"})
+        tried = do_item(flows.schedules, 3, flows.Options(), http)
+        assert tried.result.error == "AzkabanError: not scheduled: why"
+
+
+class TestExecutions:
+    def executes(self, flows, azkaban, execids: list[int], tokens: dict[int, str]) -> None:
+        listing = {"executions": [{"execId": number} for number in execids]}
+        azkaban.get(MANAGER, json=listing)
+        for number, token in tokens.items():
+            query = {"ajax": "flowInfo", "execid": str(number)}
+            there = {"flowParam": {"loadgen.token": token}}
+            azkaban.get(f"{URL}/executor", json=there, match=[matchers.query_param_matcher(query)])
+
+    def test_one_whose_answer_was_lost_is_found_by_its_token(self, flows, azkaban, http) -> None:
+        azkaban.post(f"{URL}/executor", body=requests.ConnectionError("reset"))
+        self.executes(flows, azkaban, [9, 8], {9: "loadgen-t-4", 8: "loadgen-t-5"})
+        azkaban.get(f"{URL}/executor", json={"status": "RUNNING"})
+        tried = do_item(flows.executions, 5, flows.Options(tag="t", executions=9), http)
+        assert tried.value == {"project": "loadgen_0005", "flow": "flow_000005", "execution": 8}
+
+    def test_one_that_never_came_fails(self, flows, azkaban, http) -> None:
+        azkaban.post(f"{URL}/executor", body=requests.ConnectionError("reset"))
+        self.executes(flows, azkaban, [9], {9: "loadgen-other-5"})
+        tried = do_item(flows.executions, 5, flows.Options(tag="t", executions=9), http)
+        assert tried.result.outcome is Outcome.FAILED
+        assert "reset" in tried.result.error
+
+    def test_a_failure_that_is_not_called_one(self, flows, azkaban, http) -> None:
+        azkaban.post(f"{URL}/executor", json={"message": "Flow f is locked.", "execid": -1})
+        tried = do_item(flows.executions, 5, flows.Options(), http)
+        assert tried.result.error == "AzkabanError: not executed: Flow f is locked."
+
+    @pytest.mark.parametrize(("status", "outcome"), [("SUCCEEDED", Outcome.DONE), ("KILLED", Outcome.FAILED)])
+    def test_watched_to_the_end_by_azkabans_clock(self, flows, azkaban, http, status, outcome) -> None:
+        self.executes(flows, azkaban, [8], {8: "loadgen-t-5"})
+        query = matchers.query_param_matcher({"ajax": "fetchexecflow", "execid": "8"})
+        azkaban.get(f"{URL}/executor", json={"status": "RUNNING"}, match=[query])
+        ended = {"status": status, "submitTime": 1000, "endTime": 3500, "flowId": "f"}
+        azkaban.get(f"{URL}/executor", json=ended, match=[query])
+        tried = do_item(flows.watch, 5, flows.Options(tag="t", executions=9, poll=0.001), http)
+        assert tried.result.outcome is outcome
+        if outcome is Outcome.DONE:
+            assert tried.result.duration_us == 2_500_000
+            assert tried.value == {"execution": 8, "status": "SUCCEEDED", "seconds": 2.5}
 
 
 class TestVerify:
@@ -159,10 +242,22 @@ class TestVerify:
                 json={"flows": [{"flowId": name} for name in names]},
                 match=[matchers.query_param_matcher({"ajax": "fetchprojectflows", "project": project})],
             )
-        found = flows.all_flows_exist(http, flows.Options(flows=4, projects=2))
+        found = flows.all_is_there(http, flows.Options(flows=4, projects=2), FakeMade({"flows": []}))
         assert (found.expected, found.found, found.ok) == (4, 3, False)
         assert found.missing == ["loadgen_0001/flow_000003"]
         assert found.unexpected == ["loadgen_0001/left_over"]
+
+    def test_a_schedule_that_is_there_twice_is_no_schedule_too_few(self, flows, azkaban, http) -> None:
+        def entry(number: int, flow: str, cron: str) -> dict[str, object]:
+            return {"scheduleId": number, "projectname": "loadgen_0000", "flowname": flow, "cron": cron}
+
+        there = [entry(1, "flow_000000", "0 0 0 ? * *"), entry(2, "flow_000000", "0 0 0 ? * *")]
+        other = {"scheduleId": 9, "projectname": "theirs", "flowname": "f", "cron": "0 0 0 ? * *"}
+        azkaban.get(f"{URL}/schedule", json={"items": [*there, other]})
+        options = flows.Options(flows=2, projects=1, schedules=2)
+        found = flows.all_is_there(http, options, FakeMade({"schedules": []}))
+        assert found.missing == ["loadgen_0000/flow_000001 at 0 0 12 ? * *"]
+        assert found.unexpected == ["loadgen_0000/flow_000000 at 0 0 0 ? * *, 2 times"]
 
 
 class TestTeardown:
@@ -173,18 +268,25 @@ class TestTeardown:
         azkaban.get(MANAGER, status=302, headers={"Location": "/index"})
         azkaban.get(MANAGER, status=302, headers=redirect("Project loadgen_0001 doesn't exist"))
         azkaban.get(MANAGER, status=302, headers=redirect("Cannot delete: flows are running"))
-        made = FakeMade(setup={"created": [f"loadgen_000{number}" for number in range(3)]})
+        made = FakeMade({"flows": [{"project": f"loadgen_000{number}"} for number in range(3)]})
         with pytest.raises(flows.AzkabanError, match=r"cannot delete project loadgen_0002: .*running"):
-            flows.delete_projects(http, flows.Options(), made)
+            flows.take_back(http, flows.Options(), made)
 
-    def test_what_setup_did_not_create_stays(self, flows, azkaban, http) -> None:
-        flows.delete_projects(http, flows.Options(flows=3, projects=3), FakeMade())
+    def test_what_was_there_before_stays(self, flows, azkaban, http) -> None:
+        before = {"projects": ["LOADGEN_0000"], "schedules": ["loadgen_0000/f"]}
+        schedule = {"project": "loadgen_0000", "flow": "f", "schedule": 3}
+        made = FakeMade({"flows": [{"project": "loadgen_0000"}], "schedules": [schedule]}, setup=before)
+        flows.take_back(http, flows.Options(flows=3, projects=3), made)
+        assert not azkaban.calls
 
 
 class TestOptions:
-    @pytest.mark.parametrize("wrong", [{"projects": 0}, {"batch": 0}, {"flows": -1}])
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"projects": 0}, {"batch": 0}, {"flows": -1}, {"executions": -1}, {"flows": 1, "schedules": 2}],
+    )
     def test_what_makes_no_sense_is_refused(self, flows, wrong) -> None:
-        with pytest.raises(ValueError, match=next(iter(wrong))):
+        with pytest.raises(ValueError, match=list(wrong)[-1]):
             flows.Options(**wrong)
 
 
