@@ -6,8 +6,11 @@ import zipfile
 
 import pytest
 
+from loadgen.sandbox.azkaban.profile import PROFILES
 from loadgen.sandbox.azkaban.projects import Projects
-from loadgen.sandbox.azkaban.upload import SMALL, Faults, Upload
+from loadgen.sandbox.azkaban.upload import SMALL, Rules, Upload
+from loadgen.sandbox.azkaban.users import User, Users
+from loadgen.sandbox.faults import Faults
 from loadgen.sandbox.messages import FilePart
 
 
@@ -23,8 +26,9 @@ async def turns_during_an_upload(data: bytes) -> int:
     """How often the event loop came round while the upload ran."""
     projects = Projects()
     projects.create("p", "d", "u", 0)
+    upload = Upload(projects, Users(User("u", "u")), Faults(), Rules(profile=PROFILES["4.0"]))
     parts = {"project": "p", "file": FilePart("f.zip", "application/zip", data)}
-    uploading = asyncio.create_task(Upload(projects, Faults(0, 0)).install(parts, "u"))
+    uploading = asyncio.create_task(upload.install(parts, "u"))
     turns = 0
     while not uploading.done():
         await asyncio.sleep(0)
