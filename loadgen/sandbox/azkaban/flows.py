@@ -139,11 +139,13 @@ def visible(files: Iterable[str], suffix: str) -> list[str]:
     )
 
 
-def memory_errors(name: str, props: Mapping[str, str]) -> Iterable[str]:
+def memory_errors(name: str, props: Mapping[str, str]) -> list[str]:
     """What a job asks for beyond the limits.  Raises ValueError for an amount that is none."""
-    for key, (written, limit) in MEMORY_LIMITS.items():
-        if key in props and not props[key].startswith("${") and _bytes(props[key]) > limit:
-            yield f"{name}: {key} value has exceeded the allowed limit (max {key} = {written})"
+    return [
+        f"{name}: {key} value has exceeded the allowed limit (max {key} = {written})"
+        for key, (written, limit) in MEMORY_LIMITS.items()
+        if key in props and not props[key].startswith("${") and _bytes(props[key]) > limit
+    ]
 
 
 def _job(name: str, props: Mapping[str, str]) -> Job:
@@ -167,7 +169,8 @@ def _property_errors(name: str, props: Mapping[str, str]) -> list[str]:
         errors.append(f"{ROOT} is not allowed as a name. Pick some other name.")
     if "type" not in props:
         errors.append(f"Job doesn't have type set '{name}'.")
-    errors.extend(memory_errors(name, props))
+    if "Xms" in props or "Xmx" in props:
+        errors += memory_errors(name, props)
     return errors
 
 

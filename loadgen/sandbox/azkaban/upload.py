@@ -19,7 +19,7 @@ from loadgen.sandbox.azkaban.reports import FLOWS, SITE, cut, failure, line_ends
 from loadgen.sandbox.messages import FilePart
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from loadgen.sandbox.azkaban.flows import Loaded
     from loadgen.sandbox.azkaban.profile import Profile
@@ -67,11 +67,20 @@ class Refused(Exception):
 class Upload:
     """Installs what was uploaded."""
 
-    def __init__(self, projects: Projects, users: Users, faults: Faults, rules: Rules) -> None:
+    def __init__(
+        self,
+        projects: Projects,
+        users: Users,
+        faults: Faults,
+        rules: Rules,
+        installed: Callable[[Project], None] = lambda _project: None,
+    ) -> None:
+        """`installed` is told of each project whose flows were replaced."""
         self._projects = projects
         self._users = users
         self._faults = faults
         self._rules = rules
+        self._installed = installed
         self._locks: dict[int, asyncio.Lock] = {}
 
     async def install(self, parts: Mapping[str, str | FilePart], user: str) -> Result:
@@ -162,6 +171,7 @@ class Upload:
                 )
             except ProjectError as error:
                 return self._said(project, failure(str(error)), count)
+            self._installed(installed)
         deleted = before + count - sum(installed.rows.values())
         if cost_s := rules.cost_per_flow_s * deleted:
             await asyncio.sleep(cost_s)
