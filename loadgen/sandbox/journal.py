@@ -43,17 +43,20 @@ class Journal:
         self._path = path
         self._encoder = msgspec.json.Encoder()
         self._file: FileIO | None = None
+        self._old: FileIO | None = None
+        """The file as it was before it was compacted: locked for as long as this one is."""
 
     def restore(self, appliers: Mapping[type[Event], Callable[[Any], None]]) -> None:
         """Hand each event that the file holds to its type's applier, compact it, and go on writing there.
 
         An applier raises LookupError or ValueError for an event that cannot be.  Raises UsageError for a
-        file that cannot be read, written or understood, and names the line.
+        file that cannot be read, written or understood, and names the line, or that another sandbox has.
         """
         if self._path is None:
             return
         try:
-            data = self._path.read_bytes() if self._path.exists() else b""
+            self._old = self._locked(self._path)
+            data = self._path.read_bytes()
             kept = self._kept(data, msgspec.json.Decoder(reduce(operator.or_, appliers)))
             for number, line, event in kept:
                 try:
@@ -79,8 +82,9 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
+        for file in (self._file, self._old):
+            if file is not None:
+                file.close()
 
     def _kept(self, data: bytes, decoder: msgspec.json.Decoder[Any]) -> list[tuple[int, bytes, Event]]:
         """The last event of each subject, with its line's number and its line, oldest first."""
@@ -108,8 +112,26 @@ class Journal:
             file.writelines(line + b"\n" for line in lines)
             file.flush()
             os.fsync(file.fileno())
+        if os.name != "posix":  # there what is open cannot be replaced
+            self.close()
+            fresh.replace(path)
+            return path.open("ab", buffering=0)
+        locked = self._locked(fresh)
         fresh.replace(path)
-        return path.open("ab", buffering=0)
+        return locked
+
+    def _locked(self, path: Path) -> FileIO:
+        """The file, for this sandbox alone where there are such locks.  Raises OSError and UsageError."""
+        file = path.open("ab", buffering=0)
+        if os.name == "posix":
+            import fcntl
+
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.close()
+                raise UsageError(f"{self._path}: another sandbox keeps its state there") from error
+        return file
 
     def _damaged(self, number: int, why: str) -> UsageError:
         return UsageError(f"{self._path}:{number}: {why}")

@@ -27,7 +27,11 @@ def a_zip(*names: str) -> bytes:
 def opened(path) -> tuple[Projects, Journal]:
     journal = Journal(path)
     projects = Projects(journal.record)
-    journal.restore(dict.fromkeys(EVENTS, projects.apply))
+    try:
+        journal.restore(dict.fromkeys(EVENTS, projects.apply))
+    except BaseException:
+        journal.close()
+        raise
     return projects, journal
 
 
@@ -163,13 +167,27 @@ class FullDisk(io.BytesIO):
 @pytest.mark.parametrize("before", [0, 1001])
 def test_what_cannot_be_recorded_does_not_happen_and_leaves_no_trace(tmp_path, before):
     projects, journal = opened(tmp_path / "state")
-    journal.close()
+    journal._file.close()
     journal._file = FullDisk(b"x" * before)
     journal._file.seek(before)
     with pytest.raises(OSError, match=r"disk is full|No space"):
         projects.create("p", "d", "u", 0)
     assert projects.find("p") is None
     assert journal._file.getvalue() == b"x" * before
+    journal.close()
+
+
+def test_a_journal_that_another_sandbox_keeps_is_refused(tmp_path):
+    path = tmp_path / "state"
+    for projects, journal in (opened(path), opened(tmp_path / "other")):
+        projects.create("p", "d", "u", 0)
+        with pytest.raises(UsageError, match="another sandbox keeps its state there"):
+            opened(journal._path)
+        projects.create("q", "d", "u", 0)
+        journal.close()
+    projects, journal = opened(path)
+    journal.close()
+    assert len(projects.active()) == 2
 
 
 def test_without_a_file_nothing_is_kept():
