@@ -236,9 +236,7 @@ class Projects:
                 except UnzipError as error:
                     raise ValueError(str(error)) from error
             case VersionLost():
-                project = self._by_id[event.id]
-                last = max(project.last_version, event.version)
-                self._by_id[event.id] = replace(project, last_version=last)
+                self._by_id[event.id] = replace(self._by_id[event.id], last_version=event.version)
             case Deleted():
                 project = self._by_id[event.id]
                 del self._by_name[project.name.lower()]
@@ -252,7 +250,7 @@ class Projects:
         installed = replace(
             project,
             version=event.version,
-            last_version=max(project.last_version, event.version),
+            last_version=event.version,
             flows=flows,
             archive=event.archive,
             rows=event.rows,

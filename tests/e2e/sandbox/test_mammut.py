@@ -8,6 +8,8 @@ import pytest
 from sandbox_client import GUEST, Client, a_zip, lines, without_session
 
 from loadgen.sandbox import SandboxOptions, running
+from loadgen.sandbox.azkaban import properties
+from loadgen.sandbox.azkaban.mammut import _job
 
 PATH = "/mammut/jobs"
 FREE = SandboxOptions(front="create-job", front_base_cost_ms=0, front_cost_per_job_ms=0)
@@ -32,6 +34,11 @@ def test_the_first_job_of_a_project_may_have_a_command(client, project):
     assert client.post(PATH, project=project, name="a", command="echo \\ \n x").json()["version"] == "1"
     (node,) = client.get(ajax="fetchflowgraph", project=project, flow="a").json()["nodes"]
     assert node["type"] == "command"
+
+
+@pytest.mark.parametrize("command", ["ls", "a\\nb", "a\nb=c\r\n", "c:\\temp", "a=b:c #d"])
+def test_a_command_is_written_as_properties_are_read(command):
+    assert properties.parse(_job(command)) == {"type": "command", "command": command}
 
 
 def test_errors_say_what_is_wrong(client, project):

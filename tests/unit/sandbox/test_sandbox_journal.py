@@ -93,6 +93,17 @@ def test_compaction_keeps_one_upload_a_project(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["state"]
 
 
+def test_events_stay_in_the_order_in_which_they_count(tmp_path):
+    projects, journal = opened(tmp_path / "state")
+    projects.create("p", "d", "u", 0)
+    for turn, action in enumerate(("upload", "fail", "upload")):
+        act(projects, action, "p", turn)
+    journal.close()
+    projects, journal = opened(tmp_path / "state")
+    journal.close()
+    assert projects.find("p").last_version == 3
+
+
 def test_a_torn_last_line_is_left_out_with_a_word(tmp_path, caplog):
     path = tmp_path / "state"
     projects, journal = opened(path)
