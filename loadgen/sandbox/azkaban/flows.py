@@ -134,9 +134,8 @@ def _inherited(files: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
 
 def visible(files: Iterable[str], suffix: str) -> list[str]:
     """The paths of that suffix, sorted.  Hidden files do not count; files in hidden directories do."""
-    return sorted(
-        path for path in files if path.endswith(suffix) and not path.rpartition("/")[2].startswith(".")
-    )
+    named = [path for path in files if path.endswith(suffix)]
+    return sorted(path for path in named if not path.rpartition("/")[2].startswith(".")) if named else named
 
 
 def memory_errors(name: str, props: Mapping[str, str]) -> list[str]:

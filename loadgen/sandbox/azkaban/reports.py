@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from loadgen.sandbox.azkaban.flows import JOB, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from loadgen.sandbox.azkaban.profile import Profile
 
@@ -29,9 +29,8 @@ def failure(message: str) -> str:
     return f"Installation Failed.<br>{message}"
 
 
-def listed(validator: str, what: str, messages: Iterable[str], profile: Profile) -> str:
+def listed(validator: str, what: str, messages: Sequence[str], profile: Profile) -> str:
     """A validator's `errors` or `warnings`, in HTML; empty when there are none."""
-    messages = list(messages)
     if not messages:
         return ""
     if profile.bullets:

@@ -81,6 +81,7 @@ class Upload:
         self._faults = faults
         self._rules = rules
         self._installed = installed
+        self._read = _read_and_validate if rules.site_validator else _read
         self._locks: dict[int, asyncio.Lock] = {}
 
     async def install(self, parts: Mapping[str, str | FilePart], user: str) -> Result:
@@ -93,18 +94,19 @@ class Upload:
             return refused.result
         if faulty:
             return self._said(project, self._faults.MESSAGE, None)
+        read, data = self._read, file.data
         try:
-            loaded, found = await self._read(file.data)
+            loaded, found = read(data) if len(data) <= SMALL else await asyncio.to_thread(read, data)
         except (UnzipError, ValueError) as error:
             message = "Error unzipping file." if isinstance(error, UnzipError) else str(error)
             return self._said(project, failure(message), None)
         mend = parts.get("fix") != "off"
         errors = "" if mend else listed(SITE, "errors", found, self._rules.profile)
         errors += listed(FLOWS, "errors", loaded.errors, self._rules.profile)
-        if errors:
-            return self._said(project, cut(errors), len(loaded.flows))
         warning = cut(listed(SITE, "warnings", found, self._rules.profile)) if mend else ""
-        return await self._persist(project, loaded, file.data, user, warning)
+        if errors:
+            return self._said(project, cut(errors), len(loaded.flows), warning)
+        return await self._persist(project, loaded, data, user, warning)
 
     def _project(self, name: str | FilePart | None, user: str) -> Project:
         """The project, when it is there and takes uploads of this user.  Raises Refused."""
@@ -144,11 +146,6 @@ class Upload:
             raise Refused(400, f"File type {shown} unrecognized.", projectId=str(project.id))
         return file
 
-    async def _read(self, data: bytes) -> tuple[Loaded, list[str]]:
-        """Its flows, and what the site's validator found, if there is one."""
-        read = _read_and_validate if self._rules.site_validator else _read
-        return read(data) if len(data) <= SMALL else await asyncio.to_thread(read, data)
-
     async def _persist(
         self, project: Project, loaded: Loaded, data: bytes, user: str, warning: str
     ) -> Result:
@@ -173,18 +170,18 @@ class Upload:
                 return self._said(project, failure(str(error)), count)
             self._installed(installed)
         deleted = before + count - sum(installed.rows.values())
-        if cost_s := rules.cost_per_flow_s * deleted:
-            await asyncio.sleep(cost_s)
+        if deleted and rules.cost_per_flow_s:
+            await asyncio.sleep(rules.cost_per_flow_s * deleted)
         return self._said(project, None, count, warning)
 
     def _said(self, project: Project, error: str | None, count: int | None, warning: str = "") -> Result:
         """Ids and versions are strings here; the version is read late, and may be another upload's."""
         now = self._projects.get(project.id) or project
         said = {"projectId": str(now.id), "version": str(now.version)}
-        if error is not None:
-            return Result(500, {"error": error} | said, count)
         if warning:
             said["warn"] = warning
+        if error is not None:
+            return Result(500, {"error": error} | said, count)
         return Result(200, said, count, self._faults.drop())
 
 

@@ -247,6 +247,8 @@ def test_a_site_s_validator_warns_and_refuses_when_it_may_not_mend():
         assert answer.json()["error"] == (
             "Validator Line Ends reports errors:<br><br>a.job has Windows line ends.<br>"
         )
+        answer = client.upload("p", a_zip(a="type=noop\r\n", b="x=y"))
+        assert set(answer.json()) == {"error", "warn", "projectId", "version"}
         many = a_zip(**{f"job{number:03}": "type=noop\r\n" for number in range(200)})
         assert len(client.upload("p", many).json()["warn"]) == 4000
         assert set(client.upload("p", a_zip("c"), fields={"fix": "off"}).json()) == {"projectId", "version"}
