@@ -4,6 +4,7 @@ One file a servlet, each to be held against the section of the facts that it nam
 and decided (projects, flows, sessions) is apart from what is said over HTTP:
 
 app        routes, and who is asked what
+site       what this server is like
 profile    where versions differ                             pure
 login      sessions and logins in front of every servlet
 manager    /manager: create, delete, purge and the questions about a project

@@ -9,13 +9,11 @@ from loadgen.sandbox.azkaban.login import Login
 from loadgen.sandbox.azkaban.mammut import PATH, Mammut
 from loadgen.sandbox.azkaban.manager import Manager
 from loadgen.sandbox.azkaban.pages import ServletError, jetty_error
-from loadgen.sandbox.azkaban.profile import PROFILES
 from loadgen.sandbox.azkaban.projects import EVENTS, Projects
 from loadgen.sandbox.azkaban.sessions import Sessions
+from loadgen.sandbox.azkaban.site import site_of
 from loadgen.sandbox.azkaban.status import status
-from loadgen.sandbox.azkaban.upload import Rules, Upload
-from loadgen.sandbox.azkaban.users import User, Users
-from loadgen.sandbox.faults import Faults
+from loadgen.sandbox.azkaban.upload import Upload
 
 if TYPE_CHECKING:
     from loadgen.clock import Clock
@@ -45,21 +43,17 @@ class Azkaban:
 
     def __init__(self, options: SandboxOptions, clock: Clock, journal: Journal) -> None:
         """Raises UsageError when the journal cannot be used."""
-        self._profile = PROFILES[options.profile]
-        users = Users(
-            User(options.user, options.password, admin=True), User(options.guest, password=options.guest)
-        )
+        self._site = site = site_of(options)
         projects = Projects(journal.record)
-        faults = Faults(options.fail_rate, options.drop_rate, options.seed)
-        upload = Upload(projects, users, faults, _rules(options))
-        self._login = Login(users, _sessions(options), clock)
+        upload = Upload(projects, site)
+        self._login = Login(site.users, _sessions(options), clock)
         self._redirect = Redirect()
         self._servlets: dict[str, Servlet] = dict.fromkeys(NOT_YET, NotYet()) | {
             "/index": Index(projects),
-            "/manager": Manager(projects, upload, faults, clock, users, options),
+            "/manager": Manager(projects, upload, site, clock),
         }
         if options.front:
-            self._servlets[PATH] = _mammut(options, projects, users, upload)
+            self._servlets[PATH] = Mammut(projects, upload, site)
         journal.restore(dict.fromkeys(EVENTS, projects.apply))
 
     async def respond(self, request: Request) -> Answer:
@@ -70,7 +64,7 @@ class Azkaban:
                 405, f"HTTP method {request.method} is not supported by this URL", request.path
             )
         if request.path == "/status":
-            return status(self._profile)
+            return status(self._site.profile)
         try:
             return await self._login.respond(request, self._servlets.get(request.path, self._redirect))
         except NotImplementedError:
@@ -84,25 +78,4 @@ def _sessions(options: SandboxOptions) -> Sessions:
         round(options.session_ttl_s * 1_000_000),
         calls=options.session_calls,
         per_user=options.max_sessions_per_user,
-    )
-
-
-def _rules(options: SandboxOptions) -> Rules:
-    return Rules(
-        profile=PROFILES[options.profile],
-        lockdown=options.lockdown == "upload",
-        upload_user=options.upload_user,
-        site_validator=options.site_validator,
-        base_cost_s=options.base_cost_ms / 1000,
-        cost_per_flow_s=options.cost_per_flow_ms / 1000,
-    )
-
-
-def _mammut(options: SandboxOptions, projects: Projects, users: Users, upload: Upload) -> Mammut:
-    return Mammut(
-        projects,
-        users,
-        upload,
-        base_cost_s=options.front_base_cost_ms / 1000,
-        cost_per_job_s=options.front_cost_per_job_ms / 1000,
     )

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from loadgen.sandbox.azkaban.projects import Project, Projects
+    from loadgen.sandbox.azkaban.site import Site
     from loadgen.sandbox.azkaban.upload import Upload
-    from loadgen.sandbox.azkaban.users import Users
     from loadgen.sandbox.messages import Request
 
 PATH = "/mammut/jobs"
@@ -33,14 +33,10 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 class Mammut:
     """The servlet at /mammut/jobs."""
 
-    def __init__(
-        self, projects: Projects, users: Users, upload: Upload, *, base_cost_s: float, cost_per_job_s: float
-    ) -> None:
+    def __init__(self, projects: Projects, upload: Upload, site: Site) -> None:
         self._projects = projects
-        self._users = users
         self._upload = upload
-        self._base_cost_s = base_cost_s
-        self._cost_per_job_s = cost_per_job_s
+        self._site = site
         self._locks: dict[int, asyncio.Lock] = {}
 
     async def get(self, request: Request, user: str) -> Answer:
@@ -54,7 +50,7 @@ class Mammut:
         project = self._projects.find(asked)
         if not NAME.fullmatch(name):
             return _error(f"'{name}' is no name for a job: letters, digits, '_', '-' and '.'")
-        if project is None or not project.active or not self._users.may(user, project):
+        if project is None or not project.active or not self._site.users.may(user, project):
             return _error(f"Project {asked} doesn't exist.")
         async with self._locks.setdefault(project.id, asyncio.Lock()):
             return await self._create(project, name, request.params.get("command", ""), user)
@@ -71,7 +67,7 @@ class Mammut:
         if f"{name}{JOB}" in files:
             return _error(f"Job {name} already exists in project {project.name}.")
         jobs = sum(path.endswith(JOB) for path in files)
-        await asyncio.sleep(self._base_cost_s + self._cost_per_job_s * jobs)
+        await asyncio.sleep(self._site.front_base_cost_s + self._site.front_cost_per_job_s * jobs)
         files[f"{name}{JOB}"] = _job(command)
         packed = await asyncio.to_thread(_zip, files)
         part = FilePart(f"{project.name}.zip", "application/zip", packed)

@@ -22,32 +22,19 @@ if TYPE_CHECKING:
 
     from loadgen.clock import Clock
     from loadgen.sandbox.azkaban.projects import Project, Projects
+    from loadgen.sandbox.azkaban.site import Site
     from loadgen.sandbox.azkaban.upload import Upload
-    from loadgen.sandbox.azkaban.users import Users
-    from loadgen.sandbox.faults import Faults
     from loadgen.sandbox.messages import FilePart, Request
-    from loadgen.sandbox.options import SandboxOptions
 
 
 class Manager:
     """The servlet at /manager."""
 
-    def __init__(
-        self,
-        projects: Projects,
-        upload: Upload,
-        faults: Faults,
-        clock: Clock,
-        users: Users,
-        options: SandboxOptions,
-    ) -> None:
+    def __init__(self, projects: Projects, upload: Upload, site: Site, clock: Clock) -> None:
         self._projects = projects
         self._upload = upload
-        self._faults = faults
+        self._site = site
         self._clock = clock
-        self._users = users
-        self._delete_cost_s = options.base_cost_ms / 1000
-        self._create_lockdown = options.lockdown == "create"
 
     async def get(self, request: Request, user: str) -> Answer:
         """Questions by `ajax`; `delete` and `purge`, which only a GET can do; else a page."""
@@ -88,10 +75,10 @@ class Manager:
         return Answer()
 
     def _create(self, request: Request, user: str) -> Answer:
-        if self._faults.fail():
-            return write_json({"error": self._faults.MESSAGE}, 500)
+        if self._site.faults.fail():
+            return write_json({"error": self._site.faults.MESSAGE}, 500)
         name = request.params.get("name")
-        if self._create_lockdown and not self._users.is_admin(user):
+        if self._site.locks_out("create", user):
             message = f"User {user} doesn't have permission to create projects."
             return create_json_response({"status": "error", "message": message})
         try:
@@ -108,12 +95,12 @@ class Manager:
         project = self._projects.find(name)
         if project is None:
             return redirect(request, "/", message_cookie("failure", f"Project {name} doesn't exist."))
-        if not self._users.may(user, project):
+        if not self._site.users.may(user, project):
             cookie = message_cookie("failure", f"Cannot delete. User '{user}' is not an ADMIN.")
             return redirect(request, f"/manager?project={name}", cookie)
         self._projects.retire(project)
-        if self._delete_cost_s:
-            await asyncio.sleep(self._delete_cost_s)
+        if self._site.base_cost_s:
+            await asyncio.sleep(self._site.base_cost_s)
         self._projects.delete(project)
         message = f"Project '{name}' was successfully deleted and associated schedules are removed."
         return redirect(request, "/", message_cookie("success", message))
@@ -127,7 +114,7 @@ class Manager:
         if project.active:
             error = f"Project {project.name} should be deleted before purging"
             return write_json({"error": error, "success": False})
-        if not self._users.may(user, project):
+        if not self._site.users.may(user, project):
             error = f"Cannot purge. User '{user}' is not an ADMIN."
             return write_json({"error": error, "success": False})
         self._projects.purge(project)
@@ -146,7 +133,7 @@ class Manager:
             said["error"] = f"Project {name} doesn't exist."
             return write_json(said)
         said["projectId"] = project.id
-        if not self._users.may(user, project):
+        if not self._site.users.may(user, project):
             said["error"] = "Permission denied. Need READ access."
             return write_json(said)
         match request.params["ajax"]:

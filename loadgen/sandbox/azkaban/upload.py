@@ -2,7 +2,7 @@
 
 Zips of different projects are read side by side; what they hold is put in place one upload after
 another in each project, so of two at the same time both succeed and the later one stays.  What the
-database of a production system takes for that, `Costs` says: it is waited for, not worked for.
+database of a production system takes for that, the site says: it is waited for, not worked for.
 """
 
 from __future__ import annotations
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from loadgen.sandbox.azkaban.flows import Loaded
-    from loadgen.sandbox.azkaban.profile import Profile
     from loadgen.sandbox.azkaban.projects import Project, Projects
-    from loadgen.sandbox.azkaban.users import Users
-    from loadgen.sandbox.faults import Faults
+    from loadgen.sandbox.azkaban.site import Site
 
 ZIP_TYPES = ("application/zip", "application/x-zip-compressed", "application/octet-stream")
 SMALL = 32 * 1024
@@ -44,18 +42,6 @@ class Result:
     """Whether nobody is to hear of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """How this server takes uploads; see `SandboxOptions`."""
-
-    profile: Profile
-    lockdown: bool = False
-    upload_user: str = ""
-    site_validator: bool = False
-    base_cost_s: float = 0.0
-    cost_per_flow_s: float = 0.0
-
-
 class Refused(Exception):
     """An upload that is refused before its zip is read: status, and what is said."""
 
@@ -68,32 +54,25 @@ class Upload:
     """Installs what was uploaded."""
 
     def __init__(
-        self,
-        projects: Projects,
-        users: Users,
-        faults: Faults,
-        rules: Rules,
-        installed: Callable[[Project], None] = lambda _project: None,
+        self, projects: Projects, site: Site, installed: Callable[[Project], None] = lambda _project: None
     ) -> None:
         """`installed` is told of each project whose flows were replaced."""
         self._projects = projects
-        self._users = users
-        self._faults = faults
-        self._rules = rules
+        self._site = site
         self._installed = installed
-        self._read = _read_and_validate if rules.site_validator else _read
+        self._read = _read_and_validate if site.validator else _read
         self._locks: dict[int, asyncio.Lock] = {}
 
     async def install(self, parts: Mapping[str, str | FilePart], user: str) -> Result:
         """Raises ServletError when there is no file."""
-        faulty = self._faults.fail()
+        faulty = self._site.faults.fail()
         try:
             project = self._project(parts.get("project"), user)
             file = self._file(parts.get("file"), project)
         except Refused as refused:
             return refused.result
         if faulty:
-            return self._said(project, self._faults.MESSAGE, None)
+            return self._said(project, self._site.faults.MESSAGE, None)
         read, data = self._read, file.data
         try:
             loaded, found = read(data) if len(data) <= SMALL else await asyncio.to_thread(read, data)
@@ -101,9 +80,9 @@ class Upload:
             message = "Error unzipping file." if isinstance(error, UnzipError) else str(error)
             return self._said(project, failure(message), None)
         mend = parts.get("fix") != "off"
-        errors = "" if mend else listed(SITE, "errors", found, self._rules.profile)
-        errors += listed(FLOWS, "errors", loaded.errors, self._rules.profile)
-        warning = cut(listed(SITE, "warnings", found, self._rules.profile)) if mend else ""
+        errors = "" if mend else listed(SITE, "errors", found, self._site.profile)
+        errors += listed(FLOWS, "errors", loaded.errors, self._site.profile)
+        warning = cut(listed(SITE, "warnings", found, self._site.profile)) if mend else ""
         if errors:
             return self._said(project, cut(errors), len(loaded.flows), warning)
         return await self._persist(project, loaded, data, user, warning)
@@ -112,21 +91,21 @@ class Upload:
         """The project, when it is there and takes uploads of this user.  Raises Refused."""
         if not isinstance(name, str) or not name:
             raise Refused(400, "No project name found.")
-        profile = self._rules.profile
+        profile = self._site.profile
         project = self._projects.find(name)
         if project is None:
             raise Refused(profile.unknown_project_status, profile.unknown_project.format(name))
         if not project.active:
             raise Refused(410, f"Installation Failed. Project '{name} was already removed.")
-        if self._rules.lockdown and not self._users.is_admin(user):
+        if self._site.locks_out("upload", user):
             raise Refused(
                 403,
                 "Project uploading is locked out. Only admin users and users with special permissions can "
                 f"upload projects. User {user} doesn't have permission to upload project.",
             )
-        if not self._users.may(user, project):
+        if not self._site.users.may(user, project):
             raise Refused(400, f"Installation Failed. User '{user}' does not have write access.")
-        if project.upload_locked and user != self._rules.upload_user:
+        if project.upload_locked and user != self._site.upload_user:
             raise Refused(403, _UPLOAD_LOCK.format(name))
         return project
 
@@ -136,12 +115,12 @@ class Upload:
             raise ServletError(
                 "java.lang.NullPointerException" if file is None else "java.lang.ClassCastException"
             )
-        refusal = _refusal(file) if self._rules.profile.checks_extension else None
+        refusal = _refusal(file) if self._site.profile.checks_extension else None
         if refusal:
             raise Refused(400, refusal)
         if file.content_type is None or not file.content_type.startswith(ZIP_TYPES):
             shown = "null" if file.content_type is None else file.content_type
-            if self._rules.profile.checks_extension:
+            if self._site.profile.checks_extension:
                 raise Refused(400, f"Content type '{shown}' does not match extension 'zip'")
             raise Refused(400, f"File type {shown} unrecognized.", projectId=str(project.id))
         return file
@@ -150,9 +129,9 @@ class Upload:
         self, project: Project, loaded: Loaded, data: bytes, user: str, warning: str
     ) -> Result:
         """Into the database, under Azkaban's synchronized(project), and clean up old versions after it."""
-        rules, count = self._rules, len(loaded.flows)
+        site, count = self._site, len(loaded.flows)
         async with self._locks.setdefault(project.id, asyncio.Lock()):
-            if cost_s := rules.base_cost_s + rules.cost_per_flow_s * count:
+            if cost_s := site.base_cost_s + site.cost_per_flow_s * count:
                 await asyncio.sleep(cost_s)
             before = sum((self._projects.get(project.id) or project).rows.values())
             try:
@@ -164,14 +143,14 @@ class Upload:
                     loaded.flows,
                     user,
                     archive=data,
-                    upload_locked=user == rules.upload_user,
+                    upload_locked=user == site.upload_user,
                 )
             except ProjectError as error:
                 return self._said(project, failure(str(error)), count)
             self._installed(installed)
         deleted = before + count - sum(installed.rows.values())
-        if deleted and rules.cost_per_flow_s:
-            await asyncio.sleep(rules.cost_per_flow_s * deleted)
+        if deleted and site.cost_per_flow_s:
+            await asyncio.sleep(site.cost_per_flow_s * deleted)
         return self._said(project, None, count, warning)
 
     def _said(self, project: Project, error: str | None, count: int | None, warning: str = "") -> Result:
@@ -182,7 +161,7 @@ class Upload:
             said["warn"] = warning
         if error is not None:
             return Result(500, {"error": error} | said, count)
-        return Result(200, said, count, self._faults.drop())
+        return Result(200, said, count, self._site.faults.drop())
 
 
 def _read(data: bytes) -> tuple[Loaded, list[str]]:

@@ -6,11 +6,10 @@ import zipfile
 
 import pytest
 
-from loadgen.sandbox.azkaban.profile import PROFILES
 from loadgen.sandbox.azkaban.projects import Projects
-from loadgen.sandbox.azkaban.upload import SMALL, Rules, Upload
+from loadgen.sandbox.azkaban.site import Site
+from loadgen.sandbox.azkaban.upload import SMALL, Upload
 from loadgen.sandbox.azkaban.users import User, Users
-from loadgen.sandbox.faults import Faults
 from loadgen.sandbox.messages import FilePart
 
 
@@ -26,7 +25,7 @@ async def turns_during_an_upload(data: bytes) -> int:
     """How often the event loop came round while the upload ran."""
     projects = Projects()
     projects.create("p", "d", "u", 0)
-    upload = Upload(projects, Users(User("u", "u")), Faults(), Rules(profile=PROFILES["4.0"]))
+    upload = Upload(projects, Site(users=Users(User("u", "u"))))
     parts = {"project": "p", "file": FilePart("f.zip", "application/zip", data)}
     uploading = asyncio.create_task(upload.install(parts, "u"))
     turns = 0
@@ -68,13 +67,12 @@ async def yielded(turns: int) -> None:
         await future
 
 
-def a_server(waits, monkeypatch, **rules) -> tuple[Projects, Upload]:
+def a_server(waits, monkeypatch, **costs) -> tuple[Projects, Upload]:
     monkeypatch.setattr("loadgen.sandbox.azkaban.upload.asyncio.sleep", waits.sleep)
     projects = Projects()
     for name in "pqrs":
         projects.create(name, "d", "u", 0)
-    users = Users(User("u", "u", admin=True))
-    return projects, Upload(projects, users, Faults(), Rules(profile=PROFILES["4.0"], **rules))
+    return projects, Upload(projects, Site(users=Users(User("u", "u", admin=True)), **costs))
 
 
 def to(project: str, jobs: int) -> dict[str, str | FilePart]:
