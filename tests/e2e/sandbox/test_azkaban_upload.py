@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 import requests
-from sandbox_client import GUEST, Client, a_zip, without_session
+from sandbox_client import GUEST, Client, a_zip, lines, without_session
 
 from loadgen.sandbox import SandboxOptions, running
 
@@ -316,3 +316,15 @@ def test_the_oldest_profile_says_it_differently():
             "<li>Job doesn't have type set 'a'.</li><li>Job doesn't have type set 'b'.</li></ul>"
         )
         assert without_session(url, path="/status").json()["version"] == "3.57.0-sandbox"
+
+
+def test_edge_02_an_upload_takes_what_the_sandbox_was_told(tmp_path):
+    log = tmp_path / "access.jsonl"
+    options = SandboxOptions(base_cost_ms=10, cost_per_flow_ms=20, access_log=log)
+    with running(options) as url, closing(Client(url)) as client:
+        client.create("p")
+        for size in (1, 5):
+            client.upload("p", a_zip(*"abcde"[:size]))
+    few, many = (line["duration_ms"] for line in lines(log) if line["action"] == "upload")
+    assert few >= 30
+    assert many >= 110
