@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from loadgen.execution.http_auth import Bearer
     from loadgen.execution.session import Session
     from loadgen.options import option
-    from loadgen.scenario import Call, Retry, Scenario, Verification
+    from loadgen.scenario import Call, Made, Retry, Scenario, Timed, Verification
 
 __all__ = [
     "Bearer",
     "Call",
+    "Made",
     "Retry",
     "Scenario",
     "Session",
+    "Timed",
     "Verification",
     "__version__",
     "errors",
@@ -32,9 +34,11 @@ __all__ = [
 _HOMES = {
     "Bearer": "loadgen.execution.http_auth",
     "Call": "loadgen.scenario",
+    "Made": "loadgen.scenario",
     "Retry": "loadgen.scenario",
     "Scenario": "loadgen.scenario",
     "Session": "loadgen.execution.session",
+    "Timed": "loadgen.scenario",
     "Verification": "loadgen.scenario",
     "errors": "loadgen.errors",
     "feed": "loadgen.feed",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 _BOOTTIME: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
@@ -28,12 +30,13 @@ class Clock(Protocol):
         ...
 
 
-def monotonic_ns() -> int:
-    """A clock that never jumps, and goes on while the machine sleeps, where there is one.
+monotonic_ns: Final[Callable[[], int]] = (
+    partial(time.clock_gettime_ns, _BOOTTIME) if _BOOTTIME is not None else time.monotonic_ns
+)
+"""A clock that never jumps, and goes on while the machine sleeps, where there is one.
 
-    Linux's CLOCK_MONOTONIC stands still then: a lease would seem to live for as long as the machine slept.
-    """
-    return time.clock_gettime_ns(_BOOTTIME) if _BOOTTIME is not None else time.monotonic_ns()
+Linux's CLOCK_MONOTONIC stands still then: a lease would seem to live for as long as the machine slept.
+"""
 
 
 class SystemClock:

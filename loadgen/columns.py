@@ -135,7 +135,12 @@ def divide(results: Sequence[Result]) -> tuple[Plain, tuple[Result, ...]]:
 
 def is_plain(result: Result) -> bool:
     """Whether nothing need be said of it but when, and how long."""
-    return result.outcome is Outcome.DONE and result.attempt == 1 and result.value is NOTHING
+    return (
+        result.outcome is Outcome.DONE
+        and result.attempt == 1
+        and result.value is NOTHING
+        and not result.found
+    )
 
 
 def _spans(items: Sequence[int]) -> tuple[tuple[int, int], ...]:
@@ -239,6 +244,11 @@ class Harvest(msgspec.Struct, frozen=True, array_like=True):
     def ended(self) -> int:
         """How many attempts, and looks at the target, ended."""
         return len(self.plain) + len(self.results) + len(self.verdicts)
+
+    @property
+    def failed(self) -> int:
+        """How many attempts failed."""
+        return sum(result.outcome is Outcome.FAILED for result in self.results)
 
     def items(self) -> Iterator[int]:
         """The items of which an attempt, or a look at the target, ended."""

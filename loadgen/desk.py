@@ -50,7 +50,7 @@ class Desk:
         self.changed = threading.Condition(threading.RLock())
         self._clock = clock
         self._spool = spool
-        self._slots = slots
+        self.slots = slots
         self._backlog: deque[Lane] = deque()
         self._backlog_items = 0
         self._following: dict[tuple[int, int], Lane] = {}  # (lease, item): what comes after that item
@@ -64,6 +64,7 @@ class Desk:
         self._next_seq = 1
         self._results = 0
         self._ended = 0
+        self._totals = (0, 0)
         self._since_us = clock.monotonic_us()
         self._rate = 0.0
 
@@ -88,7 +89,7 @@ class Desk:
     def next_tasks(self, room: int) -> list[Task]:
         """Tasks to start, of about `room` items."""
         with self.changed:
-            pace = self._rate / self._slots
+            pace = self._rate / self.slots
             tasks = []
             while self._backlog and room > 0:
                 lane = self._backlog.popleft()
@@ -186,6 +187,8 @@ class Desk:
                 fresh += [Batch(self._seq(), lease, step, part) for part in _parts(harvest)]
                 self._results += harvest.ended
                 self._ended += harvest.ended
+                ended, failed = self._totals
+                self._totals = (ended + harvest.ended, failed + harvest.failed)
                 self._close(lease, harvest.ended)
             for lease, items in returned.skipped:
                 if lease in self._open:  # of a lost one, some were started: they are not for us to give back
@@ -250,6 +253,11 @@ class Desk:
         """Nothing is left to be done or to be reported."""
         with self.changed:
             return not (self._open or self._batches or self._unconfirmed)
+
+    @property
+    def totals(self) -> tuple[int, int]:
+        """Attempts that have ended, and those of them that failed."""
+        return self._totals
 
     def rate(self) -> float:
         """Items a second, lately."""

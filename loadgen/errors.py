@@ -9,6 +9,7 @@ LoadgenError                 1  an internal error, or one that nobody foresaw
 │   ├── RunDirectoryError       the run directory cannot be made, written or locked
 │   ├── AddressInUse            the port is taken
 │   ├── TokenError              no token, or one that does not fit
+│   ├── TargetNotAllowed        nobody said that this target may be written to, or not so much
 │   └── Refused                 the master does not want this worker (version, scenario)
 ├── Incomplete               4  the run stopped early; what was done is kept, the rest can be resumed
 │   ├── TargetDown              nothing answers at the target
@@ -92,6 +93,10 @@ class AddressInUse(UsageError):
 
 class TokenError(UsageError):
     """There is no token, it cannot be read, or the master does not accept it."""
+
+
+class TargetNotAllowed(UsageError):
+    """The target is not on loopback and was never allowed, or the plan is over its cap."""
 
 
 class Refused(UsageError):

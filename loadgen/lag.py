@@ -59,6 +59,11 @@ class Lag(msgspec.Struct, frozen=True, array_like=True):
         return percentile(self.late, 50)
 
     @property
+    def p90_us(self) -> int:
+        """Of ten wakings, nine were at most so late."""
+        return percentile(self.late, 90)
+
+    @property
     def p99_us(self) -> int:
         """Of a hundred wakings, 99 were at most so late."""
         return percentile(self.late, 99)

@@ -14,13 +14,16 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import msgspec
 import requests
 
 from loadgen.clock import Clock
 from loadgen.columns import Samples
-from loadgen.errors import Incomplete, LoadgenError, ScenarioError, SetupFailed, TargetDown
+from loadgen.errors import Incomplete, ScenarioError, SetupFailed, TargetDown, one_line
 from loadgen.execution.runner import explain, open_session
 from loadgen.execution.session import Session
+from loadgen.ledger.made import LedgerMade
+from loadgen.ledger.reader import Reader
 from loadgen.ledger.store import Ledger
 from loadgen.loader import Loaded, Work
 from loadgen.queues.memory import MemoryQueue
@@ -28,10 +31,11 @@ from loadgen.record import (
     Mark,
     Past,
     Reported,
+    SetUp,
     Verified,
 )
 from loadgen.sample import NO_ITEM, Sample
-from loadgen.scenario import Verification, where
+from loadgen.scenario import Made, Verification, informed, where
 from loadgen.view import QueueView
 
 TICK_S = 0.1
@@ -76,15 +80,19 @@ class Master:
         """Why it was told to stop; None: it was not."""
         return self._stopped
 
-    def prepare(self, *, setup: bool) -> None:
-        """Reach the target, log in, set up.  Raises TargetDown and SetupFailed."""
+    def prepare(self, *, setup: bool) -> SetUp:
+        """Reach the target, log in, set up; returns what setup returned.
+
+        Raises TargetDown and SetupFailed.
+        """
         target, hooks = self._job.target, self._job.loaded.scenario.hooks
-        _reach(target)
+        reach(target)
+        value: object = None
         with self._session("setup") as session:
             try:
                 session.log_in()
                 if setup and "setup" in hooks:
-                    hooks["setup"](session, self._job.options)
+                    value = hooks["setup"](session, self._job.options)
             except requests.ConnectionError as error:
                 raise TargetDown(f"{target}: {explain(error)}") from error
             except (Exception, SystemExit) as error:
@@ -92,6 +100,11 @@ class Master:
             _, refused = session.finish()
             if refused:
                 raise SetupFailed(f"setup failed: {refused}")
+        try:
+            return SetUp(msgspec.json.encode(value))
+        except (TypeError, ValueError, RecursionError) as error:
+            text = f"{where(hooks['setup'])}: setup returned what is not JSON-able: {one_line(error)}"
+            raise SetupFailed(text) from error
 
     def await_workers(self, count: int, tick: Callable[[int, QueueView], None]) -> None:
         """Wait until `count` workers have joined.  Raises the Incomplete that stopped it."""
@@ -118,9 +131,10 @@ class Master:
         hook = self._job.loaded.scenario.hooks.get("verify")
         if hook is None:
             return None
-        with self._session("verify") as session:
+        self._ledger.submit([]).wait()  # what came before is on disk, for those who read it
+        with self._session("verify") as session, Reader(self._ledger.path.parent) as reader:
             try:
-                answer = hook(session, self._job.options)
+                answer = informed(hook, made_by(self._job.loaded, reader))(session, self._job.options)
             except requests.ConnectionError as error:
                 raise TargetDown(f"verification: {explain(error)}") from error
             except (Exception, SystemExit) as error:
@@ -171,13 +185,17 @@ class Master:
             self._ledger.submit([Reported(OUTSIDE, 0, samples=Samples.of(samples))]).wait()
 
 
-def teardown(loaded: Loaded, options: Any, target: str, clock: Clock) -> None:
-    """Undo a run on its target.  Raises TargetDown and LoadgenError."""
-    hook = loaded.scenario.hooks.get("teardown")
-    if hook is None:
-        raise ScenarioError(f"{loaded.path}: has no teardown, so there is nothing that clean could do")
-    _reach(target)
-    with open_session(loaded.scenario, target, options, clock) as session:
+def made_by(loaded: Loaded, reader: Reader) -> Made:
+    """What a run made, as long as the reader of its ledger is open."""
+    return LedgerMade(reader, [step.name for step in loaded.scenario.steps])
+
+
+def undo(
+    loaded: Loaded, options: Any, target: str, made: Made, clock: Clock, on_sample: Callable[[Sample], None]
+) -> None:
+    """Undo a run on its target: the scenario's teardown.  Raises ScenarioError and Incomplete."""
+    hook = informed(teardown_of(loaded), made)
+    with open_session(loaded.scenario, target, options, clock, on_sample) as session:
         session.begin("teardown", NO_ITEM, 1)
         try:
             hook(session, options)
@@ -185,11 +203,19 @@ def teardown(loaded: Loaded, options: Any, target: str, clock: Clock) -> None:
             raise Incomplete(f"teardown failed: {explain(error)}") from error
         _, refused = session.finish()
         if refused:
-            raise LoadgenError(f"teardown failed: {refused}")
+            raise Incomplete(f"teardown failed: {refused}")
 
 
-def _reach(target: str) -> None:
-    """Fail early, in one line, when nothing listens at the target."""
+def teardown_of(loaded: Loaded) -> Callable[..., Any]:
+    """The scenario's teardown.  Raises ScenarioError when it has none."""
+    hook = loaded.scenario.hooks.get("teardown")
+    if hook is None:
+        raise ScenarioError(f"{loaded.path}: has no teardown, so there is nothing that clean could do")
+    return hook
+
+
+def reach(target: str) -> None:
+    """Fail early, in one line, when nothing listens at the target.  Raises TargetDown."""
     url = urlsplit(target)
     proxied = url.scheme in getproxies() and not proxy_bypass(url.hostname or "")
     if not url.hostname or proxied:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from operator import add
 from typing import Any, TypeAlias
 
 import msgspec
@@ -72,8 +73,10 @@ class Phases(msgspec.Struct, frozen=True, kw_only=True):
     """Verification was over."""
     ended_us: int | None = None
     """The report was written."""
+    clean_started_us: int | None = None
+    """Somebody began to undo it on its target."""
     cleaned_us: int | None = None
-    """It was undone on its target."""
+    """That came to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +280,14 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class SetUp:
+    """What the scenario's setup returned."""
+
+    value: bytes
+    """JSON."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The master is done with the run, for now or for good."""
 
@@ -297,6 +308,7 @@ Entry: TypeAlias = (
     | WorkerLoad
     | Event
     | Mark
+    | SetUp
     | Verified
     | Ended
 )
@@ -343,14 +355,7 @@ class ItemCounts:
 
     def plus(self, other: ItemCounts) -> ItemCounts:
         """The sum, field by field."""
-        return ItemCounts(
-            self.planned + other.planned,
-            self.done + other.done,
-            self.failed + other.failed,
-            self.unknown + other.unknown,
-            self.dropped + other.dropped,
-            self.cancelled + other.cancelled,
-        )
+        return ItemCounts(*map(add, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,6 +369,8 @@ class Attempts:
     """Results for items that were settled already."""
     in_doubt_resolved: int = 0
     """Unknown outcomes that became known later."""
+    found: int = 0
+    """Items that were there already, and not done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +388,8 @@ class AttemptRow:
     error: str
     counted: bool
     """Whether it settled its item."""
+    found: bool = False
+    """The item was there already."""
 
 
 @dataclass(frozen=True, slots=True)

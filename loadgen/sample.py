@@ -103,3 +103,5 @@ class Result(msgspec.Struct, frozen=True, array_like=True):
     """What the step returned, as MessagePack; goes into the manifest unless it is None."""
     retry_ms: Count | None = None
     """Ask for another attempt, so many milliseconds from now; None: this is how the item ended."""
+    found: bool = False
+    """Its effect was on the target already: it was looked for, and nothing was done."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import inspect
 import random
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, get_args
+from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, get_args
 
 import msgspec
 
@@ -35,8 +35,13 @@ Http: TypeAlias = Literal["1.1", "2", "3", "auto"]
 Connections: TypeAlias = Literal["keep", "new"]
 """Keep a connection from call to call, or open a new one for each."""
 
+LONGEST_S = 10 * 365 * 24 * 3600
+"""Ten years: no item takes longer."""
 SCRIPTED = ("http", "item", "options")
 DESCRIBED = ("item", "options")
+HOOK = ("http", "options")
+INFORMED = ("http", "options", "made")
+"""What verify and teardown may take instead, to be told what the run made."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,22 @@ class Call(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Timed:
+    """What a step returns that watched something: so long it took, and that is the item's time."""
+
+    seconds: float
+    value: object = None
+    """For the manifest."""
+
+    @property
+    def microseconds(self) -> int:
+        """The time.  Raises ScenarioError for what is none."""
+        if not 0 <= self.seconds < LONGEST_S:
+            raise ScenarioError(f"Timed(seconds={self.seconds!r}): a time from 0 on is needed")
+        return round(self.seconds * 1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """What the target holds, against what it should hold."""
 
@@ -126,6 +147,34 @@ class Verification:
     def ok(self) -> bool:
         """Everything is there, and nothing else."""
         return self.expected == self.found and not self.missing and not self.unexpected
+
+
+class Made(Protocol):
+    """What a run made, as its ledger tells it: the third parameter that verify and teardown may have.
+
+    Values come one after the other from the ledger: a run of any size needs no memory for them.
+    """
+
+    @property
+    def setup(self) -> Any:
+        """What `setup` returned; None when it returned nothing."""
+
+    @property
+    def steps(self) -> Sequence[str]:
+        """The names of the steps that the run had."""
+
+    def __call__(self, step: str) -> Iterator[Any]:
+        """What the step returned for the items that are done, in their order, without what was None.
+
+        Nothing for a step that the run did not have.  Raises ScenarioError for one that the scenario does
+        not have.
+        """
+
+    def unknown(self, step: str) -> Iterator[int]:
+        """Indexes of the step's items that may have been made: nobody knows."""
+
+    def failed(self, step: str) -> Iterator[int]:
+        """Indexes of the step's items that failed; a call of theirs may still have had its effect."""
 
 
 @dataclass(eq=False)
@@ -207,16 +256,19 @@ class Scenario:
         return self._hook("login", function)
 
     def setup(self, function: F) -> F:
-        """Once per run, on the master, before the first step: `(http, options)`."""
+        """Once per run, on the master, before the first step: `(http, options)`.
+
+        What it returns must be JSON-able; it is kept, for `made.setup`.
+        """
         return self._hook("setup", function)
 
     def verify(self, function: F) -> F:
-        """Once, on the master, after the last step: `(http, options) -> Verification`."""
-        return self._hook("verify", function)
+        """Once, on the master, after the last step: `(http, options) -> Verification`, or with `made`."""
+        return self._hook("verify", function, INFORMED)
 
     def teardown(self, function: F) -> F:
-        """Only by `loadgen clean`: `(http, options)`."""
-        return self._hook("teardown", function)
+        """Only by `loadgen clean`: `(http, options)`, or `(http, options, made)`."""
+        return self._hook("teardown", function, INFORMED)
 
     def step(
         self,
@@ -246,8 +298,8 @@ class Scenario:
 
         return note
 
-    def _hook(self, name: str, function: F) -> F:
-        check_parameters(function, ("http", "options"), name)
+    def _hook(self, name: str, function: F, *more: tuple[str, ...]) -> F:
+        check_parameters(function, (HOOK, *more), name)
         if name in self.hooks:
             raise ScenarioError(
                 f"{where(function)}: a second {name}; the first is at {where(self.hooks[name])}"
@@ -275,6 +327,13 @@ def _check_http(location: str, transport: str, http: Any, connections: Any) -> N
         raise ScenarioError(f"{location}: connections={connections!r} is neither 'keep' nor 'new'")
     if transport == "requests" and http != "1.1":
         raise ScenarioError(f"{location}: http={http!r} needs transport='curl'; requests speaks only 1.1")
+
+
+def informed(function: Callable[..., Any], made: Made) -> Callable[[Any, Any], Any]:
+    """The hook, as `(http, options)`; one that wants to know what the run made is told."""
+    if tuple(inspect.signature(function).parameters) == INFORMED:
+        return lambda http, options: function(http, options, made)
+    return function
 
 
 def where(function: Callable[..., Any]) -> str:

@@ -6,7 +6,8 @@ docs/scenarios.md and tests/unit/scenarios show how.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from loadgen.execution.session import Session
 from loadgen.sample import Outcome, Result, Sample
 from loadgen.scenario import Step
 
-__all__ = ["Outcome", "Tried", "do_item", "session"]
+__all__ = ["FakeMade", "Outcome", "Tried", "do_item", "session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,37 @@ class Tried:
     def value(self) -> Any:
         """What the manifest would get."""
         return msgspec.msgpack.decode(self.result.value)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeMade:
+    """What a run made, for the unit test of a verify or a teardown."""
+
+    done: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """By step: what it returned for its items."""
+    setup: Any = None
+    """What setup returned."""
+    in_doubt: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """By step: the items that nobody knows about."""
+    broken: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """By step: the items that failed."""
+
+    @property
+    def steps(self) -> Sequence[str]:
+        """All steps that are named."""
+        return tuple(dict.fromkeys((*self.done, *self.in_doubt, *self.broken)))
+
+    def __call__(self, step: str) -> Iterator[Any]:
+        """What the step returned, without what was None."""
+        return (value for value in self.done.get(step, ()) if value is not None)
+
+    def unknown(self, step: str) -> Iterator[int]:
+        """Its items in doubt."""
+        return iter(self.in_doubt.get(step, ()))
+
+    def failed(self, step: str) -> Iterator[int]:
+        """Its items that failed."""
+        return iter(self.broken.get(step, ()))
 
 
 def session(base_url: str) -> Session:

@@ -30,6 +30,7 @@ from loadgen.desk import Desk, marks, without
 from loadgen.errors import Incomplete, LoadgenError, MasterGone, Refused, TokenError
 from loadgen.execution.pipe import Setup, Task
 from loadgen.execution.pool import Pool
+from loadgen.execution.warmup import Reading, WarmUp
 from loadgen.loader import load, only_copy
 from loadgen.queues.client import QueueClient
 from loadgen.queues.messages import (
@@ -77,7 +78,7 @@ class WorkerSettings:
 
     processes: int
     concurrency: int | None
-    """Threads a process; None: as the run says."""
+    """Items in flight a process; None: as the run says."""
     patience_s: float
     """How long to look for a master before giving up."""
     spool: Path
@@ -112,7 +113,6 @@ class Worker:
             protocol=PROTOCOL,
             version=__version__,
         )
-        self._run = ""
         self._ttl_us = 0
         self._wait_until_us = 0
         self._reported_us = 0
@@ -120,10 +120,11 @@ class Worker:
         self._patience_s = settings.patience_s
         self._link_lost = threading.Event()
         self._finished = threading.Event()
-        self._welcome: Welcome
+        self._welcome: Welcome | None = None
         self._client: QueueClient
         self._pool: Pool
         self._desk: Desk
+        self._warmup: WarmUp
 
     def stop(self, reason: str) -> None:
         """Start nothing more: what is in flight settles, the rest goes back.  Safe in a signal handler."""
@@ -144,15 +145,16 @@ class Worker:
             slots = self._settings.processes * welcome.concurrency
             self._hello = msgspec.structs.replace(self._hello, slots=slots)
             welcome = self._join()
-        self._welcome = welcome
-        self._run, self._ttl_us = welcome.run, round(welcome.ttl_s * 1_000_000)
+        self._welcome, self._ttl_us = welcome, round(welcome.ttl_s * 1_000_000)
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loadgen-")))
             setup = self._prepare(welcome, folder)
             spool = Spool(self._settings.spool, welcome.run, self._hello.session)
             stack.callback(spool.close)
             self._desk = Desk(self._clock, spool, self._hello.slots)
-            self._hand_over()
+            self._hand_over(welcome.run)
+            most = welcome.most if self._settings.concurrency is None else setup.threads
+            self._warmup = WarmUp(self._settings.processes, setup.threads, most)
             self._pool = Pool(setup, self._settings.processes, self._desk.put, self._desk.lose)
             self._fence(self._clock.monotonic_us())
             beats = threading.Thread(target=self._beat, name="beat", daemon=True)
@@ -191,18 +193,17 @@ class Worker:
                 waited_s += pause_s
                 backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)
             except TokenError as error:
-                if not self._run:
+                if self._welcome is None:
                     raise
-                raise MasterGone(f"the master of run {self._run} is gone: {error}") from error
+                raise MasterGone(f"the master of run {self._welcome.run} is gone: {error}") from error
             else:
-                if self._run:
-                    self._join_again(welcome)
+                if self._welcome is not None:
+                    self._join_again(welcome, self._welcome)
                 self._link_lost.clear()
                 return welcome
 
-    def _join_again(self, welcome: Welcome) -> None:
+    def _join_again(self, welcome: Welcome, before: Welcome) -> None:
         """The master is back; if it has other settings, what was begun under the old ones ends here."""
-        before = self._welcome
         if welcome.run != before.run:
             raise MasterGone(f"the master of run {before.run} is gone: there is another one now")
         self._ttl_us = round(welcome.ttl_s * 1_000_000)
@@ -225,6 +226,7 @@ class Worker:
             options=welcome.options,
             threads=self._settings.concurrency or welcome.concurrency,
             connections=welcome.connections,
+            top_up=welcome.top_up,
             run=quote(welcome.run, safe=string.punctuation + " ") if welcome.correlate else "",
         )
 
@@ -238,6 +240,7 @@ class Worker:
                 cancelled = True
                 self._desk.clear_backlog()
                 self._pool.cancel(self._desk.leases)
+            self._warm_up()
             hungry = self._feed()
             if self._report_is_due(hungry=hungry):
                 settled += self._report()
@@ -265,6 +268,18 @@ class Worker:
             if tasks:
                 self._pool.submit(self._armed(tasks))
         return self._desk.backlog < max(slots / 2, self._ahead / 3)
+
+    def _warm_up(self) -> None:
+        """Have as many slots as pay; the master is told how many."""
+        if self._warmup.settled:
+            return
+        now_us, pool = self._clock.monotonic_us(), self._pool
+        reading = Reading(now_us, *self._desk.totals, pool.cpu_s, pool.lag.p90_us)
+        if self._warmup.observe(reading):
+            self._pool.widen(self._warmup.width)
+            self._desk.slots = slots = self._settings.processes * self._warmup.width
+            self._hello = msgspec.structs.replace(self._hello, slots=slots)
+            self._ask(lambda: self._client.hello(self._hello))
 
     def _armed(self, tasks: list[Task]) -> list[Task]:
         """Mark the tasks' items; returns what may be started."""
@@ -381,9 +396,9 @@ class Worker:
     def _margin_us(self) -> int:
         return min(round(FENCE_S * 1_000_000), self._ttl_us // BEATS_PER_LIFE)
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, run: str) -> None:
         """Report what workers of this directory had done in this run when they died."""
-        for path, session, batches in left_behind(self._settings.spool, self._run, self._hello.session):
+        for path, session, batches in left_behind(self._settings.spool, run, self._hello.session):
             self._say(
                 f"handing over {sum(batch.harvest.ended for batch in batches)} results of a worker that died"
             )

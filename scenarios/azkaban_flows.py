@@ -20,7 +20,7 @@ from typing import Any
 
 import requests
 
-from loadgen import Scenario, Session, Verification, option
+from loadgen import Made, Scenario, Session, Verification, option
 
 
 @dataclass(frozen=True)
@@ -99,16 +99,19 @@ def login(http: Session, options: Options) -> None:
 
 
 @scenario.setup
-def create_projects(http: Session, options: Options) -> None:
-    """A project that is there already is filled again."""
+def create_projects(http: Session, options: Options) -> dict[str, list[str]]:
+    """A project that is there already is filled again; only those that were created are ours to delete."""
+    created = []
     for project in projects(options):
         name = project_name(project, options)
         fields = {"action": "create", "name": name, "description": "made by loadgen"}
         try:
             answer(http.post("/manager", data=fields, name="create project"))
+            created.append(name)
         except AzkabanError as error:
             if "already exists" not in str(error):
                 raise AzkabanError(f"cannot create project {name}: {error}") from None
+    return {"created": created}
 
 
 @scenario.step(
@@ -145,10 +148,9 @@ def all_flows_exist(http: Session, options: Options) -> Verification:
 
 
 @scenario.teardown
-def delete_projects(http: Session, options: Options) -> None:
+def delete_projects(http: Session, options: Options, made: Made) -> None:
     """Azkaban tells what came of a delete in a cookie of the redirect."""
-    for project in projects(options):
-        name = project_name(project, options)
+    for name in (made.setup or {}).get("created", ()):
         query = {"delete": "true", "project": name}
         response = http.get("/manager", params=query, name="delete project", allow_redirects=False)
         failure = response.cookies.get("azkaban.failure.message", "")

@@ -233,9 +233,9 @@ class Conductor:
         """Log in; set up, unless an earlier session of the run came to the end of it."""
         with Reader(session.directory) as reader:
             prepared = reader.phases().prepared_us is not None
-        master.prepare(setup=not prepared)
+        set_up = master.prepare(setup=not prepared)
         if not prepared:
-            session.ledger.submit([Mark("prepared_us", self._clock.now_us())]).wait()
+            session.ledger.submit([set_up, Mark("prepared_us", self._clock.now_us())]).wait()
 
     def _open_doors(self, queue_: MemoryQueue, stack: contextlib.ExitStack) -> None:
         """Let workers in, and leave the token where workers of this machine find it."""
@@ -362,9 +362,11 @@ class _Session:
             digest=loaded.bundle.digest,
             bundle=loaded.bundle,
             ttl_s=order.lease_ttl_s,
-            concurrency=order.concurrency,
+            concurrency=order.width,
+            most=order.widest,
             connections=order.connections,
             correlate=order.correlate,
+            top_up=order.top_up,
         )
 
     def past(self, step: int) -> Past | None:

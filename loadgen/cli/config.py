@@ -1,6 +1,8 @@
-"""Defaults from a file: `loadgen.toml`, or `[tool.loadgen]` in pyproject.toml, of the working directory.
+"""Settings from a file: `loadgen.toml`, or `[tool.loadgen]` in pyproject.toml, of the working directory.
 
 out = "/var/tmp/runs"       # for every command that has the option
+allow_targets = ["*.staging.example"]               # what may be written to
+max_items = { "azkaban.test:8081" = 20000 }         # and how much
 
 [run]                       # for one command
 processes = 4
@@ -15,6 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from loadgen.errors import UsageError
+from loadgen.guard import Rules
+
+ALLOW, CAPS = "allow_targets", "max_items"
+"""What is no option: rules for targets."""
 
 
 def read_config(folder: Path, options: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]]:
@@ -23,9 +29,7 @@ def read_config(folder: Path, options: Mapping[str, Mapping[str, str]]) -> dict[
     `options`: each command's parameters, by the names of its options.  Raises UsageError, also for a
     name that no command has: a typo would be a setting that silently does not hold.
     """
-    table = _table(folder / "loadgen.toml") or _table(folder / "pyproject.toml").get("tool", {}).get(
-        "loadgen", {}
-    )
+    table = {name: value for name, value in _settings(folder).items() if not _is_rule(name)}
     shared = {name: value for name, value in table.items() if not isinstance(value, Mapping)}
     for name, value in table.items():
         if not isinstance(value, Mapping):
@@ -45,6 +49,26 @@ def read_config(folder: Path, options: Mapping[str, Mapping[str, str]]) -> dict[
         }
         for command, settings in wanted.items()
     }
+
+
+def read_rules(folder: Path) -> Rules:
+    """What the configuration says of targets.  Raises UsageError."""
+    table = {name.replace("-", "_"): value for name, value in _settings(folder).items() if _is_rule(name)}
+    allow, caps = table.get(ALLOW, []), table.get(CAPS, {})
+    if not isinstance(allow, list) or not all(isinstance(pattern, str) for pattern in allow):
+        raise UsageError(f'configuration: {ALLOW}: expected a list: ["HOST:PORT", ...]')
+    if not isinstance(caps, dict) or not all(type(most) is int and most >= 0 for most in caps.values()):
+        raise UsageError(f'configuration: {CAPS}: expected a table: {{ "HOST:PORT" = ITEMS, ... }}')
+    return Rules(tuple(allow), caps)
+
+
+def _is_rule(name: str) -> bool:
+    return name.replace("-", "_") in (ALLOW, CAPS)
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    named: dict[str, Any] = _table(folder / "pyproject.toml").get("tool", {}).get("loadgen", {})
+    return _table(folder / "loadgen.toml") or named
 
 
 def _check(name: str, known: Collection[str], where: str) -> None:

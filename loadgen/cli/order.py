@@ -20,7 +20,10 @@ class Order:
     """What the command line, the environment, the configuration and the scenario settled."""
 
     processes: int
-    concurrency: int
+    concurrency: int | None
+    """Items in flight a process; None: nobody said, so workers find out, from `width` to `widest`."""
+    width: int
+    widest: int
     connections: Connections
     host: str
     port: int
@@ -29,6 +32,7 @@ class Order:
     quiet: bool
     correlate: bool
     strict: bool
+    top_up: bool
     lease_ttl_s: float
 
     @classmethod
@@ -48,9 +52,13 @@ class Order:
             raise UsageError(f"--json {json}: {'a folder' if json.is_dir() else 'its folder does not exist'}")
         host, port = tokens.split_address(listen, words.PORT)
         chosen = scenario.processes if processes is None else processes
+        concurrency = concurrency or scenario.concurrency
+        described = all(step.described for step in scenario.steps)
         return cls(
             processes=os.cpu_count() or 1 if chosen is None else chosen,
-            concurrency=concurrency or scenario.concurrency or words.CONCURRENCY,
+            concurrency=concurrency,
+            width=concurrency or words.CONCURRENCY,
+            widest=concurrency or (words.WIDEST_DESCRIBED if described else words.WIDEST),
             connections=parse_connections(connections) or scenario.connections,
             host=host or "127.0.0.1",
             port=port,
@@ -69,6 +77,7 @@ class Order:
             "steps": [step.name for step in prepared.steps],
             "correlate": self.correlate,
             "strict": self.strict,
+            "top_up": self.top_up,
         }
 
 

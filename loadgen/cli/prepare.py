@@ -75,6 +75,16 @@ def prepare(
     return Prepared(loaded, options, make_work(loaded, options, steps=steps, chunk=chunk), wanted)
 
 
+def check_top_up(prepared: Prepared) -> None:
+    """Raises UsageError when there are items that cannot be looked for."""
+    for planned in prepared.work.plan.steps:
+        if planned.items and prepared.loaded.step(planned.name).exists_function is None:
+            raise UsageError(
+                f"--top-up: step {planned.name} has no exists, so nobody can tell which of its items are "
+                "missing; choose others with --step"
+            )
+
+
 def kept_scenario(directory: Path) -> Loaded:
     """The scenario of a run, as it was run."""
     folder = directory / KEPT

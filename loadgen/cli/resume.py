@@ -21,6 +21,7 @@ def resume(
         str | None,
         typer.Option("--target", metavar="URL", help="Where the target is now.  [default: as before]"),
     ] = None,
+    allow_target: words.AllowTarget = False,
     processes: words.Processes = None,
     concurrency: words.Concurrency = None,
     connections: words.Connections = None,
@@ -48,6 +49,7 @@ def resume(
 ) -> int:
     """Finish what a run left open: the items without an outcome, with the same options."""
     from loadgen import options as scenario_options
+    from loadgen.cli.admit import admit
     from loadgen.cli.conduct import Conductor
     from loadgen.cli.order import Order, identity_for
     from loadgen.cli.prepare import parse_chunk, prepare
@@ -58,7 +60,8 @@ def resume(
     path = directory.find(out, run)
     with Reader(path) as reader:
         facts, steps = reader.facts(), reader.steps()
-        if reader.phases().cleaned_us is not None:
+        phases = reader.phases()
+        if (phases.cleaned_us or phases.clean_started_us) is not None:
             raise UsageError(f"run {facts.id} was cleaned: what it built on is gone; start a new one")
     before = facts.settings
     loaded = load(Path(facts.path))
@@ -91,9 +94,12 @@ def resume(
         json=json,
         quiet=quiet,
         strict=strict or bool(before.get("strict")),
+        top_up=bool(before.get("top_up")),
         correlate=bool(facts.settings.get("correlate", True)),
         lease_ttl_s=lease_ttl or float(before.get("lease_ttl_s", words.LEASE_TTL_S)),
     )
+    if prepared.target != facts.target and not prepared.sandbox:  # that one was allowed when the run began
+        admit(prepared.target, prepared.work.plan.items, allow=allow_target)
     with Conductor(order, identity_for(facts.id), path) as conductor:
         return conductor.resume(prepared, path, facts, reopen=_outcomes(only or ()))
 

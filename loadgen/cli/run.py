@@ -22,6 +22,7 @@ def run(
             help="Base URL, or sandbox:azkaban.  [default: the scenario's]",
         ),
     ] = None,
+    allow_target: words.AllowTarget = False,
     settings: words.Settings = None,
     step: Annotated[
         list[str] | None, typer.Option("--step", metavar="NAME", help="Run this step only; may be repeated.")
@@ -36,6 +37,9 @@ def run(
     json: words.Json = None,
     quiet: words.Quiet = False,
     strict: words.Strict = False,
+    top_up: Annotated[
+        bool, typer.Option("--top-up", help="Look for each item first, and do only what is missing.")
+    ] = False,
     correlate: Annotated[
         bool,
         typer.Option(
@@ -46,14 +50,17 @@ def run(
 ) -> int:
     """Run a scenario: every item once, in parallel, recorded, verified and timed."""
     from loadgen import options as scenario_options
+    from loadgen.cli.admit import admit
     from loadgen.cli.conduct import Conductor
     from loadgen.cli.order import Order, identity_for
-    from loadgen.cli.prepare import parse_chunk, prepare
+    from loadgen.cli.prepare import check_top_up, parse_chunk, prepare
     from loadgen.loader import load
 
     loaded = load(scenario)
     options: Any = scenario_options.parse(loaded.scenario.options, settings or (), os.environ)
     prepared = prepare(loaded, options, target, steps=step or (), chunk=parse_chunk(chunk))
+    if top_up:
+        check_top_up(prepared)
     order = Order.settle(
         loaded.scenario,
         processes=processes,
@@ -64,8 +71,11 @@ def run(
         json=json,
         quiet=quiet,
         strict=strict,
+        top_up=top_up,
         correlate=correlate,
         lease_ttl_s=lease_ttl,
     )
+    if not prepared.sandbox:
+        admit(prepared.target, prepared.work.plan.items, allow=allow_target)
     with Conductor(order, identity_for()) as conductor:
         return conductor.run(prepared, out)

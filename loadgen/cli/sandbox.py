@@ -158,6 +158,34 @@ def sandbox(
             rich_help_panel=SPEED,
         ),
     ] = 0.0,
+    run_time: Annotated[
+        float,
+        typer.Option(
+            "--run-time", metavar="MS", min=0, help="How long a job of a flow runs.", rich_help_panel=SPEED
+        ),
+    ] = 200.0,
+    flow_threads: Annotated[
+        int,
+        typer.Option(
+            "--flow-threads", metavar="N", min=1, help="Executions that run at once.", rich_help_panel=SPEED
+        ),
+    ] = 30,
+    queue_size: Annotated[
+        int,
+        typer.Option(
+            "--queue-size", metavar="N", min=1, help="Executions that may wait.", rich_help_panel=SPEED
+        ),
+    ] = 100_000,
+    scan_interval: Annotated[
+        float,
+        typer.Option(
+            "--scan-interval",
+            metavar="S",
+            min=0.001,
+            help="How often schedules are looked at.",
+            rich_help_panel=SPEED,
+        ),
+    ] = 60.0,
     fail_rate: Annotated[
         float,
         typer.Option(
@@ -228,6 +256,10 @@ def sandbox(
         latency_ms=latency,
         base_cost_ms=base_cost,
         cost_per_flow_ms=cost_per_flow,
+        run_time_ms=run_time,
+        flow_threads=flow_threads,
+        queue_size=queue_size,
+        scan_interval_s=scan_interval,
         fail_rate=fail_rate,
         drop_rate=drop_rate,
         seed=seed,

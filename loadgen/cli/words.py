@@ -35,7 +35,7 @@ Concurrency: TypeAlias = Annotated[
         min=1,
         max=10_000,
         metavar="N",
-        help="Items in flight per process.  [default: 16, or as the scenario says]",
+        help="Items in flight per process.  [default: as the scenario says, or 16 and more as they pay]",
     ),
 ]
 Connections: TypeAlias = Annotated[
@@ -98,6 +98,15 @@ ChunkAgain: TypeAlias = Annotated[
     str | None, typer.Option("--chunk", metavar="N|auto", help="Items in one job.  [default: as before]")
 ]
 
+AllowTarget: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-target",
+        envvar="LOADGEN_ALLOW_TARGET",
+        help="The target may be written to although it is not on this machine; remembered.",
+    ),
+]
+
 LeaseTtl: TypeAlias = Annotated[
     float, typer.Option("--lease-ttl", envvar="LOADGEN_LEASE_TTL", metavar="SECONDS", min=1, hidden=True)
 ]
@@ -113,4 +122,8 @@ PORT = 8888
 LEASE_TTL_S = 15.0
 """How long a lease lives without a beat."""
 CONCURRENCY = 16
-"""Threads a process, where neither the command line nor the scenario says."""
+"""Items in flight a process to begin with, where neither the command line nor the scenario says."""
+WIDEST = 64
+"""How many workers then try at most: each is a thread, and a connection to the target."""
+WIDEST_DESCRIBED = 1024
+"""The same where all steps describe their calls: no threads."""

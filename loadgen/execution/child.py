@@ -8,7 +8,8 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, overload
@@ -22,8 +23,20 @@ from loadgen.execution import cores
 from loadgen.execution.gate import Gate
 from loadgen.execution.multi import Lane, Multi
 from loadgen.execution.outbox import Outbox
-from loadgen.execution.pipe import Broken, Cancel, Drop, Fence, Ready, Setup, Stop, Task, Tasks, ToChild
-from loadgen.execution.runner import Errand, LeaseLost, Runner, explain, open_session
+from loadgen.execution.pipe import (
+    Broken,
+    Cancel,
+    Drop,
+    Fence,
+    Ready,
+    Setup,
+    Stop,
+    Task,
+    Tasks,
+    ToChild,
+    Width,
+)
+from loadgen.execution.runner import Errand, LeaseLost, Runner, TopUpRunner, explain, open_session
 from loadgen.execution.session import Session
 from loadgen.loader import Loaded, load
 from loadgen.sample import Result, Sample
@@ -45,6 +58,12 @@ class Errands(Sequence[Errand]):
     def __len__(self) -> int:
         """How many there are."""
         return len(self._task.items)
+
+    def __iter__(self) -> Iterator[Errand]:
+        """All of them, at a third of the cost of asking for one after the other."""
+        task = self._task
+        arguments: Iterable[Any] = map(msgspec.msgpack.decode, task.rows) if task.rows else task.items
+        return map(Errand, repeat(self._step), task.items, arguments, task.attempts or repeat(1))
 
     @overload
     def __getitem__(self, index: int) -> Errand: ...
@@ -77,17 +96,29 @@ class Child:
             multi = Multi(self._options, self._session(), SystemClock(), setup.threads, setup.run)
             self._engine = Engine(multi, self._steps, self._gate, outbox)
         scripted = self._engine is None or any(not step.described for step in self._steps)
-        count = setup.threads if scripted else min(setup.threads, LOOKERS)
-        self._threads = [
-            threading.Thread(target=self._work, name=f"slot-{n}", daemon=True) for n in range(count)
-        ]
+        self._most = None if scripted else LOOKERS
+        self._threads: list[threading.Thread] = []
+        self._width = 0
+        self._widened = threading.Condition()
 
     def start(self) -> None:
         """Start the threads."""
-        for thread in self._threads:
-            thread.start()
+        self.widen(self._setup.threads)
         if self._engine is not None:
             self._engine.start()
+
+    def widen(self, threads: int) -> None:
+        """Let so many threads work: those that are missing are started, those above that number rest."""
+        if self._engine is not None:
+            self._engine.multi.slots = threads
+        with self._widened:
+            self._width = threads if self._most is None else min(threads, self._most)
+            self._widened.notify_all()
+        while len(self._threads) < self._width:
+            number = len(self._threads)
+            thread = threading.Thread(target=self._work, args=(number,), name=f"slot-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def obey(self, message: ToChild) -> bool:
         """Do what the parent says; False: it says stop."""
@@ -101,6 +132,8 @@ class Child:
                 self._gate.drop(message.leases)
             case Fence():
                 self._gate.fence(message.until_us)
+            case Width():
+                self.widen(message.threads)
             case Stop():
                 return False
         if self._engine is not None:
@@ -110,6 +143,9 @@ class Child:
     def finish(self) -> None:
         """Let the threads end what they were given, as long as it may be started."""
         self._gate.close()
+        with self._widened:  # those that rest are to end, too
+            self._width = len(self._threads)
+            self._widened.notify_all()
         for _ in self._threads:
             self._tasks.put(None)
         for thread in self._threads:
@@ -118,7 +154,8 @@ class Child:
             self._engine.finish()
 
     def _assign(self, task: Task) -> None:
-        if self._engine is not None and self._steps[task.step].described and not task.verifying:
+        looked_for = task.verifying or self._setup.top_up
+        if self._engine is not None and self._steps[task.step].described and not looked_for:
             self._engine.tasks.put(task)
         else:
             self._tasks.put(task)
@@ -128,12 +165,19 @@ class Child:
         connections = setup.connections
         return open_session(scenario, setup.target, self._options, SystemClock(), connections=connections)
 
-    def _work(self) -> None:
+    def _work(self, number: int) -> None:
         with self._session() as session:
             slot = Slot(self._steps, session, self._gate, self._outbox)
-            runner = Runner(self._options, session, SystemClock(), self._setup.run)
-            while (task := self._tasks.get()) is not None:
+            kind = TopUpRunner if self._setup.top_up else Runner
+            runner = kind(self._options, session, SystemClock(), self._setup.run)
+            while (task := self._next_task(number)) is not None:
                 slot.do(task, runner)
+
+    def _next_task(self, number: int) -> Task | None:
+        if number >= self._width:
+            with self._widened:
+                self._widened.wait_for(lambda: number < self._width)
+        return self._tasks.get()
 
 
 class Slot:

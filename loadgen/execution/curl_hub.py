@@ -60,33 +60,24 @@ class Wire(CurlTransport):
 
 
 class Hub:
-    """Up to `slots` transfers at once.  All but `wake` is for one thread."""
+    """As many transfers at once as there are wires taken.  All but `wake` is for one thread."""
 
-    def __init__(
-        self, slots: int, clock: Clock, http: Http = "1.1", connections: Connections = "keep"
-    ) -> None:
+    def __init__(self, clock: Clock, http: Http = "1.1", connections: Connections = "keep") -> None:
         self._clock = clock
         self._http, self._connections = http, connections
         self._watch = _Watch()
         self._rings: list[_Ring] = []
         self._due_us: list[float] = []
         """By ring: when libcurl wants to be called without an event."""
-        self._left = slots
         self._free: list[Wire] = []
         self._wires: dict[pycurl.Curl, Wire] = {}
         self._stirred: set[_Ring] = set()
         """Rings to be run: with new transfers, or with other things due than we know."""
 
-    @property
-    def has_room(self) -> bool:
-        """Whether `take` has one more."""
-        return bool(self._free) or self._left > 0
-
     def take(self) -> Wire:
         """A wire to send with; to be given back."""
         if self._free:
             return self._free.pop()
-        self._left -= 1
         if len(self._wires) == _RING_SIZE * len(self._rings):
             self._rings.append(_Ring(self._watch, len(self._rings)))
             self._due_us.append(_NEVER)
@@ -195,6 +186,8 @@ class _Watch:
         """Sockets of connections."""
         self._held: dict[int, int] = {}
         """What the selector looks for; negative: libcurl does not want to know now."""
+        self._owner: dict[int, _Ring] = {}
+        """For whom: asking the selector takes longer."""
 
     def opened(self, number: int, _: int) -> int:
         """For SOCKOPTFUNCTION: a new connection's socket, whatever had this number before."""
@@ -206,7 +199,7 @@ class _Watch:
     def wants(self, ring: _Ring, what: int, number: int, *_: object) -> None:
         """For M_SOCKETFUNCTION."""
         held = self._held.get(number, 0)
-        if held and self._selector.get_key(number).data is not ring:  # another ring's, closed long ago
+        if held and self._owner[number] is not ring:  # another ring's, closed long ago
             self._forget(number)
             self._ours.discard(number)  # this one, libcurl's own for resolving names, was not announced
             held = 0
@@ -216,9 +209,9 @@ class _Watch:
             else:
                 self._forget(number)
             return
-        wanted = _WANTED[what]
-        self._held[number] = wanted
+        self._held[number] = wanted = _WANTED[what]
         if not held:
+            self._owner[number] = ring
             self._selector.register(number, wanted, ring)
         elif abs(held) != wanted:
             self._selector.modify(number, wanted, ring)

@@ -44,6 +44,8 @@ class Letterhead:
     def __init__(self) -> None:
         self.session = WatchedHeaders()
         self.item: Mapping[str, str] = {}
+        """Headers of the item in hand: ASCII, and trusted to be well-formed."""
+        self._laid: Mapping[str, str] = self.item
         self._item_pairs: ItemHeaders = ()
         self._item_names: tuple[str, ...] = ()
         self._item_overrides = False
@@ -56,15 +58,10 @@ class Letterhead:
         self.session = WatchedHeaders(headers)
         self._version = -1
 
-    def lay(self, item: Mapping[str, str]) -> None:
-        """From now on the item's headers are these: ASCII, and trusted to be well-formed."""
-        self.item = item
-        self._item_pairs = tuple(item.items())
-        if item and (names := tuple(item)) != self._item_names:
-            self._item_names, self._version = names, -1
-
     def sheet(self, headers: Mapping[str, Any] | None, added: Added) -> tuple[Headers, ItemHeaders]:
         """What to send with a call that has these headers: (the same as ever, the item's)."""
+        if self.item is not self._laid:
+            self._lay()
         if self._version != self.session.version:
             self._read()
         if headers or self._item_overrides:
@@ -80,6 +77,13 @@ class Letterhead:
         """The session's, the item's and the call's headers merged.  Raises InvalidHeader."""
         merged = overlay(overlay({}, self.session), self.item)
         return overlay(merged, headers) if headers else merged
+
+    def _lay(self) -> None:
+        """Only when the item makes a call: not all do."""
+        self._laid = item = self.item
+        self._item_pairs = tuple(item.items())
+        if item and (names := tuple(item)) != self._item_names:
+            self._item_names, self._version = names, -1
 
     def _read(self) -> None:
         self._fields = overlay({}, self.session)

@@ -134,9 +134,18 @@ class Labels:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str], str] = {}
+        self._last = ("", "", "", "")
 
     def of(self, step: str, method: str, url: str) -> str:
         """Step, method, and the path with each number as `#`, so that 10000 items make one line."""
+        last_step, last_method, last_url, label = self._last
+        if url is last_url and method == last_method and step == last_step:
+            return label
+        label = self._find(step, method, url)
+        self._last = (step, method, url, label)
+        return label
+
+    def _find(self, step: str, method: str, url: str) -> str:
         end = url.find("?")
         start = url.find("/", 8, None if end < 0 else end)
         path = "/" if start < 0 else url[start:] if end < 0 else url[start:end]
@@ -145,8 +154,7 @@ class Labels:
         key = (step, method, _DIGITS.sub("#", path))
         label = self._known.get(key)
         if label is None:
-            label = " ".join(key).strip()
             if len(self._known) >= _LABELS_KEPT:
                 self._known.clear()
-            self._known[key] = label
+            self._known[key] = label = " ".join(key).strip()
         return label

@@ -89,7 +89,7 @@ class _Way:
 
 
 class Multi:
-    """Executes described steps, up to `slots` items at a time."""
+    """Executes described steps, up to `slots` items at a time; they may be changed while it runs."""
 
     def __init__(self, options: Any, session: Session, clock: Clock, slots: int, run: str = "") -> None:
         """`session`: makes no described call itself, but the login; `run`: as the Runner's."""
@@ -98,7 +98,8 @@ class Multi:
         self._clock = clock
         self._run = run
         self._judge = Judge(clock)
-        self._hub = Hub(slots, clock, session.http, session.connections)
+        self._hub = Hub(clock, session.http, session.connections)
+        self.slots = slots
         self._in_flight = 0
         self._held: list[_Way] = []
         self._ask_us = 0
@@ -110,7 +111,7 @@ class Multi:
     def run(self, client: Client) -> None:
         """Do what the client gives, until it has nothing more and all of it has ended."""
         while True:
-            while self._hub.has_room and (lane := client.take()) is not None:
+            while self._in_flight + len(self._held) < self.slots and (lane := client.take()) is not None:
                 self._advance(_Way(lane, self._hub.take()), client)
             if self._in_flight or self._held:
                 for wire, received in self._hub.wait(ASK_AGAIN_S if self._held else LONGEST_WAIT_S):

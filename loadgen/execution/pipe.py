@@ -30,6 +30,8 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     """Whether calls share connections."""
     run: str
     """For the X-Loadgen-* headers; empty: none."""
+    top_up: bool = False
+    """Look for each item first, and do only what is missing."""
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True):
@@ -73,6 +75,12 @@ class Fence(msgspec.Struct, frozen=True, tag=True):
     """Of the machine's monotonic clock, which its processes share."""
 
 
+class Width(msgspec.Struct, frozen=True, tag=True):
+    """From now on do so many items at a time."""
+
+    threads: int
+
+
 class Stop(msgspec.Struct, frozen=True, tag=True):
     """Finish what was started, and exit."""
 
@@ -100,5 +108,5 @@ class Returned(msgspec.Struct, frozen=True, tag=True):
     """What its probe has read so far."""
 
 
-ToChild: TypeAlias = Setup | Tasks | Cancel | Drop | Fence | Stop
+ToChild: TypeAlias = Setup | Tasks | Cancel | Drop | Fence | Width | Stop
 FromChild: TypeAlias = Ready | Broken | Returned

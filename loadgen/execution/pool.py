@@ -31,6 +31,7 @@ from loadgen.execution.pipe import (
     Task,
     Tasks,
     ToChild,
+    Width,
 )
 from loadgen.lag import NO_LAG, Lag, worst
 
@@ -145,6 +146,12 @@ class Pool:
         self._until_us = until_us
         for process in list(self._children):
             self._tell(process, Fence(until_us))
+
+    def widen(self, threads: int) -> None:
+        """Let each child do so many items at a time; fewer than before: when those under way have ended."""
+        self._setup = msgspec.structs.replace(self._setup, threads=threads)
+        for process in list(self._children):
+            self._tell(process, Width(threads))
 
     def stop(self) -> None:
         """Let the children finish what they have started, and wait for them."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -18,7 +17,7 @@ from loadgen.clock import Clock
 from loadgen.errors import LoadgenError, one_line
 from loadgen.execution.session import Session
 from loadgen.sample import NOTHING, Outcome, Presence, Result, Sample
-from loadgen.scenario import Call, Connections, Scenario, Step, where
+from loadgen.scenario import Call, Connections, Scenario, Step, Timed, where
 
 LONGEST_ERROR = 500
 """Characters of an error message that travel."""
@@ -71,8 +70,7 @@ def open_session(
     return session
 
 
-@dataclass(slots=True)
-class Attempt:
+class Attempt(msgspec.Struct):
     """One try at an item, and what is known of it so far."""
 
     errand: Errand
@@ -88,7 +86,7 @@ class Attempt:
     """The first answer that was not expected, in words."""
     retry_after: str | None = None
     """Its Retry-After."""
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[Sample] = []
     """One for each HTTP request."""
 
 
@@ -101,29 +99,31 @@ class Judge:
 
     def judge(self, attempt: Attempt) -> Result:
         """The attempt has ended just now."""
-        errand, error, value, causes = attempt.errand, "", NOTHING, set[str | int]()
-        try:
-            if attempt.raised is not None:
-                raise attempt.raised
-            value = _packed(attempt.value)
-        except BaseException as failure:
-            error, causes = explain(failure), _causes(failure)
+        errand, duration_us = attempt.errand, self._clock.monotonic_us() - attempt.began_us
+        value, raised = NOTHING, attempt.raised
+        if raised is None and attempt.value is not None:
+            try:
+                if isinstance(attempt.value, Timed):
+                    duration_us, attempt.value = attempt.value.microseconds, attempt.value.value
+                value = _packed(attempt.value)
+            except Exception as unfit:
+                raised = unfit
+        if raised is None and attempt.refused is None:
+            return Result(
+                errand.item, errand.attempt, Outcome.DONE, attempt.start_us, duration_us, value=value
+            )
+        causes = set() if raised is None else _causes(raised)
+        causes |= {sample.status for sample in attempt.samples if sample.error and sample.status}
         # An unexpected status comes first: what the step then raised follows from it.
-        error = attempt.refused or error
-        retry_ms = None
-        if error:
-            value = NOTHING
-            causes |= {sample.status for sample in attempt.samples if sample.error and sample.status}
-            retry_ms = self._retry_ms(errand, causes, attempt.retry_after)
+        error = attempt.refused or ("" if raised is None else explain(raised))
         return Result(
             errand.item,
             errand.attempt,
-            Outcome.FAILED if error else Outcome.DONE,
+            Outcome.FAILED,
             attempt.start_us,
-            self._clock.monotonic_us() - attempt.began_us,
+            duration_us,
             error[:LONGEST_ERROR],
-            value,
-            retry_ms,
+            retry_ms=self._retry_ms(errand, causes, attempt.retry_after),
         )
 
     def _retry_ms(self, errand: Errand, causes: set[str | int], retry_after: str | None) -> int | None:
@@ -150,21 +150,16 @@ class Runner:
         """Make one attempt at an item.  Raises LeaseLost."""
         session = self._session
         session.begin(errand.step.name, errand.item, errand.attempt, item_headers(self._run, errand))
-        start_us, began_us = self._clock.now_us(), self._clock.monotonic_us()
-        value, raised = None, None
+        attempt = Attempt(errand, self._clock.now_us(), self._clock.monotonic_us())
         try:
-            value = self._execute(errand)
+            attempt.value = self._execute(errand)
         except LeaseLost:
             raise
         except BaseException as failure:  # a step that exits, or is cancelled, must not take its thread along
-            raised = failure
-        retry_after = session.retry_after
-        samples, refused = session.finish()
-        if value is None and raised is None and refused is None:  # the usual end, at a third of the cost
-            duration_us = self._clock.monotonic_us() - began_us
-            return Result(errand.item, errand.attempt, Outcome.DONE, start_us, duration_us), samples
-        attempt = Attempt(errand, start_us, began_us, value, raised, refused, retry_after, samples)
-        return self._judge.judge(attempt), samples
+            attempt.raised = failure
+        attempt.retry_after = session.retry_after
+        attempt.samples, attempt.refused = session.finish()
+        return self._judge.judge(attempt), attempt.samples
 
     def look(self, errand: Errand) -> tuple[Presence, list[Sample]]:
         """Look for an item in doubt on the target, with the step's `exists`."""
@@ -193,6 +188,23 @@ class Runner:
                 )
             return value
         return make_calls(self._session, described_calls(step, step.function(errand.argument, self._options)))
+
+
+class TopUpRunner(Runner):
+    """Looks for each item on the target first, and does only what is missing."""
+
+    def run(self, errand: Errand) -> tuple[Result, list[Sample]]:
+        """Make one attempt at an item, unless it is there.  Raises LeaseLost."""
+        attempt = Attempt(errand, self._clock.now_us(), self._clock.monotonic_us())
+        presence, looked = self.look(errand)
+        if presence is Presence.ABSENT:
+            result, samples = super().run(errand)
+            return result, looked + samples
+        attempt.samples = looked
+        if presence is Presence.UNSURE:
+            attempt.refused = "it could not be looked for, so it was not done"
+        result = self._judge.judge(attempt)
+        return msgspec.structs.replace(result, found=presence is Presence.EXISTS), looked
 
 
 def item_headers(run: str, errand: Errand) -> dict[str, str]:

@@ -17,6 +17,8 @@ Differences from requests, all on purpose:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlsplit
 
@@ -52,7 +54,7 @@ from loadgen.scenario import Connections, Http
 from loadgen.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     from loadgen.execution.http_messages import Transport as Carrier
     from loadgen.scenario import Transport
@@ -63,6 +65,7 @@ _EXCERPT = 200
 """Characters of an answer that are kept to explain a failure."""
 _LONGEST_WORDS = 200
 """Characters of a label, and of an error, that travel with a sample."""
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _FIRST_FAILURE = 400
 """Statuses from here on are failures unless expected."""
 
@@ -117,11 +120,11 @@ class Session(Base):
 
     # ---- what the pool calls ----
 
-    def begin(self, step: str, item: int, attempt: int, headers: Mapping[str, str] | None = None) -> None:
+    def begin(self, step: str, item: int, attempt: int, headers: Mapping[str, str] = _NO_HEADERS) -> None:
         """From now on calls belong to this attempt at this item, and carry these headers (unchecked)."""
         self.samples, self.failure, self.retry_after = [], None, None
         self._step, self._item, self._attempt = step, item, attempt
-        self._letterhead.lay(headers or {})
+        self._letterhead.item = headers
 
     def finish(self) -> tuple[list[Sample], str | None]:
         """Samples and failure since `begin`.  What is called from now on belongs to no item."""
@@ -365,13 +368,13 @@ class Session(Base):
             return
         step, item, attempt, headers = self._step, self._item, self._attempt, self._letterhead.item
         self._step, self._item, self._attempt, self._in_login = "login", NO_ITEM, 1, True
-        self._letterhead.lay({})
+        self._letterhead.item = _NO_HEADERS
         try:
             self.on_login(self)
             self._logged_in = True
         finally:
             self._step, self._item, self._attempt, self._in_login = step, item, attempt, False
-            self._letterhead.lay(headers)
+            self._letterhead.item = headers
 
 
 def _make_transport(kind: str, clock: Clock, http: Http, connections: Connections) -> Carrier:

@@ -26,7 +26,8 @@ class LocalPlan:
     server: str
     """host:port of the master."""
     processes: int
-    concurrency: int
+    concurrency: int | None
+    """Items in flight a process; None: it finds out."""
     log: Path
     """Where its standard error goes."""
     patience_s: float
@@ -84,8 +85,8 @@ class LocalWorker:
         plan = self._plan
         command = [
             *(sys.executable, "-m", "loadgen", "worker", "--server", plan.server),
-            *("--processes", str(plan.processes), "--concurrency", str(plan.concurrency)),
-            *("--wait", str(plan.patience_s), "--tied"),
+            *("--processes", str(plan.processes), "--wait", str(plan.patience_s), "--tied"),
+            *(() if plan.concurrency is None else ("--concurrency", str(plan.concurrency))),
         ]
         with plan.log.open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own command

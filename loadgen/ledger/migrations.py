@@ -53,7 +53,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE attempt (
         step INTEGER NOT NULL, item INTEGER NOT NULL, attempt INTEGER NOT NULL, worker INTEGER NOT NULL,
         outcome INTEGER NOT NULL, start_us INTEGER NOT NULL, duration_us INTEGER NOT NULL,
-        error INTEGER, final INTEGER NOT NULL, counted INTEGER NOT NULL
+        error INTEGER, final INTEGER NOT NULL, counted INTEGER NOT NULL, found INTEGER NOT NULL
     );
     CREATE TABLE sample (
         step INTEGER NOT NULL, worker INTEGER NOT NULL, calls INTEGER NOT NULL, columns BLOB NOT NULL

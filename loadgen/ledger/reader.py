@@ -94,6 +94,11 @@ class Reader:
         text = self._meta.get("verified")
         return msgspec.json.decode(text, type=Verified) if text else None
 
+    def setup(self) -> Any:
+        """What the scenario's setup returned; None when it returned nothing, or was not reached."""
+        text = self._meta.get("setup")
+        return None if text is None else msgspec.json.decode(text)
+
     def incomplete(self) -> str | None:
         """Why the run stopped early; None when it did not, or goes on."""
         return self._meta.get("incomplete") or None
@@ -114,12 +119,13 @@ class Reader:
     def attempts(self) -> Attempts:
         """How often items were tried."""
         ((resolved,),) = self._all("SELECT coalesce(sum(resolved), 0) FROM item")
-        ((total, retries, duplicates),) = self._all(
-            """SELECT count(*), coalesce(sum(attempt > 1), 0), coalesce(sum(final AND NOT counted), 0)
+        ((total, retries, duplicates, found),) = self._all(
+            """SELECT coalesce(sum(NOT found), 0), coalesce(sum(attempt > 1 AND NOT found), 0),
+                      coalesce(sum(final AND NOT counted), 0), coalesce(sum(found AND counted), 0)
                FROM attempt"""
         )
         ((plain,),) = self._all("SELECT coalesce(sum(items), 0) FROM plain")
-        return Attempts(total + plain, retries, duplicates, resolved)
+        return Attempts(total + plain, retries, duplicates, resolved, found)
 
     def fates(self) -> list[tuple[str, int]]:
         """Why items failed or are unknown of which no result came, and how many for that reason."""
@@ -151,7 +157,7 @@ class Reader:
                     start_us,
                     result.duration_us,
                     "",
-                    True,
+                    counted=True,
                 )
         yield from self.other_attempts()
 
@@ -159,10 +165,13 @@ class Reader:
         """The tries that are in no table, in the order in which they were reported."""
         rows = self._connection.execute(
             """SELECT step, item, attempt, worker, outcome, start_us, duration_us,
-                      coalesce(text.value, ''), counted
+                      coalesce(text.value, ''), counted, found
                FROM attempt LEFT JOIN text ON text.id = attempt.error ORDER BY attempt.rowid"""
         )
-        return (AttemptRow(a, b, c, d, Outcome(e), f, g, h, bool(i)) for a, b, c, d, e, f, g, h, i in rows)
+        return (
+            AttemptRow(a, b, c, d, Outcome(e), f, g, h, counted=bool(i), found=bool(j))
+            for a, b, c, d, e, f, g, h, i, j in rows
+        )
 
     def call_tables(self) -> Iterator[CallTable]:
         """Every call, in the order in which they were reported."""
@@ -196,6 +205,40 @@ class Reader:
                WHERE value IS NOT NULL ORDER BY step, item"""
         )
         return (ManifestRow(name, item, msgspec.msgpack.decode(value)) for name, item, value in rows)
+
+    def values(self, step: int) -> Iterator[Any]:
+        """What a step returned for its items that are done, in their order."""
+        rows = self._connection.execute(
+            "SELECT value FROM item WHERE step = ? AND value IS NOT NULL ORDER BY item", (step,)
+        )
+        return (msgspec.msgpack.decode(value) for (value,) in rows)
+
+    def ended(self, step: int, outcome: Outcome) -> Iterator[int]:
+        """Items of a step with this outcome, in their order; not for DONE, which has ranges of its own."""
+        rows = self._connection.execute(
+            "SELECT item FROM item WHERE step = ? AND outcome = ? ORDER BY item", (step, outcome)
+        )
+        return (item for (item,) in rows)
+
+    def doubtful(self, step: int) -> list[int]:
+        """Items of a step that may have been sent and have no outcome: what was in flight at the end."""
+        opened = self._all("SELECT item FROM open_item WHERE step = ? AND in_doubt", step)
+        armed = {item for (item,) in opened}
+        for lease in self._open_leases(step):
+            items = list(lease.chunk)
+            for start, stop in lease.armed:
+                armed.update(items[start:stop])
+        return sorted(item for item in armed if not self._is_settled(step, item))
+
+    def _is_settled(self, step: int, item: int) -> bool:
+        return bool(
+            self._all(
+                """SELECT 1 FROM item WHERE step = ?1 AND item = ?2
+                   UNION ALL SELECT 1 FROM done WHERE step = ?1 AND start <= ?2 AND stop > ?2""",
+                step,
+                item,
+            )
+        )
 
     def past(self, step: int) -> Past:
         """What is known of a step's items and of the leases that are not over."""

@@ -33,6 +33,7 @@ from loadgen.record import (
     Reopened,
     Reported,
     RunFacts,
+    SetUp,
     StepFacts,
     Verified,
     WorkerLoad,
@@ -182,7 +183,7 @@ class Ledger:
         if entry.counted:
             connection.executemany(_COUNT, _items(entry))
         connection.executemany(
-            "INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [self._attempt(connection, entry, result) for result in entry.results],
         )
         if entry.samples:
@@ -216,6 +217,7 @@ class Ledger:
             self._text(connection, result.error) if result.error else None,
             result.retry_ms is None,
             (result.item, result.attempt) in entry.counted,
+            result.found,
         )
 
     def _text(self, connection: sqlite3.Connection, value: str) -> int:
@@ -333,6 +335,10 @@ def _keep_mark(connection: sqlite3.Connection, entry: Mark) -> None:
     _set(connection, entry.phase, str(entry.at_us))
 
 
+def _keep_setup(connection: sqlite3.Connection, entry: SetUp) -> None:
+    _set(connection, "setup", entry.value.decode())
+
+
 def _keep_verified(connection: sqlite3.Connection, entry: Verified) -> None:
     _set(connection, "verified", msgspec.json.encode(entry).decode())
 
@@ -357,6 +363,7 @@ _KEEPERS: dict[type, Callable[[sqlite3.Connection, Any], object]] = {
     Acknowledged: _keep_acknowledged,
     Event: _keep_event,
     Mark: _keep_mark,
+    SetUp: _keep_setup,
     Ended: _keep_ended,
     Verified: _keep_verified,
 }

@@ -59,11 +59,15 @@ class Welcome(msgspec.Struct, frozen=True, tag=True):
     ttl_s: float
     """How long a lease lives without a beat, in seconds."""
     concurrency: Count
-    """Threads a process, for workers that were not told."""
+    """Items in flight a process, for workers that were not told."""
+    most: Count
+    """More than `concurrency`: they may find out by trying how many pay, up to these."""
     connections: Connections
     """Whether calls share connections."""
     correlate: bool
     """Whether calls carry X-Loadgen-Run, -Item and -Attempt."""
+    top_up: bool = False
+    """Whether each item is looked for first, and only what is missing is done."""
 
 
 class LeaseRequest(msgspec.Struct, frozen=True, tag=True):

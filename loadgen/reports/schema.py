@@ -79,6 +79,7 @@ class Tries(msgspec.Struct, frozen=True):
     retries: int
     duplicate_executions: int
     in_doubt_resolved: int
+    found: int
 
 
 class StepSummary(msgspec.Struct, frozen=True):
@@ -142,6 +143,8 @@ class WorkerSummary(msgspec.Struct, frozen=True, kw_only=True):
     lost: bool
     verdict: Judgement | None = None
     """Of the times that it took; None: too little was seen, nothing is claimed."""
+    slots: int
+    """Items that it had in flight at most, in all its processes."""
 
 
 class ErrorSummary(msgspec.Struct, frozen=True):

@@ -203,7 +203,7 @@ class _Tried:
         start_us = self._started_us + row.start_us
         if row.error:
             self.errors.add(row.error, start_us + row.duration_us)
-        if row.counted and row.outcome in (Outcome.DONE, Outcome.FAILED):
+        if row.counted and not row.found and row.outcome in (Outcome.DONE, Outcome.FAILED):
             self._count(row.step, [start_us], [row.duration_us])
 
     def _count(self, step: int, starts_us: Sequence[int], durations_us: Sequence[int]) -> None:
@@ -337,7 +337,13 @@ def _iso(at_us: int) -> str:
 
 
 def _tries(attempts: Attempts) -> Tries:
-    return Tries(attempts.total, attempts.retries, attempts.duplicate_executions, attempts.in_doubt_resolved)
+    return Tries(
+        attempts.total,
+        attempts.retries,
+        attempts.duplicate_executions,
+        attempts.in_doubt_resolved,
+        attempts.found,
+    )
 
 
 def _verification(verified: Verified | None) -> VerificationSummary | None:
@@ -359,6 +365,7 @@ def _worker(facts: WorkerFacts, finding: Finding) -> WorkerSummary:
         probe_ms=finding.probe_ms,
         lost=facts.lost,
         verdict=finding.verdict,
+        slots=facts.slots,
     )
 
 

@@ -139,7 +139,8 @@ def _numbers(page: Page, summary: Summary) -> None:
     page.fact(
         "Attempts",
         f"{tries.total}: {tries.retries} retries, {tries.duplicate_executions} duplicate executions,"
-        f" {tries.in_doubt_resolved} doubts resolved",
+        f" {tries.in_doubt_resolved} doubts resolved"
+        + (f"; {tries.found} items were there already" if tries.found else ""),
     )
     phases = (
         ("wait", run.wait_s),
@@ -280,6 +281,7 @@ def _workers(page: Page, summary: Summary) -> None:
         [
             Column("Workers", tuple(worker.name for worker in shown), left=True),
             Column("host", tuple(worker.host for worker in shown), spare=2, left=True),
+            Column("slots", tuple(str(worker.slots) for worker in shown), spare=4),
             Column("items", tuple(str(worker.items) for worker in shown)),
             Column("share", tuple(percent(worker.items, items) for worker in shown)),
             Column("calls", tuple(str(worker.calls) for worker in shown), spare=1),

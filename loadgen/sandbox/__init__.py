@@ -9,10 +9,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from loadgen.clock import SystemClock
 from loadgen.sandbox.options import SandboxOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from loadgen.clock import Clock
 
 __all__ = ["SandboxOptions", "running", "serve", "serve_delay"]
 
@@ -36,9 +39,12 @@ def serve_delay(options: SandboxOptions, *, ready: Callable[[int], None]) -> Non
 
 
 @contextmanager
-def running(options: SandboxOptions | None = None) -> Iterator[str]:
-    """The sandbox in a thread, for tests: yields its base URL, stops it on leaving."""
+def running(options: SandboxOptions | None = None, clock: Clock | None = None) -> Iterator[str]:
+    """The sandbox in a thread, for tests: yields its base URL, stops it on leaving.
+
+    With a clock that is stepped, executions and schedules go on when the test says so.
+    """
     from loadgen.sandbox import server  # as above
 
-    with server.running(options or SandboxOptions()) as url:
+    with server.running(options or SandboxOptions(), clock or SystemClock()) as url:
         yield url

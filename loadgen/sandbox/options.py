@@ -59,6 +59,14 @@ class SandboxOptions:
     """Share of successful uploads, 0 to 1, whose connection is reset instead of answered."""
     seed: int = 0
     """Decides which ones these are: the same requests in the same order meet the same fate."""
+    run_time_ms: float = 200.0
+    """How long a job runs whose command does not sleep for another time."""
+    scan_interval_s: float = 60.0
+    """How often schedules are looked at that may be due."""
+    flow_threads: int = 30
+    """Executions that run at once; further ones wait."""
+    queue_size: int = 100_000
+    """Executions that may wait; further ones are refused."""
     access_log: Path | None = None
     """JSON lines, one a request, appended; None writes none."""
     idle_exit_s: float | None = None

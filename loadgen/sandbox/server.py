@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Generator, Iterator
 
+    from loadgen.clock import Clock
     from loadgen.sandbox.options import SandboxOptions
 
 KEEP_ALIVE_S = 200
@@ -33,15 +34,15 @@ def serve(options: SandboxOptions, *, ready: Callable[[int], None]) -> None:
     """See `loadgen.sandbox.serve`."""
     with _opened(options) as (listener, log, journal):
         port: int = listener.getsockname()[1]
-        _server(options, log, journal, lambda: ready(port)).run(sockets=[listener])
+        _server(options, log, journal, lambda: ready(port), SystemClock()).run(sockets=[listener])
 
 
 @contextmanager
-def running(options: SandboxOptions) -> Iterator[str]:
+def running(options: SandboxOptions, clock: Clock) -> Iterator[str]:
     """See `loadgen.sandbox.running`."""
     with _opened(options) as (listener, log, journal):
         started = threading.Event()
-        server = _server(options, log, journal, started.set)
+        server = _server(options, log, journal, started.set, clock)
         thread = threading.Thread(
             target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True
         )
@@ -67,17 +68,25 @@ def _opened(options: SandboxOptions) -> Iterator[tuple[socket.socket, AccessLog,
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], enough: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        ready: Callable[[], None],
+        enough: Callable[[], bool],
+        tick: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._ready = ready
         self._enough = enough
+        self._tick = tick
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._ready()
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: whether to stop."""
+        """Ten times a second: let the target do what is due, and say whether to stop."""
+        self._tick()
         return await super().on_tick(counter) or self._enough()
 
     @contextmanager
@@ -96,9 +105,11 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _server(options: SandboxOptions, log: AccessLog, journal: Journal, ready: Callable[[], None]) -> _Server:
-    clock = SystemClock()
-    front = Front(Azkaban(options, clock, journal), log, latency_ms=options.latency_ms, clock=clock)
+def _server(
+    options: SandboxOptions, log: AccessLog, journal: Journal, ready: Callable[[], None], clock: Clock
+) -> _Server:
+    azkaban = Azkaban(options, clock, journal)
+    front = Front(azkaban, log, latency_ms=options.latency_ms, clock=clock)
     config = uvicorn.Config(
         front,
         http=protocol(Threads(options.threads)),
@@ -112,4 +123,6 @@ def _server(options: SandboxOptions, log: AccessLog, journal: Journal, ready: Ca
         timeout_graceful_shutdown=GRACE_S,
     )
     idle_exit_s = options.idle_exit_s
-    return _Server(config, ready, lambda: idle_exit_s is not None and front.idle_s > idle_exit_s)
+    return _Server(
+        config, ready, lambda: idle_exit_s is not None and front.idle_s > idle_exit_s, azkaban.tick
+    )

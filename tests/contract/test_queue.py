@@ -84,6 +84,7 @@ def a_welcome() -> Welcome:
         bundle=Bundle("s.py", {"s.py": b"pass"}),
         ttl_s=TTL_S,
         concurrency=4,
+        most=4,
         connections="keep",
         correlate=True,
     )

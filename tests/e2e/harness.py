@@ -266,7 +266,7 @@ class Target:
             def handle_any(self) -> None:
                 target._serve(self)
 
-            do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815 - the server's names
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - the server's names
 
             def log_message(self, *_: object) -> None:
                 """Keep quiet."""

@@ -54,7 +54,7 @@ RUN_MISTAKES = {
     "bad chunk": (("things.py", "--target", "http://x", "--chunk", "few"), "few", "auto"),
     "chunk of none": (("things.py", "--target", "http://x", "--chunk", "0"), "--chunk"),
     "bad listen": (("things.py", "--target", "http://x", "--listen", "127.0.0.1:port"), "HOST:PORT"),
-    "listen far away": (("things.py", "--target", "http://x", "--listen", "192.0.2.1:0"), "192.0.2.1"),
+    "listen far away": (("things.py", "--target", "http://[::1]", "--listen", "192.0.2.1:0"), "192.0.2.1"),
     "json nowhere": (
         ("things.py", "--target", "http://x", "--json", "no/such/x.json"),
         "no/such/x.json",
@@ -62,6 +62,12 @@ RUN_MISTAKES = {
     ),
     "json folder": (("things.py", "--target", "http://x", "--json", "."), "a folder"),
     "negative": (("things.py", "--target", "http://x", "--processes", "-1"), "--processes"),
+    "not allowed": (
+        ("things.py", "--target", "http://x"),
+        "x:80",
+        "--allow-target",
+        'allow_targets = ["x:80"]',
+    ),
     "not a word": (("things.py", "--target", "http://x", "--proceses", "1"), "--proceses", "--processes"),
 }
 

@@ -188,22 +188,26 @@ def projects(url: str) -> set[str]:
 
 
 def test_clean_undoes_what_the_run_made_and_nothing_else(cli: Cli, azkaban: str) -> None:
-    size = ("--set", "flows=20", "--set", "projects=3")
-    assert cli.run(AZKABAN, "--target", azkaban, *size, "--set", "prefix=other").code == 0
-    assert cli.run(AZKABAN, "--target", azkaban, *size).code == 0
-    others = {f"other_000{number}" for number in range(3)}
-    assert projects(azkaban) == others | {f"loadgen_000{number}" for number in range(3)}
-    ended = cli("clean", "latest", "--out", cli.out)
+    """The second run finds the projects of the first: they are not its own to delete."""
+    small, more = ("--set", "flows=2", "--set", "projects=2"), ("--set", "flows=5", "--set", "projects=5")
+    assert cli.run(AZKABAN, "--target", azkaban, *small).code == 0
+    assert cli.run(AZKABAN, "--target", azkaban, *more).code == 0
+    names = [f"loadgen_000{number}" for number in range(5)]
+    assert projects(azkaban) == set(names)
+    ended = cli("clean", "latest", "--out", cli.out, "--yes")
+    second = cli.directories()[-1].name
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out == f"cleaned {azkaban} of run {cli.directories()[-1].name}\n"
-    assert projects(azkaban) == others
-    assert cli("clean", "latest", "--out", cli.out).code == 0, "once more does no harm"
-    assert cli("clean", cli.directories()[0].name, "--out", cli.out).code == 0
+    assert ended.out == f"cleaned {azkaban} of run {second}\n"
+    assert projects(azkaban) == set(names[:2])
+    once_more = cli("clean", "latest", "--out", cli.out, "--yes")
+    assert once_more.code == 0
+    assert once_more.out.startswith(f"run {second} was cleaned at ")
+    assert cli("clean", cli.directories()[0].name, "--out", cli.out, "--yes").code == 0
     assert projects(azkaban) == set()
 
 
 def test_clean_of_what_cannot_be_cleaned(shelf: Cli) -> None:
-    shelf("clean", "latest").complains(2, "no teardown")
+    shelf("clean", "latest", "--yes").complains(2, "no teardown")
 
 
 def test_a_run_can_be_moved(cli: Cli, target: Target) -> None:

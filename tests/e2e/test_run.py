@@ -289,13 +289,13 @@ def test_command_line_over_environment_over_file_over_scenario_over_default(
     in_words = ("--processes", "1", "--concurrency", "6")
     cases = [
         (("Scenario(options=Options, concurrency=5)", "", {}, ()), (os.cpu_count(), 5)),
-        (("Scenario(options=Options, processes=2)", "", {}, ()), (2, 16)),
+        (("Scenario(options=Options, processes=2)", "", {}, ()), (2, None)),
         (("Scenario(options=Options, processes=2)", in_file, {}, ()), (1, 4)),
         (("Scenario(options=Options)", in_file, in_environment, ()), (2, 3)),
         (("Scenario(options=Options)", in_file, in_environment, in_words), (1, 6)),
     ]
 
-    def settings(case: tuple[str, str, dict[str, str], tuple[str, ...]]) -> tuple[int, int]:
+    def settings(case: tuple[str, str, dict[str, str], tuple[str, ...]]) -> tuple[int, int | None]:
         declared, file, environment, words = case
         cli = Cli(tmp_path_factory.mktemp("order"))
         try:

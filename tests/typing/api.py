@@ -10,7 +10,8 @@ from typing import Literal, assert_type
 
 import requests
 
-from loadgen import Call, Retry, Scenario, Session, Verification, errors, feed, option
+from loadgen import Call, Made, Retry, Scenario, Session, Verification, errors, feed, option
+from loadgen.testing import FakeMade
 
 
 class Colour(enum.Enum):
@@ -142,6 +143,30 @@ def teardown(http: Session, options: Options) -> None:
     http.delete("/everything")
 
 
+another = Scenario(options=Options)
+
+
+@another.setup
+def set_up(http: Session, options: Options) -> dict[str, list[str]]:
+    """Once per run, and it says what it made."""
+    return {"projects": [http.post("/projects").text]}
+
+
+@another.verify
+def verify_made(http: Session, options: Options, made: Made) -> Verification:
+    """Told what the run made."""
+    return Verification.of([str(value) for value in made("create")], list(made.steps))
+
+
+@another.teardown
+def teardown_made(http: Session, options: Options, made: Made) -> None:
+    """The same."""
+    for index in (*made.unknown("create"), *made.failed("create")):
+        assert_type(index, int)
+        http.delete(f"/things/{index}", expect=404)
+    http.delete(f"/projects/{made.setup['projects']}")
+
+
 def a_unit_test(http: Session) -> None:
     """A step is called like the function that it decorates, and has its types."""
     assert_type(create(http, 1, Options()), dict[str, object])
@@ -149,6 +174,7 @@ def a_unit_test(http: Session) -> None:
     assert_type(ping(1, Options()), Call)
     assert_type(order(1, Options()), list[Call])
     assert_type(created(http, 1, Options()), bool)
+    teardown_made(http, Options(), FakeMade({"create": [1, 2]}, setup={"projects": []}))
     assert_type(Verification(expected=1, found=1).ok, bool)
     assert_type(option(5), int)
     assert_type(errors.UsageError("x").exit_code, errors.ExitCode)

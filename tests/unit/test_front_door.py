@@ -44,6 +44,7 @@ def test_the_surface_is_a_promise() -> None:
     """What is taken away here breaks somebody's scenario."""
     assert {
         "Call",
+        "Made",
         "Retry",
         "Scenario",
         "Session",

@@ -234,8 +234,17 @@ HEAD = "from loadgen import Scenario, Retry, option\nscenario = Scenario()\n"
             3,
             "setup takes (http, options), not (options, http)",
         ),
-        ("@scenario.verify\ndef v(http): ...\n", 3, "verify takes (http, options), not (http)"),
-        ("@scenario.teardown\ndef t(*args): ...\n", 3, "teardown takes (http, options), not (args)"),
+        (
+            "@scenario.verify\ndef v(http): ...\n",
+            3,
+            "verify takes (http, options) or (http, options, made), not (http)",
+        ),
+        (
+            "@scenario.teardown\ndef t(http, options, done): ...\n",
+            3,
+            "teardown takes (http, options) or (http, options, made), not (http, options, done)",
+        ),
+        ("@scenario.setup\ndef s(http, options, made): ...\n", 3, "setup takes (http, options), not (http"),
         (
             (
                 "@scenario.step(items=1)\ndef create(http, item, options): ...\n"

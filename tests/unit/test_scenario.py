@@ -119,7 +119,8 @@ def test_a_hook_with_wrong_parameters(hook: str) -> None:
     def function(session: Any, options: Any) -> Any: ...
 
     message = wrong(lambda: getattr(Scenario(), hook)(function))
-    assert message == f"{where(function)}: {hook} takes (http, options), not (session, options)"
+    choice = " or (http, options, made)" if hook in ("verify", "teardown") else ""
+    assert message == f"{where(function)}: {hook} takes (http, options){choice}, not (session, options)"
 
 
 def test_a_step_with_wrong_parameters() -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from loadgen.sandbox.azkaban.engine import Engine
+from loadgen.sandbox.azkaban.executions import Limits
+from loadgen.sandbox.azkaban.executor import Executor
+from loadgen.sandbox.azkaban.history import History
 from loadgen.sandbox.azkaban.index import Index, NotYet, Redirect
+from loadgen.sandbox.azkaban.jmx import Jmx
 from loadgen.sandbox.azkaban.login import Login
 from loadgen.sandbox.azkaban.mammut import PATH, Mammut
 from loadgen.sandbox.azkaban.manager import Manager
 from loadgen.sandbox.azkaban.pages import ServletError, jetty_error
 from loadgen.sandbox.azkaban.projects import EVENTS, Projects
+from loadgen.sandbox.azkaban.schedule import ScheduleServlet
 from loadgen.sandbox.azkaban.sessions import Sessions
 from loadgen.sandbox.azkaban.site import site_of
 from loadgen.sandbox.azkaban.status import status
@@ -18,24 +24,15 @@ from loadgen.sandbox.azkaban.upload import Upload
 if TYPE_CHECKING:
     from loadgen.clock import Clock
     from loadgen.sandbox.azkaban.login import Servlet
+    from loadgen.sandbox.azkaban.projects import Project
     from loadgen.sandbox.journal import Journal
     from loadgen.sandbox.messages import Answer, Request
     from loadgen.sandbox.options import SandboxOptions
 
-NOT_YET = frozenset(
-    {
-        "/executor",
-        "/schedule",
-        "/triggers",
-        "/flowtrigger",
-        "/flowtriggerinstance",
-        "/history",
-        "/jmx",
-        "/stats",
-        "/notes",
-    }
-)
+NOT_YET = frozenset({"/triggers", "/flowtrigger", "/flowtriggerinstance", "/stats", "/notes"})
 """Routes of the real server that the sandbox has no servlet for; better a clear word than a wrong answer."""
+THREADS = 20
+"""Of Jetty's pool."""
 
 
 class Azkaban:
@@ -45,16 +42,27 @@ class Azkaban:
         """Raises UsageError when the journal cannot be used."""
         self._site = site = site_of(options)
         projects = Projects(journal.record)
-        upload = Upload(projects, site)
+        self._engine = engine = Engine(
+            projects, _limits(options), max(1, round(options.scan_interval_s * 1000)), clock
+        )
+        upload = Upload(projects, site, engine.uploaded if site.profile.drops_schedules else _nothing)
         self._login = Login(site.users, _sessions(options), clock)
         self._redirect = Redirect()
         self._servlets: dict[str, Servlet] = dict.fromkeys(NOT_YET, NotYet()) | {
             "/index": Index(projects),
-            "/manager": Manager(projects, upload, site, clock),
+            "/manager": Manager(projects, upload, site, clock, engine),
+            "/executor": Executor(projects, engine, options.user),
+            "/schedule": ScheduleServlet(projects, engine, options.user),
+            "/history": History(engine),
+            "/jmx": Jmx(engine, options.threads or THREADS),
         }
         if options.front:
             self._servlets[PATH] = Mammut(projects, upload, site)
         journal.restore(dict.fromkeys(EVENTS, projects.apply))
+
+    def tick(self) -> None:
+        """Before each request, and now and then without one: what is due by now happens now."""
+        self._engine.advance()
 
     async def respond(self, request: Request) -> Answer:
         """An answer to everything; what a servlet cannot answer, Jetty does."""
@@ -65,6 +73,7 @@ class Azkaban:
             )
         if request.path == "/status":
             return status(self._site.profile)
+        self.tick()
         try:
             return await self._login.respond(request, self._servlets.get(request.path, self._redirect))
         except NotImplementedError:
@@ -79,3 +88,15 @@ def _sessions(options: SandboxOptions) -> Sessions:
         calls=options.session_calls,
         per_user=options.max_sessions_per_user,
     )
+
+
+def _limits(options: SandboxOptions) -> Limits:
+    return Limits(
+        run_ms=round(options.run_time_ms),
+        flow_threads=options.flow_threads,
+        queue_size=options.queue_size,
+    )
+
+
+def _nothing(project: Project) -> None:
+    """Old versions leave the schedules of flows that are gone."""

@@ -7,6 +7,7 @@ flow and so in no error, and what `.properties` files say is inherited by the jo
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ PROJECT = ".project"
 ROOT = "ROOT"
 EMBEDDED = "flow"
 """The job type that stands for another flow."""
+COMMAND = "command"
 MEMORY_LIMITS = {"Xms": ("1G", 1 << 30), "Xmx": ("2G", 2 << 30)}
 """What a job may ask for at most: as it is written in messages, and in bytes."""
 MEMORY_UNITS = {"": 0, "K": 10, "M": 20, "G": 30}
@@ -40,6 +42,8 @@ class Job(msgspec.Struct, frozen=True):
     """The flow that it stands for; only for jobs of type `flow`."""
     condition: str | None = None
     """When it runs, given how its dependencies ended."""
+    commands: tuple[str, ...] = ()
+    """What it would execute; only for jobs of type `command`."""
 
 
 class Flow(msgspec.Struct, frozen=True):
@@ -155,7 +159,14 @@ def _job(name: str, props: Mapping[str, str]) -> Job:
         dependencies=_names(props["dependencies"]) if "dependencies" in props else (),
         embeds=props.get("flow.name", "null") if kind == EMBEDDED else None,
         condition=props.get("condition"),
+        commands=commands_of(props) if kind == COMMAND else (),
     )
+
+
+def commands_of(props: Mapping[str, str]) -> tuple[str, ...]:
+    """`command`, `command.1` and so on, up to the first gap."""
+    keys = itertools.chain(["command"], (f"command.{number}" for number in itertools.count(1)))
+    return tuple(props[key] for key in itertools.takewhile(props.__contains__, keys))
 
 
 def _names(listed: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from loadgen.sandbox.azkaban.flow_queries import FlowQueries
 from loadgen.sandbox.azkaban.pages import (
     create_json_response,
     message_cookie,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from loadgen.clock import Clock
+    from loadgen.sandbox.azkaban.engine import Engine
     from loadgen.sandbox.azkaban.projects import Project, Projects
     from loadgen.sandbox.azkaban.site import Site
     from loadgen.sandbox.azkaban.upload import Upload
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
 class Manager:
     """The servlet at /manager."""
 
-    def __init__(self, projects: Projects, upload: Upload, site: Site, clock: Clock) -> None:
+    def __init__(self, projects: Projects, upload: Upload, site: Site, clock: Clock, engine: Engine) -> None:
         self._projects = projects
         self._upload = upload
         self._site = site
         self._clock = clock
+        self._engine = engine
+        self._queries = FlowQueries(projects, engine)
 
     async def get(self, request: Request, user: str) -> Answer:
         """Questions by `ajax`; `delete` and `purge`, which only a GET can do; else a page."""
@@ -102,6 +106,7 @@ class Manager:
         if self._site.base_cost_s:
             await asyncio.sleep(self._site.base_cost_s)
         self._projects.delete(project)
+        self._engine.deleted(project)
         message = f"Project '{name}' was successfully deleted and associated schedules are removed."
         return redirect(request, "/", message_cookie("success", message))
 
@@ -143,8 +148,8 @@ class Manager:
                 said["flows"] = [{"flowId": flow.id} for flow in project.flows.values() if not flow.embedded]
             case "fetchflowgraph":
                 said |= _graph(project, needed(request, "flow"))
-            case unknown:
-                said["error"] = f"Cannot execute command {unknown}"
+            case command:
+                said |= self._queries.ask(command, project, request)
         return write_json(said)
 
 

@@ -6,9 +6,12 @@ import json
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from loadgen.sandbox.azkaban.java import integer
 from loadgen.sandbox.messages import Answer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from loadgen.sandbox.messages import Request
 
 HTML = "text/html;charset=UTF-8"
@@ -24,6 +27,14 @@ def needed(request: Request, name: str) -> str:
         return request.params[name]
     except KeyError:
         raise ServletError(f"Missing required parameter '{name}'.") from None
+
+
+def needed_integer(request: Request, name: str, bits: int = 32) -> int:
+    """A parameter that must be there and a whole number of so many bits.  Raises ServletError."""
+    try:
+        return integer(needed(request, name), bits)
+    except ValueError as error:
+        raise ServletError(str(error)) from error
 
 
 def write_json(value: object, status: int = 200, *, flows: int | None = None) -> Answer:
@@ -70,6 +81,17 @@ def redirect(request: Request, path: str, *cookies: tuple[str, str]) -> Answer:
 def page(title: str, text: str = "") -> Answer:
     """Any page that a person would see."""
     return Answer(200, _PAGE.format(title=escape(title), body=f"<p>{escape(text)}</p>").encode(), HTML)
+
+
+def table(title: str, head: Iterable[str], rows: Iterable[Iterable[str]]) -> Answer:
+    """A page with a table."""
+    lines = [_row("th", head), *(_row("td", row) for row in rows)]
+    body = "<table>\n" + "\n".join(lines) + "\n</table>"
+    return Answer(200, _PAGE.format(title=escape(title), body=body).encode(), HTML)
+
+
+def _row(cell: str, texts: Iterable[str]) -> str:
+    return f"<tr>{''.join(f'<{cell}>{escape(text)}</{cell}>' for text in texts)}</tr>"
 
 
 def login_page(message: str = "") -> Answer:

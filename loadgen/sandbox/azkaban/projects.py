@@ -53,6 +53,8 @@ class Project:
     """The zip that they come from."""
     rows: Mapping[int, int] = field(default_factory=dict)
     """How many flows the database holds of each version that it has not deleted yet."""
+    locked: frozenset[str] = frozenset()
+    """Flows that are not to be executed or scheduled."""
     active: bool = True
     """False once it is deleted."""
     upload_locked: bool = False
@@ -82,6 +84,7 @@ class Uploaded(Event, frozen=True):
     user: str
     upload_locked: bool
     rows: dict[int, int]
+    locked: frozenset[str]
     archive: bytes
 
     @property
@@ -124,7 +127,20 @@ class Deleted(Event, frozen=True):
         return "deleted", self.id
 
 
-EVENTS = (Created, Uploaded, VersionLost, Deleted, Purged)
+class FlowLocked(Event, frozen=True):
+    """One of its flows was locked, or unlocked."""
+
+    id: int
+    flow: str
+    locked: bool
+
+    @property
+    def subject(self) -> Hashable:
+        """The flow's lock."""
+        return "locked", self.id, self.flow
+
+
+EVENTS = (Created, Uploaded, VersionLost, Deleted, Purged, FlowLocked)
 
 
 class Projects:
@@ -187,6 +203,12 @@ class Projects:
         self._record(event)
         self.apply(event)
 
+    def lock(self, number: int, flow: str, *, locked: bool) -> None:
+        """Whether a flow may be executed and scheduled."""
+        event = FlowLocked(number, flow, locked)
+        self._record(event)
+        self.apply(event)
+
     def install(
         self,
         number: int,
@@ -212,7 +234,8 @@ class Projects:
             taken.add(folded)
         rows = {each: count for each, count in project.rows.items() if each >= version - RETENTION}
         rows[version] = len(flows)
-        event = Uploaded(number, version, user, upload_locked, rows, archive)
+        locked = project.locked.intersection(flows)
+        event = Uploaded(number, version, user, upload_locked, rows, locked, archive)
         self._record(event)
         return self._install(event, flows)
 
@@ -222,7 +245,7 @@ class Projects:
         self._record(event)
         self.apply(event)
 
-    def apply(self, event: Created | Uploaded | VersionLost | Deleted | Purged) -> None:
+    def apply(self, event: Created | Uploaded | VersionLost | Deleted | Purged | FlowLocked) -> None:
         """Make a change, now or again.  Raises LookupError and ValueError for one that cannot be."""
         match event:
             case Created():
@@ -244,6 +267,11 @@ class Projects:
             case Purged():
                 project = self._by_id[event.id]
                 self._by_id[event.id] = replace(project, flows={}, archive=b"", rows={})
+            case FlowLocked():
+                project = self._by_id[event.id]
+                others = project.locked - {event.flow}
+                locked = others | {event.flow} if event.locked else others
+                self._by_id[event.id] = replace(project, locked=locked)
 
     def _install(self, event: Uploaded, flows: Mapping[str, Flow]) -> Project:
         project = self._by_id[event.id]
@@ -252,6 +280,7 @@ class Projects:
             version=event.version,
             last_version=event.version,
             flows=flows,
+            locked=event.locked,
             archive=event.archive,
             rows=event.rows,
             user=event.user,

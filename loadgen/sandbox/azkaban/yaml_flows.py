@@ -13,12 +13,14 @@ import msgspec
 import yaml
 
 from loadgen.sandbox.azkaban.flows import (
+    COMMAND,
     EMBEDDED,
     PROJECT,
     ROOT,
     Flow,
     Job,
     Loaded,
+    commands_of,
     memory_errors,
     visible,
     walk,
@@ -143,6 +145,7 @@ def _add(flows: dict[str, Flow], flow_id: str, nodes: list[Node], *, embedded: b
                 tuple(dict.fromkeys(str(each) for each in node.depends_on or ())),
                 embeds=inner if node.type == EMBEDDED else None,
                 condition=None if node.condition is None else str(node.condition),
+                commands=commands_of(config) if node.type == COMMAND else (),
             )
         )
     errors += _circles(jobs)

@@ -36,8 +36,8 @@ def test_status_needs_no_login(url):
 
 
 def test_routes_that_are_not_built_say_so(client, url):
-    assert client.get("/executor", ajax="getRunning").status_code == 501
-    assert LOGIN_PAGE in without_session(url, path="/executor").text
+    assert client.get("/triggers").status_code == 501
+    assert LOGIN_PAGE in without_session(url, path="/triggers").text
 
 
 def test_other_methods_are_refused(url):

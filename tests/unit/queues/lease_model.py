@@ -823,7 +823,7 @@ def a_welcome() -> Welcome:
     """What workers are told; nobody reads it here."""
     bundle = Bundle("s.py", {"s.py": b"pass"})
     return Welcome(
-        "r1", "s", ("step",), "http://127.0.0.1:1", b"\x80", "d", bundle, TTL_S, 4, "keep", correlate=True
+        "r1", "s", ("step",), "http://127.0.0.1:1", b"\x80", "d", bundle, TTL_S, 4, 4, "keep", correlate=True
     )
 
 

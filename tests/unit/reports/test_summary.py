@@ -52,7 +52,8 @@ def test_the_keys_are_those_of_the_contract(kind):
     ]
     assert list(told["verdict"]) == ["ok", "exit_code", "reasons"]
     assert list(told["items"]) == ITEMS
-    assert list(told["attempts"]) == ["total", "retries", "duplicate_executions", "in_doubt_resolved"]
+    tries = ["total", "retries", "duplicate_executions", "in_doubt_resolved", "found"]
+    assert list(told["attempts"]) == tries
     for step in told["steps"]:
         assert list(step) == ["name", "items", "rate_per_s", "item_time"]
         assert list(step["items"]) == ITEMS
@@ -77,7 +78,17 @@ def test_the_keys_are_those_of_the_contract(kind):
     if told["verification"] is not None:
         assert list(told["verification"]) == ["expected", "found", "missing", "unexpected", "examples"]
     for worker in told["workers"]:
-        assert list(worker) == ["name", "host", "items", "calls", "cpu", "probe_ms", "lost", "verdict"]
+        assert list(worker) == [
+            "name",
+            "host",
+            "items",
+            "calls",
+            "cpu",
+            "probe_ms",
+            "lost",
+            "verdict",
+            "slots",
+        ]
     for error in told["errors"]:
         assert list(error) == ["fingerprint", "count", "first", "last", "sample"]
     assert told["generator"] == {"verdict": None, "reasons": []}
@@ -213,13 +224,14 @@ def test_cpu_is_the_share_of_one_core():
         "probe_ms": None,
         "lost": True,
         "verdict": None,
+        "slots": 8,
     }
     assert second["cpu"] == 0.0
 
 
 def test_verification_attempts_and_verdict_are_passed_on(monkeypatch):
     record = a_record(check=Verified(5, 4, 1, 0, {"missing": ("x",)}))
-    monkeypatch.setattr(record, "attempts", lambda: Attempts(9, 3, 2, 1), raising=False)
+    monkeypatch.setattr(record, "attempts", lambda: Attempts(9, 3, 2, 1, 4), raising=False)
     told = as_json(record, Verdict(ok=False, exit_code=5, reasons=("why",)))
     assert told["verification"] == {
         "expected": 5,
@@ -233,6 +245,7 @@ def test_verification_attempts_and_verdict_are_passed_on(monkeypatch):
         "retries": 3,
         "duplicate_executions": 2,
         "in_doubt_resolved": 1,
+        "found": 4,
     }
     assert told["verdict"] == {"ok": False, "exit_code": 5, "reasons": ["why"]}
 

@@ -42,7 +42,9 @@ def held(projects: Projects) -> list:
 
 
 ACTIONS = st.lists(
-    st.tuples(st.sampled_from(["create", "upload", "fail", "delete", "purge"]), st.sampled_from("pq")),
+    st.tuples(
+        st.sampled_from(["create", "upload", "fail", "lock", "delete", "purge"]), st.sampled_from("pq")
+    ),
     max_size=30,
 )
 
@@ -68,8 +70,10 @@ def act(projects: Projects, action: str, name: str, turn: int) -> None:
             projects.create(name, "d", "u", turn)
         elif project is not None and action == "delete":
             projects.delete(project)
+        elif project is not None and action == "lock":
+            projects.lock(project.id, next(iter(project.flows), "f"), locked=turn % 3 > 0)
         elif project is not None and action != "purge":
-            archive = a_zip(f"f{turn}", f"F{turn}") if action == "fail" else a_zip(f"f{turn}")
+            archive = a_zip("f", "F") if action == "fail" else a_zip("fg"[turn % 2])
             projects.install(project.id, flows.load(unzip(archive)).flows, "v", archive=archive)
         elif action == "purge" and (gone := projects.get(1)) and not gone.active:
             projects.purge(gone)
@@ -102,6 +106,24 @@ def test_events_stay_in_the_order_in_which_they_count(tmp_path):
     projects, journal = opened(tmp_path / "state")
     journal.close()
     assert projects.find("p").last_version == 3
+
+
+def test_a_lock_that_an_upload_removed_does_not_come_back(tmp_path):
+    projects, journal = opened(tmp_path / "state")
+    number = projects.create("p", "d", "u", 0).id
+    for locked in (False, True):
+        for name in "fgf":
+            projects.install(
+                number, flows.load({f"{name}.job": b"type=noop"}).flows, "u", archive=a_zip(name)
+            )
+            if name == "f" and locked:
+                projects.lock(number, "f", locked=True)
+        assert projects.find("p").locked == ({"f"} if locked else frozenset())
+        journal.close()
+        projects, journal = opened(tmp_path / "state")
+        assert projects.find("p").locked == ({"f"} if locked else frozenset())
+        projects.lock(number, "f", locked=True)
+    journal.close()
 
 
 def test_a_torn_last_line_is_left_out_with_a_word(tmp_path, caplog):
@@ -146,7 +168,7 @@ CREATED = b'{"type":"Created","id":1,"name":"p","description":"d","owner":"u","c
             HEADER
             + CREATED
             + b'{"type":"Uploaded","id":1,"version":1,"user":"u","upload_locked":false,'
-            + b'"rows":{},"archive":"eA=="}\n',
+            + b'"rows":{},"locked":[],"archive":"eA=="}\n',
             3,
         ),
     ],

@@ -28,7 +28,7 @@ def test_a_flow_is_named_after_its_file_and_holds_its_nodes():
     assert list(found.flows) == ["f", "g"]
     assert found.flows["f"].jobs == (
         Job("a", "noop"),
-        Job("b", "command", ("a",), condition="one_success"),
+        Job("b", "command", ("a",), condition="one_success", commands=("ls",)),
     )
 
 

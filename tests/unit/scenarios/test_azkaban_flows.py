@@ -20,7 +20,7 @@ from responses import matchers
 
 from loadgen import Retry, Scenario, Session
 from loadgen.loader import load, make_work
-from loadgen.testing import Outcome, do_item, session
+from loadgen.testing import FakeMade, Outcome, do_item, session
 
 FILE = Path(__file__).parents[3] / "scenarios" / "azkaban_flows.py"
 URL = "http://azkaban.test:8081"
@@ -92,9 +92,10 @@ class TestLogin:
 class TestSetup:
     def test_creates_the_projects_that_get_flows(self, flows, azkaban, http) -> None:
         azkaban.post(MANAGER, json={"status": "success"})
-        flows.create_projects(http, flows.Options(flows=3, projects=100, prefix="night"))
+        kept = flows.create_projects(http, flows.Options(flows=3, projects=100, prefix="night"))
         bodies = [parse_qs(str(call.request.body)) for call in azkaban.calls]
         assert [body["name"] for body in bodies] == [["night_0000"], ["night_0001"], ["night_0002"]]
+        assert kept == {"created": ["night_0000", "night_0001", "night_0002"]}
 
     def test_a_project_that_is_there_is_fine_and_another_error_is_not(self, flows, azkaban, http) -> None:
         azkaban.post(MANAGER, json={"status": "error", "message": "Project already exists."})
@@ -172,8 +173,12 @@ class TestTeardown:
         azkaban.get(MANAGER, status=302, headers={"Location": "/index"})
         azkaban.get(MANAGER, status=302, headers=redirect("Project loadgen_0001 doesn't exist"))
         azkaban.get(MANAGER, status=302, headers=redirect("Cannot delete: flows are running"))
+        made = FakeMade(setup={"created": [f"loadgen_000{number}" for number in range(3)]})
         with pytest.raises(flows.AzkabanError, match=r"cannot delete project loadgen_0002: .*running"):
-            flows.delete_projects(http, flows.Options(flows=3, projects=3))
+            flows.delete_projects(http, flows.Options(), made)
+
+    def test_what_setup_did_not_create_stays(self, flows, azkaban, http) -> None:
+        flows.delete_projects(http, flows.Options(flows=3, projects=3), FakeMade())
 
 
 class TestOptions:

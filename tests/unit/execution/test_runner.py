@@ -1,0 +1,81 @@
+"""A runner that looks first; and items whose time is that of what they watched."""
+
+import msgspec
+import pytest
+import responses
+
+from loadgen import Retry, Scenario, Session, Timed
+from loadgen.clock import SystemClock
+from loadgen.execution.runner import Errand, Runner, TopUpRunner
+from loadgen.sample import Outcome
+
+URL = "http://shelf.test"
+scenario = Scenario()
+
+
+@scenario.step(items=3, retry=Retry(attempts=2, on=(503,)))
+def put(http: Session, item: int, options: object) -> int:
+    http.post(f"/things/{item}")
+    return item
+
+
+@put.exists
+def is_there(http: Session, item: int, options: object) -> bool:
+    return http.get(f"/things/{item}", expect=404).status_code == 200
+
+
+@pytest.fixture
+def runner():
+    with responses.RequestsMock() as target, Session(URL, transport="requests") as http:
+        yield target, TopUpRunner(None, http, SystemClock())
+
+
+def test_what_is_there_is_not_done(runner) -> None:
+    target, runner = runner
+    target.get(f"{URL}/things/1")
+    result, samples = runner.run(Errand(put, 1, 1, 1))
+    assert (result.outcome, result.found, msgspec.msgpack.decode(result.value)) == (Outcome.DONE, True, None)
+    assert [sample.label for sample in samples] == ["put.exists GET /things/#"]
+
+
+def test_what_is_missing_is_done(runner) -> None:
+    target, runner = runner
+    target.get(f"{URL}/things/1", status=404)
+    target.post(f"{URL}/things/1")
+    result, samples = runner.run(Errand(put, 1, 1, 1))
+    assert (result.outcome, result.found, msgspec.msgpack.decode(result.value)) == (Outcome.DONE, False, 1)
+    assert [sample.label for sample in samples] == ["put.exists GET /things/#", "put POST /things/#"]
+
+
+def test_what_cannot_be_looked_for_is_not_done_but_tried_again(runner) -> None:
+    target, runner = runner
+    target.get(f"{URL}/things/1", status=503)
+    result, samples = runner.run(Errand(put, 1, 1, 1))
+    assert (result.outcome, result.found) == (Outcome.FAILED, False)
+    assert result.error == "it could not be looked for, so it was not done"
+    assert result.retry_ms is not None
+    assert len(samples) == 1
+
+
+def a_result(seconds: float):
+    watching = Scenario()
+
+    @watching.step(items=1)
+    def watch(http: Session, item: int, options: object) -> Timed:
+        return Timed(seconds, {"execid": 7})
+
+    with Session(URL, transport="requests") as http:
+        return Runner(None, http, SystemClock()).run(Errand(watch, 0, 0, 1))[0]
+
+
+def test_a_step_says_how_long_what_it_watched_took() -> None:
+    result = a_result(61.5)
+    assert (result.outcome, result.duration_us) == (Outcome.DONE, 61_500_000)
+    assert msgspec.msgpack.decode(result.value) == {"execid": 7}
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), 1e12])
+def test_a_time_that_is_none_fails_the_item(seconds: float) -> None:
+    result = a_result(seconds)
+    assert result.outcome is Outcome.FAILED
+    assert "Timed(seconds=" in result.error
