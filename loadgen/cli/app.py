@@ -13,6 +13,7 @@ import typer
 
 from loadgen.cli.clean import clean
 from loadgen.cli.config import read_config
+from loadgen.cli.grouped import Grouped
 from loadgen.cli.manifest import manifest
 from loadgen.cli.report import report
 from loadgen.cli.resume import resume
@@ -69,7 +70,7 @@ def make_app() -> typer.Typer:
     )
     app.callback(epilog=EPILOG)(_root)
     for command in (run, worker, resume, report, runs, manifest, clean, sandbox, selftest, token):
-        app.command()(command)
+        app.command(cls=Grouped)(command)
     return app
 
 

@@ -61,7 +61,7 @@ class Front:
             answer = await self._target.respond(request)
             if self._latency_s:
                 await asyncio.sleep(self._latency_s)
-            status = answer.status
+            status = None if answer.dropped else answer.status
         except Exception:
             status = 500
             raise
@@ -70,7 +70,10 @@ class Front:
             line["duration_ms"] = (self._clock.monotonic_us() - started_us) / 1000
             line["flows"] = None if answer is None else answer.flows
             self._log.write(line)
-        await _send(answer, send)
+        if answer.dropped:
+            await _drop(scope, receive)
+        else:
+            await _send(answer, send)
 
 
 async def _whole(receive: Receive) -> bytes | None:
@@ -85,6 +88,13 @@ async def _whole(receive: Receive) -> bytes | None:
             return b"".join(chunks)
         message = await receive()
     return None
+
+
+async def _drop(scope: Mapping[str, Any], receive: Receive) -> None:
+    """Reset the connection, and wait until the server knows: it would answer 500 in our place."""
+    scope["state"]["reset"]()
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _send(answer: Answer, send: Send) -> None:

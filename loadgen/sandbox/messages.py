@@ -59,6 +59,8 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     flows: int | None = field(default=None, compare=False)
     """For the access log: how many flows the uploaded zip held."""
+    dropped: bool = False
+    """Whether the connection is reset instead: what was asked is done, and nobody hears of it."""
 
 
 def request_of(scope: Mapping[str, Any], body: bytes) -> Request:

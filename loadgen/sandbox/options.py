@@ -18,15 +18,47 @@ class SandboxOptions:
     host: str = "127.0.0.1"
     """Address to listen on."""
     user: str = "azkaban"
-    """The only user there is; an administrator."""
+    """An administrator."""
     password: str = "azkaban"  # noqa: S105  (Azkaban's own default, for a server that holds nothing)
     """That user's password."""
+    guest: str = "guest"
+    """Another user, who may do nothing with other people's projects; the password is the same word."""
+    profile: str = "4.0"
+    """Which version of Azkaban it is like: one of `loadgen.sandbox.azkaban.profile.PROFILES`."""
+    session_ttl_s: float = 36_000.0
+    """A session ends so long after it was last used."""
+    session_calls: int = 0
+    """And after so many calls; 0: however many."""
+    max_sessions_per_user: int = 0
+    """One more login is refused; 0: none is."""
+    lockdown: str = ""
+    """What only administrators may do, as the site has it: `create` projects, or `upload`; empty: neither."""
+    upload_user: str = ""
+    """What this user uploads, only they may upload from then on; empty: there is no such user."""
+    site_validator: bool = False
+    """Whether the site's own validator looks for Windows line ends: a warning, with `fix=off` an error."""
+    threads: int = 0
+    """Connections served at a time, as by Jetty's thread pool: more are accepted and hang; 0: all."""
+    base_cost_ms: float = 0.0
+    """What an upload takes of its project's time, and a delete."""
+    cost_per_flow_ms: float = 0.0
+    """The same for each flow that an upload writes, and for each row of an old version that it deletes."""
+    front: str = ""
+    """`create-job` serves the front end of the original story as well: POST /mammut/jobs."""
+    front_base_cost_ms: float = 900.0
+    """What creating a job there takes, apart from the upload."""
+    front_cost_per_job_ms: float = 2.0
+    """The same for each job that the project holds already."""
+    state: Path | None = None
+    """A journal of what the sandbox holds, sessions excepted; None: it is kept in memory only."""
     latency_ms: float = 0.0
     """Added to every answer, after the request has taken effect."""
     fail_rate: float = 0.0
     """Share of uploads and creates, 0 to 1, that are answered 500 without having any effect."""
+    drop_rate: float = 0.0
+    """Share of successful uploads, 0 to 1, whose connection is reset instead of answered."""
     seed: int = 0
-    """Decides which ones: the same requests in the same order meet the same fate."""
+    """Decides which ones these are: the same requests in the same order meet the same fate."""
     run_time_ms: float = 200.0
     """How long a job runs whose command does not sleep for another time."""
     scan_interval_s: float = 60.0

@@ -12,7 +12,9 @@ import uvicorn
 from loadgen.clock import SystemClock
 from loadgen.sandbox.accesslog import AccessLog
 from loadgen.sandbox.azkaban.app import Azkaban
+from loadgen.sandbox.connections import Threads, protocol
 from loadgen.sandbox.front import Front
+from loadgen.sandbox.journal import Journal
 from loadgen.sandbox.listener import listen
 
 if TYPE_CHECKING:
@@ -30,17 +32,17 @@ GRACE_S = 3
 
 def serve(options: SandboxOptions, *, ready: Callable[[int], None]) -> None:
     """See `loadgen.sandbox.serve`."""
-    with closing(listen(options)) as listener, closing(AccessLog(options.access_log)) as log:
+    with _opened(options) as (listener, log, journal):
         port: int = listener.getsockname()[1]
-        _server(options, log, lambda: ready(port), SystemClock()).run(sockets=[listener])
+        _server(options, log, journal, lambda: ready(port), SystemClock()).run(sockets=[listener])
 
 
 @contextmanager
 def running(options: SandboxOptions, clock: Clock) -> Iterator[str]:
     """See `loadgen.sandbox.running`."""
-    with closing(listen(options)) as listener, closing(AccessLog(options.access_log)) as log:
+    with _opened(options) as (listener, log, journal):
         started = threading.Event()
-        server = _server(options, log, started.set, clock)
+        server = _server(options, log, journal, started.set, clock)
         thread = threading.Thread(
             target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True
         )
@@ -52,6 +54,17 @@ def running(options: SandboxOptions, clock: Clock) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+@contextmanager
+def _opened(options: SandboxOptions) -> Iterator[tuple[socket.socket, AccessLog, Journal]]:
+    """All that may be refused: the address, and files."""
+    with (
+        closing(listen(options)) as listener,
+        closing(AccessLog(options.access_log)) as log,
+        closing(Journal(options.state)) as journal,
+    ):
+        yield listener, log, journal
 
 
 class _Server(uvicorn.Server):
@@ -92,11 +105,14 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _server(options: SandboxOptions, log: AccessLog, ready: Callable[[], None], clock: Clock) -> _Server:
-    azkaban = Azkaban(options, clock)
+def _server(
+    options: SandboxOptions, log: AccessLog, journal: Journal, ready: Callable[[], None], clock: Clock
+) -> _Server:
+    azkaban = Azkaban(options, clock, journal)
     front = Front(azkaban, log, latency_ms=options.latency_ms, clock=clock)
     config = uvicorn.Config(
         front,
+        http=protocol(Threads(options.threads)),
         lifespan="off",
         ws="none",
         log_level="warning",

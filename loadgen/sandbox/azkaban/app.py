@@ -11,17 +11,21 @@ from loadgen.sandbox.azkaban.history import History
 from loadgen.sandbox.azkaban.index import Index, NotYet, Redirect
 from loadgen.sandbox.azkaban.jmx import Jmx
 from loadgen.sandbox.azkaban.login import Login
+from loadgen.sandbox.azkaban.mammut import PATH, Mammut
 from loadgen.sandbox.azkaban.manager import Manager
 from loadgen.sandbox.azkaban.pages import ServletError, jetty_error
-from loadgen.sandbox.azkaban.projects import Projects
+from loadgen.sandbox.azkaban.projects import EVENTS, Projects
 from loadgen.sandbox.azkaban.schedule import ScheduleServlet
 from loadgen.sandbox.azkaban.sessions import Sessions
+from loadgen.sandbox.azkaban.site import site_of
 from loadgen.sandbox.azkaban.status import status
-from loadgen.sandbox.azkaban.upload import Faults, Upload
+from loadgen.sandbox.azkaban.upload import Upload
 
 if TYPE_CHECKING:
     from loadgen.clock import Clock
     from loadgen.sandbox.azkaban.login import Servlet
+    from loadgen.sandbox.azkaban.projects import Project
+    from loadgen.sandbox.journal import Journal
     from loadgen.sandbox.messages import Answer, Request
     from loadgen.sandbox.options import SandboxOptions
 
@@ -34,26 +38,27 @@ THREADS = 20
 class Azkaban:
     """A target for the front."""
 
-    def __init__(self, options: SandboxOptions, clock: Clock) -> None:
-        projects = Projects()
-        faults = Faults(options.fail_rate, options.seed)
-        self._login = Login(options.user, options.password, Sessions(), clock)
-        limits = Limits(
-            run_ms=round(options.run_time_ms),
-            flow_threads=options.flow_threads,
-            queue_size=options.queue_size,
+    def __init__(self, options: SandboxOptions, clock: Clock, journal: Journal) -> None:
+        """Raises UsageError when the journal cannot be used."""
+        self._site = site = site_of(options)
+        projects = Projects(journal.record)
+        self._engine = engine = Engine(
+            projects, _limits(options), max(1, round(options.scan_interval_s * 1000)), clock
         )
-        self._engine = Engine(projects, limits, max(1, round(options.scan_interval_s * 1000)), clock)
-        upload = Upload(projects, faults, self._engine.uploaded)
+        upload = Upload(projects, site, engine.uploaded if site.profile.drops_schedules else _nothing)
+        self._login = Login(site.users, _sessions(options), clock)
         self._redirect = Redirect()
         self._servlets: dict[str, Servlet] = dict.fromkeys(NOT_YET, NotYet()) | {
             "/index": Index(projects),
-            "/manager": Manager(projects, upload, faults, clock, self._engine),
-            "/executor": Executor(projects, self._engine, options.user),
-            "/schedule": ScheduleServlet(projects, self._engine, options.user),
-            "/history": History(self._engine),
-            "/jmx": Jmx(self._engine, THREADS),
+            "/manager": Manager(projects, upload, site, clock, engine),
+            "/executor": Executor(projects, engine, options.user),
+            "/schedule": ScheduleServlet(projects, engine, options.user),
+            "/history": History(engine),
+            "/jmx": Jmx(engine, options.threads or THREADS),
         }
+        if options.front:
+            self._servlets[PATH] = Mammut(projects, upload, site)
+        journal.restore(dict.fromkeys(EVENTS, projects.apply))
 
     def tick(self) -> None:
         """Before each request, and now and then without one: what is due by now happens now."""
@@ -67,7 +72,7 @@ class Azkaban:
                 405, f"HTTP method {request.method} is not supported by this URL", request.path
             )
         if request.path == "/status":
-            return status()
+            return status(self._site.profile)
         self.tick()
         try:
             return await self._login.respond(request, self._servlets.get(request.path, self._redirect))
@@ -75,3 +80,23 @@ class Azkaban:
             return jetty_error(501, f"The sandbox does not answer {request.path} yet", request.path)
         except ServletError as error:
             return jetty_error(500, str(error), request.path)
+
+
+def _sessions(options: SandboxOptions) -> Sessions:
+    return Sessions(
+        round(options.session_ttl_s * 1_000_000),
+        calls=options.session_calls,
+        per_user=options.max_sessions_per_user,
+    )
+
+
+def _limits(options: SandboxOptions) -> Limits:
+    return Limits(
+        run_ms=round(options.run_time_ms),
+        flow_threads=options.flow_threads,
+        queue_size=options.queue_size,
+    )
+
+
+def _nothing(project: Project) -> None:
+    """Old versions leave the schedules of flows that are gone."""

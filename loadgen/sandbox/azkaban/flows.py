@@ -1,4 +1,4 @@
-"""The files of a project, read as flows: Flow 1.0, one `.job` file a job.  Pure.
+"""The files of a project, read as flows: Flow 1.0, one `.job` file a job; Flow 2.0 in yaml_flows.py.  Pure.
 
 A job that no other depends on is the end of a flow, and gives it its name.  Errors are Azkaban's
 own texts.  Two of its oddities are kept: jobs in a circle that nothing outside depends on are in no
@@ -51,6 +51,8 @@ class Flow(msgspec.Struct, frozen=True):
 
     id: str
     jobs: tuple[Job, ...]
+    embedded: bool = False
+    """Whether it is only a part of another, as the nodes of type `flow` of Flow 2.0 are."""
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -58,13 +60,16 @@ class Loaded(msgspec.Struct, frozen=True):
 
     flows: Mapping[str, Flow]
     errors: tuple[str, ...]
+    unstorable: str = ""
+    """Why the database will not take it, though nothing is wrong with it; mostly empty."""
 
 
 def load(files: Mapping[str, bytes]) -> Loaded:
-    """Read all files of a project, by path.  Raises ValueError for a malformed properties file."""
-    projects = _visible(files, PROJECT)
-    if projects:
-        return Loaded({}, (f"The sandbox does not speak Flow 2.0 yet: found {projects[0]}.",))
+    """Read all files of a project, by path.  Raises ValueError for what Azkaban does not even report on."""
+    if visible(files, PROJECT):
+        from loadgen.sandbox.azkaban import yaml_flows  # YAML is heavy; only who uses it pays
+
+        return yaml_flows.load(files)
     jobs, roots, errors = _read_jobs(files)
     depended_on = {name for job in jobs.values() for name in job.dependencies}
     edges = {
@@ -74,7 +79,7 @@ def load(files: Mapping[str, bytes]) -> Loaded:
     flows: dict[str, Flow] = {}
     for name in jobs:
         if name in roots or name not in depended_on:
-            reached, circles = _walk(name, edges)
+            reached, circles = walk(name, edges)
             errors += [f"Cyclical dependency found at {source}>>{target}" for target, source in circles]
             flows[name] = Flow(name, tuple(jobs[each] for each in sorted(reached)))
     errors += _embedding_errors(flows)
@@ -88,7 +93,7 @@ def _read_jobs(files: Mapping[str, bytes]) -> tuple[dict[str, Job], set[str], li
     roots: set[str] = set()
     duplicates: set[str] = set()
     errors: list[str] = []
-    for path in _visible(files, JOB):
+    for path in visible(files, JOB):
         directory, _, file = path.rpartition("/")
         name = file.removesuffix(JOB)
         if name in duplicates:
@@ -120,7 +125,7 @@ def _inherited(files: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
             directories.add(directory)
             directory = posixpath.dirname(directory)
     own: dict[str, list[str]] = {}
-    for path in _visible(files, PROPERTIES):
+    for path in visible(files, PROPERTIES):
         own.setdefault(posixpath.dirname(path), []).append(path)
     inherited: dict[str, dict[str, str]] = {}
     for directory in sorted(directories):  # a directory sorts before what is below it
@@ -131,11 +136,19 @@ def _inherited(files: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
     return inherited
 
 
-def _visible(files: Iterable[str], suffix: str) -> list[str]:
+def visible(files: Iterable[str], suffix: str) -> list[str]:
     """The paths of that suffix, sorted.  Hidden files do not count; files in hidden directories do."""
-    return sorted(
-        path for path in files if path.endswith(suffix) and not path.rpartition("/")[2].startswith(".")
-    )
+    named = [path for path in files if path.endswith(suffix)]
+    return sorted(path for path in named if not path.rpartition("/")[2].startswith(".")) if named else named
+
+
+def memory_errors(name: str, props: Mapping[str, str]) -> list[str]:
+    """What a job asks for beyond the limits.  Raises ValueError for an amount that is none."""
+    return [
+        f"{name}: {key} value has exceeded the allowed limit (max {key} = {written})"
+        for key, (written, limit) in MEMORY_LIMITS.items()
+        if key in props and not props[key].startswith("${") and _bytes(props[key]) > limit
+    ]
 
 
 def _job(name: str, props: Mapping[str, str]) -> Job:
@@ -146,11 +159,11 @@ def _job(name: str, props: Mapping[str, str]) -> Job:
         dependencies=_names(props["dependencies"]) if "dependencies" in props else (),
         embeds=props.get("flow.name", "null") if kind == EMBEDDED else None,
         condition=props.get("condition"),
-        commands=_commands(props) if kind == COMMAND else (),
+        commands=commands_of(props) if kind == COMMAND else (),
     )
 
 
-def _commands(props: Mapping[str, str]) -> tuple[str, ...]:
+def commands_of(props: Mapping[str, str]) -> tuple[str, ...]:
     """`command`, `command.1` and so on, up to the first gap."""
     keys = itertools.chain(["command"], (f"command.{number}" for number in itertools.count(1)))
     return tuple(props[key] for key in itertools.takewhile(props.__contains__, keys))
@@ -166,9 +179,8 @@ def _property_errors(name: str, props: Mapping[str, str]) -> list[str]:
         errors.append(f"{ROOT} is not allowed as a name. Pick some other name.")
     if "type" not in props:
         errors.append(f"Job doesn't have type set '{name}'.")
-    for key, (written, limit) in MEMORY_LIMITS.items():
-        if key in props and not props[key].startswith("${") and _bytes(props[key]) > limit:
-            errors.append(f"{name}: {key} value has exceeded the allowed limit (max {key} = {written})")
+    if "Xms" in props or "Xmx" in props:
+        errors += memory_errors(name, props)
     return errors
 
 
@@ -201,12 +213,12 @@ def _embedding_errors(flows: Mapping[str, Flow]) -> Iterable[str]:
     known = {flow: [other for other in others if other in flows] for flow, others in embedded.items()}
     for flow, others in known.items():
         if others:
-            _, circles = _walk(flow, known)
+            _, circles = walk(flow, known)
             for source, target in circles:
                 yield f"Embedded flow cycle found in {source}->{target}"
 
 
-def _walk(start: str, edges: Mapping[str, list[str]]) -> tuple[set[str], list[tuple[str, str]]]:
+def walk(start: str, edges: Mapping[str, list[str]]) -> tuple[set[str], list[tuple[str, str]]]:
     """All that can be reached from the start, and the edges that lead back onto the way that led there.
 
     Azkaban walks every path anew, which takes exponential time where paths part and meet again; this

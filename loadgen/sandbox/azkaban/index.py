@@ -30,7 +30,7 @@ class Index:
         if command == "fetchuserprojects":
             owner = request.params.get("user") or user
             return write_json(
-                {"projects": [_simplified(each) for each in self._projects.active() if each.user == owner]}
+                {"projects": [_simplified(each) for each in self._projects.active() if each.owner == owner]}
             )
         return write_json({})
 
@@ -83,6 +83,6 @@ def _simplified(project: Project) -> dict[str, object]:
         "projectName": project.name,
         "createdBy": project.user,
         "createdTime": project.created_ms,
-        "userPermissions": [{"first": project.user, "second": {"types": ["ADMIN"]}}],
+        "userPermissions": [{"first": project.owner, "second": {"types": ["ADMIN"]}}],
         "groupPermissions": [],
     }

@@ -16,13 +16,15 @@ from loadgen.sandbox.azkaban.pages import (
     write_json,
     write_plain,
 )
-from loadgen.sandbox.azkaban.sessions import Session
+from loadgen.sandbox.azkaban.sessions import Session, TooManySessions
+from loadgen.sandbox.azkaban.users import LoginFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from loadgen.clock import Clock
     from loadgen.sandbox.azkaban.sessions import Sessions
+    from loadgen.sandbox.azkaban.users import Users
     from loadgen.sandbox.messages import Answer, FilePart, Request
 
 COOKIE = "azkaban.browser.session.id"
@@ -45,16 +47,11 @@ class Servlet(Protocol):
         ...
 
 
-class LoginFailed(Exception):
-    """The user manager does not know them; says so in its own words."""
-
-
 class Login:
     """Lets requests through to a servlet, or answers them itself."""
 
-    def __init__(self, user: str, password: str, sessions: Sessions, clock: Clock) -> None:
-        self._user = user
-        self._password = password
+    def __init__(self, users: Users, sessions: Sessions, clock: Clock) -> None:
+        self._users = users
         self._sessions = sessions
         self._clock = clock
 
@@ -114,11 +111,13 @@ class Login:
         if "username" not in params or "password" not in params:
             return write_json({"error": "Incorrect Login."})
         try:
-            self._check(params)
+            user = self._users.check(params["username"], params["password"])
+            session = self._sessions.open(user, self._clock.monotonic_us())
+            answer = write_json({"status": "success", "session.id": session.id})
         except LoginFailed as error:
             return write_json({"error": f"Incorrect Login. {error}"})
-        session = self._sessions.open(self._user, self._clock.monotonic_us())
-        answer = write_json({"status": "success", "session.id": session.id})
+        except TooManySessions as full:  # the cookie is sent all the same
+            session, answer = full.session, write_json({"error": str(full)})
         cookie = ("set-cookie", f"{COOKIE}={session.id}; Path=/")
         return replace(answer, headers=(cookie,))
 
@@ -133,15 +132,7 @@ class Login:
 
     def _once(self, fields: Mapping[str, str | FilePart]) -> Session:
         """A session for this request only.  Raises LoginFailed."""
-        self._check(fields)
-        return Session("", self._user)
-
-    def _check(self, fields: Mapping[str, str | FilePart]) -> None:
-        for name in ("username", "password"):
-            if not str(fields[name]).strip():
-                raise LoginFailed(f"{name.capitalize()} is empty.")
-        if (fields["username"], fields["password"]) != (self._user, self._password):
-            raise LoginFailed("Username/Password not found.")
+        return Session("", self._users.check(str(fields["username"]), str(fields["password"])))
 
 
 def _cookie(request: Request) -> str:

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 from loadgen.sandbox.azkaban.pages import write_json
 
 if TYPE_CHECKING:
+    from loadgen.sandbox.azkaban.profile import Profile
     from loadgen.sandbox.messages import Answer
 
-VERSION = "4.0.0-sandbox"
 
-
-def status() -> Answer:
+def status(profile: Profile) -> Answer:
     """Everything is fine; the figures about memory are Java's and mean nothing here."""
     return write_json(
         {
-            "version": VERSION,
+            "version": f"{profile.version}.0-sandbox",
             "pid": str(os.getpid()),
             "installationPath": "sandbox",
             "usedMemory": 0,

@@ -1,13 +1,13 @@
 """The upload of a project zip: all or nothing, and whole or not at all.  As in AzkabanProjectLoader.java.
 
 Zips of different projects are read side by side; what they hold is put in place one upload after
-another in each project, so of two at the same time both succeed and the later one stays.
+another in each project, so of two at the same time both succeed and the later one stays.  What the
+database of a production system takes for that, the site says: it is waited for, not worked for.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from loadgen.sandbox.azkaban import flows
 from loadgen.sandbox.azkaban.archive import UnzipError, unzip
 from loadgen.sandbox.azkaban.pages import ServletError
 from loadgen.sandbox.azkaban.projects import ProjectError
+from loadgen.sandbox.azkaban.reports import FLOWS, SITE, cut, failure, line_ends, listed
 from loadgen.sandbox.messages import FilePart
 
 if TYPE_CHECKING:
@@ -22,12 +23,11 @@ if TYPE_CHECKING:
 
     from loadgen.sandbox.azkaban.flows import Loaded
     from loadgen.sandbox.azkaban.projects import Project, Projects
+    from loadgen.sandbox.azkaban.site import Site
 
 ZIP_TYPES = ("application/zip", "application/x-zip-compressed", "application/octet-stream")
 SMALL = 32 * 1024
 """A zip of up to so many bytes is read at once: handing it to a thread would take longer."""
-MAX_REPORT = 4000
-MAX_FAILURE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,103 +38,152 @@ class Result:
     said: dict[str, str]
     flows: int | None = None
     """How many flows the zip held; None when it was not read."""
+    dropped: bool = False
+    """Whether nobody is to hear of it."""
 
 
-class Faults:
-    """Which uploads and creates fail for no reason of their own."""
+class Refused(Exception):
+    """An upload that is refused before its zip is read: status, and what is said."""
 
-    MESSAGE = "Installation Failed.<br>Fault injected by the sandbox."
-
-    def __init__(self, rate: float, seed: int) -> None:
-        self._rate = rate
-        self._random = random.Random(seed)  # noqa: S311  (chance, not secrecy)
-
-    def next(self) -> bool:
-        """Whether this one fails."""
-        return self._random.random() < self._rate
+    def __init__(self, status: int, error: str, **said: str) -> None:
+        super().__init__(error)
+        self.result = Result(status, {"error": error, **said})
 
 
 class Upload:
     """Installs what was uploaded."""
 
     def __init__(
-        self, projects: Projects, faults: Faults, installed: Callable[[Project], None] = lambda _: None
+        self, projects: Projects, site: Site, installed: Callable[[Project], None] = lambda _project: None
     ) -> None:
         """`installed` is told of each project whose flows were replaced."""
         self._projects = projects
-        self._faults = faults
+        self._site = site
         self._installed = installed
+        self._read = _read_and_validate if site.validator else _read
         self._locks: dict[int, asyncio.Lock] = {}
 
     async def install(self, parts: Mapping[str, str | FilePart], user: str) -> Result:
         """Raises ServletError when there is no file."""
-        faulty = self._faults.next()
-        name = parts.get("project")
+        faulty = self._site.faults.fail()
+        try:
+            project = self._project(parts.get("project"), user)
+            file = self._file(parts.get("file"), project)
+        except Refused as refused:
+            return refused.result
+        if faulty:
+            return self._said(project, self._site.faults.MESSAGE, None)
+        read, data = self._read, file.data
+        try:
+            loaded, found = read(data) if len(data) <= SMALL else await asyncio.to_thread(read, data)
+        except (UnzipError, ValueError) as error:
+            message = "Error unzipping file." if isinstance(error, UnzipError) else str(error)
+            return self._said(project, failure(message), None)
+        mend = parts.get("fix") != "off"
+        errors = "" if mend else listed(SITE, "errors", found, self._site.profile)
+        errors += listed(FLOWS, "errors", loaded.errors, self._site.profile)
+        warning = cut(listed(SITE, "warnings", found, self._site.profile)) if mend else ""
+        if errors:
+            return self._said(project, cut(errors), len(loaded.flows), warning)
+        return await self._persist(project, loaded, data, user, warning)
+
+    def _project(self, name: str | FilePart | None, user: str) -> Project:
+        """The project, when it is there and takes uploads of this user.  Raises Refused."""
         if not isinstance(name, str) or not name:
-            return Result(400, {"error": "No project name found."})
+            raise Refused(400, "No project name found.")
+        profile = self._site.profile
         project = self._projects.find(name)
         if project is None:
-            return Result(410, {"error": f"Installation Failed. Project '{name} doesn't exist."})
-        file = parts.get("file")
+            raise Refused(profile.unknown_project_status, profile.unknown_project.format(name))
+        if not project.active:
+            raise Refused(410, f"Installation Failed. Project '{name} was already removed.")
+        if self._site.locks_out("upload", user):
+            raise Refused(
+                403,
+                "Project uploading is locked out. Only admin users and users with special permissions can "
+                f"upload projects. User {user} doesn't have permission to upload project.",
+            )
+        if not self._site.users.may(user, project):
+            raise Refused(400, f"Installation Failed. User '{user}' does not have write access.")
+        if project.upload_locked and user != self._site.upload_user:
+            raise Refused(403, _UPLOAD_LOCK.format(name))
+        return project
+
+    def _file(self, file: str | FilePart | None, project: Project) -> FilePart:
+        """The zip, going by the part's name and type.  Raises Refused, and ServletError for none."""
         if not isinstance(file, FilePart):
             raise ServletError(
                 "java.lang.NullPointerException" if file is None else "java.lang.ClassCastException"
             )
-        refusal = _refusal(file)
+        refusal = _refusal(file) if self._site.profile.checks_extension else None
         if refusal:
-            return Result(400, {"error": refusal})
-        if faulty:
-            return self._said(project, self._faults.MESSAGE, None)
-        return await self._install(project, file.data, user)
+            raise Refused(400, refusal)
+        if file.content_type is None or not file.content_type.startswith(ZIP_TYPES):
+            shown = "null" if file.content_type is None else file.content_type
+            if self._site.profile.checks_extension:
+                raise Refused(400, f"Content type '{shown}' does not match extension 'zip'")
+            raise Refused(400, f"File type {shown} unrecognized.", projectId=str(project.id))
+        return file
 
-    async def _install(self, project: Project, data: bytes, user: str) -> Result:
-        try:
-            loaded = _read(data) if len(data) <= SMALL else await asyncio.to_thread(_read, data)
-        except UnzipError:
-            return self._said(project, _failure("Error unzipping file."), None)
-        except ValueError as error:
-            return self._said(project, _failure(str(error)), None)
-        if loaded.errors:
-            return self._said(project, _report(loaded.errors), len(loaded.flows))
-        # Azkaban's synchronized(project).  Nothing inside waits yet; whatever will, waits in turn.
+    async def _persist(
+        self, project: Project, loaded: Loaded, data: bytes, user: str, warning: str
+    ) -> Result:
+        """Into the database, under Azkaban's synchronized(project), and clean up old versions after it."""
+        site, count = self._site, len(loaded.flows)
         async with self._locks.setdefault(project.id, asyncio.Lock()):
+            if cost_s := site.base_cost_s + site.cost_per_flow_s * count:
+                await asyncio.sleep(cost_s)
+            before = sum((self._projects.get(project.id) or project).rows.values())
             try:
-                self._installed(self._projects.install(project.id, loaded.flows, user))
+                if loaded.unstorable:
+                    self._projects.lose_version(project.id)
+                    raise ProjectError(loaded.unstorable)
+                installed = self._projects.install(
+                    project.id,
+                    loaded.flows,
+                    user,
+                    archive=data,
+                    upload_locked=user == site.upload_user,
+                )
             except ProjectError as error:
-                return self._said(project, _failure(str(error)), len(loaded.flows))
-        return self._said(project, None, len(loaded.flows))
+                return self._said(project, failure(str(error)), count)
+            self._installed(installed)
+        deleted = before + count - sum(installed.rows.values())
+        if deleted and site.cost_per_flow_s:
+            await asyncio.sleep(site.cost_per_flow_s * deleted)
+        return self._said(project, None, count, warning)
 
-    def _said(self, project: Project, error: str | None, flows_found: int | None) -> Result:
+    def _said(self, project: Project, error: str | None, count: int | None, warning: str = "") -> Result:
         """Ids and versions are strings here; the version is read late, and may be another upload's."""
         now = self._projects.get(project.id) or project
         said = {"projectId": str(now.id), "version": str(now.version)}
-        if error is None:
-            return Result(200, said, flows_found)
-        return Result(500, {"error": error} | said, flows_found)
+        if warning:
+            said["warn"] = warning
+        if error is not None:
+            return Result(500, {"error": error} | said, count)
+        return Result(200, said, count, self._site.faults.drop())
 
 
-def _read(data: bytes) -> Loaded:
-    return flows.load(unzip(data))
+def _read(data: bytes) -> tuple[Loaded, list[str]]:
+    return flows.load(unzip(data)), []
+
+
+def _read_and_validate(data: bytes) -> tuple[Loaded, list[str]]:
+    files = unzip(data)
+    return flows.load(files), line_ends(files)
 
 
 def _refusal(file: FilePart) -> str | None:
-    """What is wrong with the part's name or type."""
+    """What is wrong with the part's name."""
     _, _, extension = file.filename.rpartition("/")[2].rpartition("\\")[2].rpartition(".")
     extension = extension.lower() if "." in file.filename else ""
-    if extension != "zip":
-        return f"File extension '{extension}' unrecognized."
-    if file.content_type is None or not file.content_type.startswith(ZIP_TYPES):
-        shown = "null" if file.content_type is None else file.content_type
-        return f"Content type '{shown}' does not match extension '{extension}'"
-    return None
+    return None if extension == "zip" else f"File extension '{extension}' unrecognized."
 
 
-def _report(errors: tuple[str, ...]) -> str:
-    report = "Validator Directory Flow reports errors:<br><br>" + "".join(f"{each}<br>" for each in errors)
-    return report[:MAX_REPORT]
-
-
-def _failure(message: str) -> str:
-    if len(message) > MAX_FAILURE:
-        message = message[:MAX_FAILURE] + "<br>Too many errors to display.<br>"
-    return f"Installation Failed.<br>{message}"
+_UPLOAD_LOCK = (
+    "Installation Failed. Project '{} has UPLOAD LOCK on. \n"
+    "Create a new project to use adhoc upload feature, "
+    "as crt deployed project would be automatically locked.\n"
+    "If you really need enable adhoc upload on the current project, "
+    "please contact oncall to remove this lock."
+)

@@ -103,7 +103,6 @@ def test_a_diamond_is_no_circle():
         ({"f.job": job(type="flow", flow_name="f")}, {"Embedded flow cycle found in f->f"}),
         ({"a.job": job(Xmx="3G")}, {"a: Xmx value has exceeded the allowed limit (max Xmx = 2G)"}),
         ({"a.job": job(Xms="1025m")}, {"a: Xms value has exceeded the allowed limit (max Xms = 1G)"}),
-        ({"p.project": b"", "a.job": job()}, {"The sandbox does not speak Flow 2.0 yet: found p.project."}),
     ],
 )
 def test_complaints_have_azkabans_words(files, errors):

@@ -4,7 +4,8 @@ import pytest
 
 from loadgen.sandbox.azkaban.flows import Flow
 from loadgen.sandbox.azkaban.projects import ProjectError, Projects
-from loadgen.sandbox.azkaban.sessions import MAX_SESSIONS, TIME_TO_LIVE_US, Sessions
+from loadgen.sandbox.azkaban.sessions import MAX_SESSIONS, TIME_TO_LIVE_US, Sessions, TooManySessions
+from loadgen.sandbox.azkaban.users import LoginFailed, User, Users
 
 
 def some_flows(*names: str) -> dict[str, Flow]:
@@ -93,3 +94,64 @@ def test_sessions_are_independent_until_there_are_too_many():
         sessions.open("u", 2)
     assert sessions.find(second.id, 3) is None
     assert sessions.find(first.id, 3) == first
+
+
+def test_a_session_ends_after_so_many_calls():
+    sessions = Sessions(calls=2)
+    session = sessions.open("u", 0)
+    assert [sessions.find(session.id, 0) == session for _ in range(4)] == [True, True, False, False]
+
+
+def test_a_session_may_live_shorter():
+    sessions = Sessions(1000)
+    session = sessions.open("u", 0)
+    assert sessions.find(session.id, 999) == session
+    assert sessions.find(session.id, 1999) is None
+
+
+def test_a_user_has_so_many_sessions_that_live_and_no_more():
+    sessions = Sessions(1000, calls=1, per_user=2)
+    first, _ = sessions.open("u", 0), sessions.open("u", 500)
+    sessions.open("v", 500)
+    with pytest.raises(TooManySessions, match=r"reached allowed limit \(2\)\.$") as full:
+        sessions.open("u", 500)
+    assert sessions.find(full.value.session.id, 500) is None
+    sessions.find(first.id, 500)  # its only call
+    third = sessions.open("u", 500)
+    sessions.close(third)
+    sessions.open("u", 500)
+    with pytest.raises(TooManySessions):
+        sessions.open("u", 1499)
+    assert sessions.open("u", 1500), "one has ended by itself"
+
+
+def test_users_may_what_they_own_and_administrators_all():
+    users = Users(User("root", "r", admin=True), User("a", "x"), User("b", "y"))
+    project = Projects().create("p", "d", "a", 0)
+    assert [users.may(name, project) for name in ("root", "a", "b")] == [True, True, False]
+    assert users.check("a", "x") == "a"
+    for name, password in (("a", "y"), ("c", "x"), ("", "x"), ("a", " ")):
+        with pytest.raises(LoginFailed):
+            users.check(name, password)
+
+
+def test_the_database_keeps_three_versions_before_the_current_one():
+    projects = Projects()
+    number = projects.create("p", "d", "u", 0).id
+    kept = [dict(projects.install(number, some_flows(*"abcdefgh"[:size]), "u").rows) for size in range(1, 7)]
+    assert kept[3] == {1: 1, 2: 2, 3: 3, 4: 4}
+    assert kept[4] == {2: 2, 3: 3, 4: 4, 5: 5}
+    assert kept[5] == {3: 3, 4: 4, 5: 5, 6: 6}
+
+
+def test_a_delete_has_two_halves_and_a_second_one_spares_the_name_s_next_owner():
+    projects = Projects()
+    old = projects.create("p", "d", "u", 0)
+    projects.retire(old)
+    assert projects.find("p").active is False
+    with pytest.raises(ProjectError, match="already exists"):
+        projects.create("p", "d", "u", 0)
+    projects.delete(old)
+    new = projects.create("p", "d", "u", 0)
+    projects.delete(old)
+    assert projects.find("p") == new

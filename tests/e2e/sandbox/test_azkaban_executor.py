@@ -10,7 +10,7 @@ from contextlib import closing
 from itertools import count, pairwise
 
 import pytest
-from test_sandbox import LOGIN_PAGE, Client, a_zip, without_session
+from sandbox_client import LOGIN_PAGE, Client, a_zip, without_session
 
 from loadgen.clock import SteppedClock
 from loadgen.sandbox import SandboxOptions, running

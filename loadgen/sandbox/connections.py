@@ -1,0 +1,68 @@
+"""Connections as Jetty 6 has them: each holds a thread for all its life, however idle.
+
+There are only so many.  Who gets none is connected all the same, and waits: nothing is read of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LINGER_NOT = struct.pack("ii", 1, 0)
+"""SO_LINGER: closing resets."""
+
+
+class Threads:
+    """Who has one, and who waits; 0 of them: everybody has one.  Of one event loop."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count or float("inf")
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def take(self, start: Callable[[], None]) -> bool:
+        """Whether there was one left; else `start` is called when there is."""
+        if self._free:
+            self._free -= 1
+            return True
+        self._waiting.append(start)
+        return False
+
+    def give_back(self) -> None:
+        """One is free, and goes to who waited longest."""
+        if self._waiting:
+            self._waiting.popleft()()
+        else:
+            self._free += 1
+
+
+def protocol(threads: Threads) -> type[HttpToolsProtocol]:
+    """uvicorn's, on these threads, whose connections can be reset: `scope["state"]["reset"]()`."""
+
+    class Connection(HttpToolsProtocol):
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            super().__init__(*args, **settings)
+            self.app_state = {**self.app_state, "reset": self._reset}
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            if not threads.take(self.flow.resume_reading):
+                self.flow.pause_reading()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            threads.give_back()
+
+        def _reset(self) -> None:
+            connection: socket.socket = self.transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+            self.transport.abort()
+
+    return Connection
