@@ -21,7 +21,7 @@ from benchmarks.lab import Failed, Lab, Missing
 from benchmarks.servers import Web
 from benchmarks.tables import Table
 
-NAMES = ("startup", "throughput", "truth", "dispatch", "memory", "growth", "azkaban", "workers")
+NAMES = ("startup", "throughput", "truth", "dispatch", "memory", "growth", "azkaban", "workers", "faults")
 """Each is a module with `measure(lab, web) -> Table`."""
 ROUNDS = 3
 FEWER = 2

@@ -212,10 +212,9 @@ class Desk:
         """What was taken is in the ledger; returns how many results that were."""
         with self.changed:
             results = sum(batch.harvest.ended for batch in self._unconfirmed)
+            self._spool.forget(len(self._unconfirmed))
             self._unconfirmed.clear()
             self._unconfirmed_bytes = 0
-            if not self._batches:
-                self._spool.clear()
             return results
 
     # How it stands

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import shutil
 import tempfile
@@ -43,6 +44,7 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--keep", type=Path, help="keep the directories of rounds that found something here")
+    parser.add_argument("--json", type=Path, help="write the sums of each kind there")
     order = parser.parse_args()
     end_s = time.monotonic() + order.minutes * 60
     _say("  ".join(f"{column:>7}" for column in COLUMNS))
@@ -66,6 +68,9 @@ def main() -> int:
     _say("\n" + "  ".join(f"{column:>7}" for column in ["rounds", *COLUMNS]))
     for kind, all_ in totals.items():
         _say(f"{len(all_):>7}  {_row(kind, all_)}")
+    if order.json is not None:
+        sums = {kind: dict(zip(COLUMNS[1:], _figures(all_), strict=True)) for kind, all_ in totals.items()}
+        order.json.write_text(json.dumps(sums, indent=2) + "\n")
     return 1 if bad else 0
 
 
@@ -74,8 +79,12 @@ def _say(line: str) -> None:
 
 
 def _row(kind: str, rounds: list[Played]) -> str:
+    return "  ".join([f"{kind:>7}", *(f"{figure:>7}" for figure in _figures(rounds))])
+
+
+def _figures(rounds: list[Played]) -> list[int]:
     found = [played.findings for played in rounds]
-    figures = [
+    return [
         *(sum(getattr(each, name) for each in found) for name in ("items", "done", "failed", "unknown")),
         sum(played.armed for played in rounds),
         max(played.widest for played in rounds),
@@ -84,7 +93,6 @@ def _row(kind: str, rounds: list[Played]) -> str:
         sum(sum(played.actions.values()) for played in rounds),
         round(sum(played.took_s for played in rounds)),
     ]
-    return "  ".join([f"{kind:>7}", *(f"{figure:>7}" for figure in figures)])
 
 
 if __name__ == "__main__":

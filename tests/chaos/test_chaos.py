@@ -206,7 +206,7 @@ def test_a_worker_whose_network_goes_away_and_comes_back(loop: Loop, link: Link,
     play = Play("verify", items=1500)
     out = tmp_path / "runs"
     try:
-        master, log = stage.run(play, out, "--processes", "0", "--listen", f"{link.here}:0")
+        master, log = stage.run(play, out, "--allow-target", "--processes", "0", "--listen", f"{link.here}:0")
         processes.until(lambda: list(stage.family.state.glob("*.token")), within_s=20, what="a token")
         (token,) = stage.family.state.glob("*.token")
         _, far = stage.start(
