@@ -118,7 +118,9 @@ class Reader:
 
     def attempts(self) -> Attempts:
         """How often items were tried."""
-        ((resolved,),) = self._all("SELECT coalesce(sum(resolved), 0) FROM item")
+        ((resolved,),) = self._all(  # by a late result, or because it was looked for and found
+            "SELECT coalesce(sum(resolved OR (outcome = ? AND NOT has_result)), 0) FROM item", Outcome.DONE
+        )
         ((total, retries, duplicates, found),) = self._all(
             """SELECT coalesce(sum(NOT found), 0), coalesce(sum(attempt > 1 AND NOT found), 0),
                       coalesce(sum(final AND NOT counted), 0), coalesce(sum(found AND counted), 0)
