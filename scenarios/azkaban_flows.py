@@ -343,19 +343,16 @@ def to_unschedule(http: Session, options: Options, made: Made) -> Iterator[int]:
 
 
 def in_doubt(made: Made, step: str) -> Iterator[int]:
-    """Items that may have had their effect, although the run cannot tell."""
+    """Items that may have had their effect, although the run does not know which."""
     return chain(made.failed(step), made.unknown(step))
 
 
 def started(http: Session, options: Options, made: Made) -> Iterator[int]:
     """The executions of the run that were not seen to end."""
     ended = {seen["execution"] for seen in made("watch")}
-    told = {each["item"]: each["execution"] for each in made("executions")}
-    yield from (number for number in told.values() if number not in ended)
-    for item in range(executed(options)) if "executions" in made.steps else ():
-        number = None if item in told else find_execution(http, item, options)
-        if number is not None and number not in ended:
-            yield number
+    told = (each["execution"] for each in made("executions"))
+    found = (find_execution(http, item, options) for item in in_doubt(made, "executions"))
+    return (number for number in chain(told, found) if number is not None and number not in ended)
 
 
 def touched(options: Options, made: Made) -> dict[str, set[int]]:

@@ -222,9 +222,22 @@ class Reader:
         )
         return (item for (item,) in rows)
 
+    def found_again(self, step: int) -> Iterator[int]:
+        """Items of a step that were tried, then looked for and found: nobody knows what they returned."""
+        rows = self._connection.execute(
+            """SELECT item FROM item WHERE step = ?1 AND outcome = ?2 AND NOT has_result
+               UNION SELECT item FROM attempt WHERE step = ?1 AND found AND counted AND attempt > 1
+               ORDER BY item""",
+            (step, Outcome.DONE),
+        )
+        return (item for (item,) in rows)
+
     def doubtful(self, step: int) -> list[int]:
-        """Items of a step that may have been sent and have no outcome: what was in flight at the end."""
-        opened = self._all("SELECT item FROM open_item WHERE step = ? AND in_doubt", step)
+        """Items of a step that may have been sent and have no outcome: what was in flight at the end.
+
+        Also what waited for another try.
+        """
+        opened = self._all("SELECT item FROM open_item WHERE step = ? AND (in_doubt OR attempt > 1)", step)
         armed = {item for (item,) in opened}
         for lease in self._open_leases(step):
             items = list(lease.chunk)

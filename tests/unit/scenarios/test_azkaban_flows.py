@@ -466,7 +466,8 @@ class TestTeardown:
             azkaban.get(EXECUTOR, json=said, match=[ask_for(ajax="cancelFlow", execid=number)])
         ran(azkaban, {8: "other", 7: "loadgen-t-2"})
         executions = [{"item": item, "execution": 5 + item} for item in range(2)]
-        made = FakeMade({"executions": executions, "watch": [{"execution": 6}]})
+        done = {"executions": executions, "watch": [{"execution": 6}]}
+        made = FakeMade(done, in_doubt={"executions": [2]})
         flows.take_back(http, flows.Options(flows=1, projects=1, executions=3, tag="t"), made)
         assert sent(azkaban, ajax="cancelFlow") == ["5", "7"]
 
