@@ -58,7 +58,7 @@ def test_what_setup_returned(ledger: Ledger) -> None:
 
 
 def test_what_may_have_been_made(ledger: Ledger) -> None:
-    """Unknown outcomes, doubts, items between two tries, what was armed when the run broke off, what was found.
+    """Unknown outcomes, doubts, what waited for another try, was armed when the run broke off, or was found.
 
     Each once, in order.
     """
