@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from loadgen.sandbox.azkaban.engine import Engine
@@ -71,8 +72,12 @@ class Azkaban:
         )
 
     def tick(self) -> None:
-        """Before each request, and now and then without one: what is due by now happens now."""
-        self._engine.advance()
+        """Before each request, and now and then without one: what is due by now happens now.
+
+        What cannot be recorded, as the disk is full, stays due; nobody is there to be told.
+        """
+        with contextlib.suppress(OSError):
+            self._engine.advance()
 
     async def respond(self, request: Request) -> Answer:
         """An answer to everything; what a servlet cannot answer, Jetty does."""

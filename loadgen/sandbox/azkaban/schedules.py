@@ -146,12 +146,10 @@ class Schedules:
         return self._due[0][0] if self._due else None
 
     def due(self, now_ms: int) -> list[Schedule]:
-        """Those that are due by then, by their times; each has to be fired or removed next."""
-        due: dict[int, Schedule] = {}
-        while (next_ms := self.next_due_ms()) is not None and next_ms <= now_ms:
-            number = heapq.heappop(self._due)[1]
-            due[number] = self._by_id[number]
-        return list(due.values())
+        """Those that are due by then, by their times; they are until each is fired or removed."""
+        entries = sorted(entry for entry in self._due if entry[0] <= now_ms)
+        numbers = dict.fromkeys(number for due_ms, number in entries if self._is_due(due_ms, number))
+        return [self._by_id[number] for number in numbers]
 
     def get(self, number: int) -> Schedule | None:
         """The schedule of that id."""

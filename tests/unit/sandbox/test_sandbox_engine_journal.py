@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from loadgen.clock import SteppedClock
 from loadgen.errors import UsageError
+from loadgen.sandbox import SandboxOptions
 from loadgen.sandbox.azkaban import executions as executing
 from loadgen.sandbox.azkaban import schedules as scheduling
+from loadgen.sandbox.azkaban.app import Azkaban
 from loadgen.sandbox.azkaban.executions import Executions, Limits, Order
 from loadgen.sandbox.azkaban.flow_options import parse_options
 from loadgen.sandbox.azkaban.flows import Flow, Job, with_embedded
@@ -116,3 +119,28 @@ def test_an_execution_that_nobody_submitted_is_damage(tmp_path):
     path.write_text(f'{header}\n{{"type":"Cancelled","id":3,"at_ms":{START}}}\n')
     with pytest.raises(UsageError, match=":2: "), closing(Kept(path)):
         pass
+
+
+def test_what_cannot_be_recorded_stays_due(tmp_path):
+    """A full disk: nothing fires, nothing is lost."""
+    state = tmp_path / "state.jsonl"
+    clock, journal = SteppedClock(START * 1000), Journal(state)
+    with closing(journal):
+        target = Azkaban(SandboxOptions(scan_interval_s=60), clock, journal)
+        engine, projects = target._engine, target._engine._projects
+        project = projects.create("p", "d", "azkaban", START)
+        projects.install(project.id, FLOWS, "azkaban")
+        for flow in ("outer", "other"):
+            engine.schedules.schedule(Terms(project.id, "p", flow, "0 * * ? * *", "azkaban", OPTIONS), START)
+        before = list(engine.schedules.all())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(engine.schedules, "_record", full_disk)
+            clock.step(61)
+            target.tick()
+            assert list(engine.schedules.all()) == before
+        target.tick()
+        assert [each.order.flow.id for each in engine.executions.newest_first()] == ["other", "outer"]
+
+
+def full_disk(_event: object) -> None:
+    raise OSError("no space left")
