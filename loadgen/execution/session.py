@@ -358,6 +358,11 @@ class Session(Base):
         self.retry_after = self.retry_after or answer.headers.get("Retry-After")
 
     @property
+    def attempt(self) -> int:
+        """Which try at its item this is, from 1 on: an earlier one may have had its effect."""
+        return self._attempt
+
+    @property
     def needs_login(self) -> bool:
         """Whether the next request would log in first."""
         return self.on_login is not None and not self._logged_in
