@@ -21,7 +21,18 @@ from benchmarks.lab import Failed, Lab, Missing
 from benchmarks.servers import Web
 from benchmarks.tables import Table
 
-NAMES = ("startup", "throughput", "truth", "dispatch", "memory", "growth", "azkaban", "workers", "faults")
+NAMES = (
+    "startup",
+    "throughput",
+    "truth",
+    "dispatch",
+    "memory",
+    "growth",
+    "azkaban",
+    "story",
+    "workers",
+    "faults",
+)
 """Each is a module with `measure(lab, web) -> Table`."""
 ROUNDS = 3
 FEWER = 2
@@ -60,10 +71,12 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _fill(page: Path, measured: Sequence[Table], known: dict[str, Any]) -> None:
-    """Put what was measured into the places that the page has for it."""
+    """Put what was measured into the places that the page has for it, and drawings beside it."""
     text = page.read_text(encoding="utf-8")
     for table in measured:
-        text = tables.placed(text, table.name, tables.render(table))
+        before, text = text, tables.placed(text, table.name, tables.render(table))
+        if table.drawing and text != before:
+            page.with_name(f"{table.name}.svg").write_text(table.drawing, encoding="utf-8")
     text = tables.placed(text, "circumstances", circumstances.render(known))
     page.write_text(text, encoding="utf-8")
 
@@ -111,7 +124,10 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--long", action="store_true", help="also what takes very long: ten million items")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value of every round there")
     parser.add_argument(
-        "--page", type=Path, metavar="FILE", help="put the tables into this page, as the docs have"
+        "--page",
+        type=Path,
+        metavar="FILE",
+        help="put the tables into this page, drawings beside it",
     )
     asked = parser.parse_args(words)
     unknown = [name for name in asked.tables if name not in NAMES]

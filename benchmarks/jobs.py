@@ -5,16 +5,19 @@ from __future__ import annotations
 import datetime
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.lab import LIMIT_S, Failed, Lab
 from benchmarks.peers import Load
 from benchmarks.processes import Ended, Watched
+from loadgen.ledger.reader import Reader
 
 SCENARIOS = Path(__file__).parent / "scenarios"
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,18 @@ def run(lab: Lab, order: Order) -> Job:
     return _job(file, lab.run(command, core=order.core, limit_s=order.limit_s), Watched())
 
 
+def read(lab: Lab, order: Order, look: Callable[[Reader], Read]) -> tuple[Job, Read]:
+    """The same, and what is to be seen in its ledger."""
+    command, file = _command(lab, order)
+    ended = lab.run(command, core=order.core, limit_s=order.limit_s)
+    job = _told(file, ended, Watched())
+    (ledger,) = file.parent.glob("*/run.db")
+    with Reader(ledger.parent) as reader:
+        seen = look(reader)
+    _forget(file)
+    return job, seen
+
+
 def watch(lab: Lab, order: Order) -> Job:
     """The same, watched through /proc."""
     command, file = _command(lab, order)
@@ -107,11 +122,22 @@ def _command(lab: Lab, order: Order) -> tuple[list[str], Path]:
 
 def _job(file: Path, ended: Ended, watched: Watched) -> Job:
     try:
+        return _told(file, ended, watched)
+    finally:
+        _forget(file)
+
+
+def _forget(file: Path) -> None:
+    """Ten million items need not lie here until the end."""
+    for ledger in file.parent.glob("*/run.db*"):
+        ledger.unlink()
+
+
+def _told(file: Path, ended: Ended, watched: Watched) -> Job:
+    try:
         summary = json.loads(file.read_text())
     except (OSError, ValueError):
         raise Failed(ended.words) from None
-    for ledger in file.parent.glob("*/run.db*"):  # ten million items need not lie here until the end
-        ledger.unlink()
     if ended.code:
         raise Failed(
             f"exit code {ended.code}: {'; '.join(summary['verdict']['reasons']) or 'no reason given'}"

@@ -82,6 +82,8 @@ class Table:
     """A label, and a cell for each column but the first."""
     goals: Sequence[Goal] = ()
     notes: Sequence[str] = ()
+    drawing: str = ""
+    """An SVG that belongs to it; empty: none does."""
 
 
 def number(value: float) -> str:

@@ -22,6 +22,10 @@ PART = 32 * 1024
 """Bytes in one batch of a report, about."""
 RATE_S = 0.25
 """Over how long the rate is taken, at least."""
+FIRST_RATE_S = 0.02
+"""The same as long as it climbs, after the start: with a rate of nothing, hardly anything is asked for."""
+CLIMB = 1.5
+"""What a rate is at least of the one before, as long as it climbs."""
 PIECE_S = 0.1
 """How much of a key's lane is started at once, in seconds of work: the next piece has a long way to come."""
 SLICE_S = 0.02
@@ -67,6 +71,7 @@ class Desk:
         self._totals = (0, 0)
         self._since_us = clock.monotonic_us()
         self._rate = 0.0
+        self._climbing = True
 
     # Work
 
@@ -263,9 +268,11 @@ class Desk:
         with self.changed:
             now_us = self._clock.monotonic_us()
             passed_s = (now_us - self._since_us) / 1_000_000
-            if passed_s >= RATE_S:
+            soon = self._climbing and passed_s >= FIRST_RATE_S and self._ended >= 2 * self.slots
+            if soon or passed_s >= RATE_S:
                 rate = self._ended / passed_s
-                self._rate = (self._rate + rate) / 2 if self._rate else rate
+                self._climbing = self._climbing and rate >= CLIMB * self._rate
+                self._rate = rate if self._climbing else (self._rate + rate) / 2
                 self._ended, self._since_us = 0, now_us
             return self._rate
 

@@ -221,9 +221,10 @@ class Scenario:
     """Everything that loadgen needs to know about a piece of work.
 
     `options` is a frozen dataclass; each of its fields is a `--set NAME=VALUE`.  `target` is the base
-    URL, or `sandbox:NAME` for a built-in stand-in.  `timeout` is in seconds, in all, for calls that say
-    nothing else.  `http` and `connections` say how the target is spoken to; `processes`, `concurrency`
-    (items in flight a process) and `connections` hold unless the command line says otherwise.
+    URL, or `sandbox:NAME` for a built-in stand-in, with its options behind a `?`.  `timeout` is in
+    seconds, in all, for calls that say nothing else.  `http` and `connections` say how the target is
+    spoken to; `processes`, `concurrency` (items in flight a process) and `connections` hold unless the
+    command line says otherwise.
     """
 
     def __init__(

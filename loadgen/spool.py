@@ -25,11 +25,6 @@ import msgspec
 
 from loadgen.queues.messages import Batch
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
 _HEAD = struct.Struct(">II")
 SUFFIX = ".spool"
 MOST_DEAD = 16 * 1024 * 1024
@@ -137,10 +132,14 @@ def _lock(file: FileIO) -> bool:
     """Take it for as long as the file is open; False: somebody has it."""
     try:
         if sys.platform == "win32":
+            import msvcrt
+
             file.seek(2**31 - 2)  # where nothing is ever read: locks there keep readers out
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
             file.seek(0)
         else:
+            import fcntl
+
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False

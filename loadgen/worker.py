@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import socket
 import string
 import tempfile
@@ -19,18 +18,19 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
 
 from loadgen.clock import Clock
 from loadgen.desk import Desk, marks, without
-from loadgen.errors import Incomplete, LoadgenError, MasterGone, Refused, TokenError
+from loadgen.errors import Incomplete, LoadgenError, MasterGone, Refused, UsageError
 from loadgen.execution.pipe import Setup, Task
 from loadgen.execution.pool import Pool
 from loadgen.execution.warmup import Reading, WarmUp
+from loadgen.link import Link
 from loadgen.loader import load, only_copy
 from loadgen.queues.client import QueueClient
 from loadgen.queues.messages import (
@@ -67,9 +67,6 @@ MOST_AHEAD = 30_000
 """But not more items than this: the master remembers each of them."""
 NAP_S = 0.02
 """How long the main thread waits for something to happen."""
-FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.05, 2.0
-
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +97,11 @@ class Worker:
         clock: Clock,
         say: Callable[[str], None],
     ) -> None:
-        self._find = find
         self._settings = settings
         self._clock = clock
         self._say = say
         self.name = f"{socket.gethostname()}-{os.getpid()}"
-        self._hello = Hello(
+        hello = Hello(
             session=uuid.uuid4().hex,
             name=self.name,
             host=socket.gethostname(),
@@ -113,15 +109,14 @@ class Worker:
             protocol=PROTOCOL,
             version=__version__,
         )
+        self._link = Link(find, hello, settings.patience_s, clock, say)
+        self._session = hello.session
         self._ttl_us = 0
         self._wait_until_us = 0
         self._reported_us = 0
         self._end = ""
-        self._patience_s = settings.patience_s
-        self._link_lost = threading.Event()
         self._finished = threading.Event()
-        self._welcome: Welcome | None = None
-        self._client: QueueClient
+        self._welcome: Welcome
         self._pool: Pool
         self._desk: Desk
         self._warmup: WarmUp
@@ -129,7 +124,7 @@ class Worker:
     def stop(self, reason: str) -> None:
         """Start nothing more: what is in flight settles, the rest goes back.  Safe in a signal handler."""
         self.finish(reason)
-        self._patience_s = 0.0
+        self._link.patience_s = 0.0
 
     def finish(self, reason: str) -> None:
         """The same; but when the master is gone, wait for it with patience to tell it what was done."""
@@ -140,18 +135,25 @@ class Worker:
 
         Raises MasterGone, TokenError, Refused, ScenarioError.
         """
-        welcome = self._join()
+        welcome = self._link.join()
         if self._settings.concurrency is None:
-            slots = self._settings.processes * welcome.concurrency
-            self._hello = msgspec.structs.replace(self._hello, slots=slots)
-            welcome = self._join()
+            self._link.take_slots(self._settings.processes * welcome.concurrency)
+            welcome = self._link.join()
         self._welcome, self._ttl_us = welcome, round(welcome.ttl_s * 1_000_000)
+        try:
+            return self._take_part(welcome)
+        except UsageError as error:  # it cannot work here: nobody need wait for it
+            self.finish(str(error))
+            self._leave()
+            raise
+
+    def _take_part(self, welcome: Welcome) -> int:
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loadgen-")))
             setup = self._prepare(welcome, folder)
-            spool = Spool(self._settings.spool, welcome.run, self._hello.session)
+            spool = Spool(self._settings.spool, welcome.run, self._session)
             stack.callback(spool.close)
-            self._desk = Desk(self._clock, spool, self._hello.slots)
+            self._desk = Desk(self._clock, spool, self._link.hello.slots)
             self._hand_over(welcome.run)
             most = welcome.most if self._settings.concurrency is None else setup.threads
             self._warmup = WarmUp(self._settings.processes, setup.threads, most)
@@ -173,39 +175,12 @@ class Worker:
                 raise
             finally:
                 self._finished.set()
-                self._client.close()
+                self._link.client.close()
         return settled
 
-    def _join(self) -> Welcome:
-        """Say hello, with patience: the master may not be there yet, or may come back."""
-        backoff_s, waited_s = FIRST_BACKOFF_S, 0.0
-        while True:
-            try:
-                self._client = self._find()
-                welcome = self._client.hello(self._hello)
-            except MasterGone as error:
-                if waited_s >= self._patience_s:
-                    raise
-                if not waited_s:
-                    self._say(f"{error}; waiting for it")
-                pause_s = backoff_s * random.uniform(0.5, 1.0)  # noqa: S311 - not in step with other workers
-                self._clock.sleep(pause_s)
-                waited_s += pause_s
-                backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)
-            except TokenError as error:
-                if self._welcome is None:
-                    raise
-                raise MasterGone(f"the master of run {self._welcome.run} is gone: {error}") from error
-            else:
-                if self._welcome is not None:
-                    self._join_again(welcome, self._welcome)
-                self._link_lost.clear()
-                return welcome
-
-    def _join_again(self, welcome: Welcome, before: Welcome) -> None:
+    def _meet_again(self) -> None:
         """The master is back; if it has other settings, what was begun under the old ones ends here."""
-        if welcome.run != before.run:
-            raise MasterGone(f"the master of run {before.run} is gone: there is another one now")
+        welcome, before = self._link.join(), self._welcome
         self._ttl_us = round(welcome.ttl_s * 1_000_000)
         if msgspec.structs.replace(welcome, ttl_s=before.ttl_s) != before:
             self.finish("the run goes on with other settings: join again")
@@ -234,8 +209,8 @@ class Worker:
         """The main loop; returns how many items were settled."""
         settled, cancelled = 0, False
         while True:
-            if self._link_lost.is_set():
-                self._join()
+            if self._link.lost.is_set():
+                self._meet_again()
             if self._end and not cancelled:
                 cancelled = True
                 self._desk.clear_backlog()
@@ -260,7 +235,7 @@ class Worker:
         What is armed is in doubt when this worker dies, so no more is armed than is about to be started;
         but enough at once that marks cost nothing.
         """
-        slots, rate = self._hello.slots, self._desk.rate()
+        slots, rate = self._desk.slots, self._desk.rate()
         ahead = max(2, round(rate * ARM_S))
         room = slots + ahead - self._pool.outstanding
         if room >= ahead / 2:
@@ -278,15 +253,15 @@ class Worker:
         if self._warmup.observe(reading):
             self._pool.widen(self._warmup.width)
             self._desk.slots = slots = self._settings.processes * self._warmup.width
-            self._hello = msgspec.structs.replace(self._hello, slots=slots)
-            self._ask(lambda: self._client.hello(self._hello))
+            self._link.take_slots(slots)
+            self._link.ask(lambda client: client.hello(self._link.hello))
 
     def _armed(self, tasks: list[Task]) -> list[Task]:
         """Mark the tasks' items; returns what may be started."""
         wanted = marks(tasks)
         if not wanted:
             return tasks
-        answer = self._ask(lambda: self._client.arm(Arm(self._hello.session, wanted)))
+        answer = self._link.ask(lambda client: client.arm(Arm(self._session, wanted)))
         if answer is None:
             self._desk.put_back(tasks)
             return []
@@ -322,19 +297,17 @@ class Worker:
 
     def _report(self) -> int:
         """Hand results over, and keep them until the receipt is there; returns how many there were."""
-        report = Report(
-            self._hello.session, self._desk.take(), self._cpu_s(), self._in_flight(), self._pool.lag
-        )
-        if self._ask(lambda: self._client.report(report)) is None:
+        report = Report(self._session, self._desk.take(), self._cpu_s(), self._in_flight(), self._pool.lag)
+        if self._link.ask(lambda client: client.report(report)) is None:
             return 0
         self._reported_us = self._clock.monotonic_us()
         return self._desk.confirm()
 
     def _lease(self) -> None:
-        want = max(self._hello.slots, round(self._ahead))
-        request = LeaseRequest(self._hello.session, want, self._hello.slots)
+        want = max(self._desk.slots, round(self._ahead))
+        request = LeaseRequest(self._session, want, self._desk.slots)
         asked_us = self._clock.monotonic_us()
-        answer = self._ask(lambda: self._client.lease(request))
+        answer = self._link.ask(lambda client: client.lease(request))
         if isinstance(answer, Lease):
             if self._clock.monotonic_us() - asked_us < self._margin_us:
                 self._desk.accept(answer)
@@ -347,33 +320,23 @@ class Worker:
 
     def _give_back(self) -> None:
         for lease, items in self._desk.unstarted.items():
-            release = Release(self._hello.session, lease, items)
-            if self._ask(lambda release=release: self._client.release(release)) is not None:  # type: ignore[misc]
+            release = Release(self._session, lease, items)
+            if self._link.ask(partial(QueueClient.release, message=release)) is not None:
                 self._desk.given_back(lease)
 
     def _leave(self) -> None:
         with contextlib.suppress(MasterGone):  # all is reported: it may have left before us
-            self._client.bye(Bye(self._hello.session, self._end))
-
-    def _ask(self, call: Callable[[], R]) -> R | None:
-        """Call the master; None when it was gone and is back: the caller asks again."""
-        try:
-            return call()
-        except (MasterGone, Refused):  # Refused: a restarted master does not know us
-            self._join()
-            return None
+            self._link.client.bye(Bye(self._session, self._end))
 
     def _beat(self) -> None:
         interval_s = min(BEAT_S, self._ttl_us / 1_000_000 / BEATS_PER_LIFE)
         while not self._finished.wait(interval_s):
             sent_us = self._clock.monotonic_us()
-            beat = Beat(
-                self._hello.session, self._desk.leases, self._cpu_s(), self._in_flight(), self._pool.lag
-            )
+            beat = Beat(self._session, self._desk.leases, self._cpu_s(), self._in_flight(), self._pool.lag)
             try:
-                receipt = self._client.beat(beat)
+                receipt = self._link.client.beat(beat)
             except LoadgenError:  # whatever it is, the main thread finds out
-                self._link_lost.set()
+                self._link.lost.set()
             else:
                 if receipt.dropped:
                     self._say(
@@ -398,13 +361,13 @@ class Worker:
 
     def _hand_over(self, run: str) -> None:
         """Report what workers of this directory had done in this run when they died."""
-        for path, session, batches in left_behind(self._settings.spool, run, self._hello.session):
+        for path, session, batches in left_behind(self._settings.spool, run, self._session):
             self._say(
                 f"handing over {sum(batch.harvest.ended for batch in batches)} results of a worker that died"
             )
             try:
                 for batch in batches:  # each by itself: they may be large, and are few
-                    self._client.report(Report(session, (batch,)))
+                    self._link.client.report(Report(session, (batch,)))
             except Refused as error:  # the run never knew that worker: its file is for people to look at
                 self._say(f"{path}: {error}")
             else:
@@ -414,4 +377,4 @@ class Worker:
         return self._pool.cpu_s + time.process_time()
 
     def _in_flight(self) -> int:
-        return min(self._pool.outstanding, self._hello.slots)
+        return min(self._pool.outstanding, self._desk.slots)

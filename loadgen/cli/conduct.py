@@ -27,7 +27,7 @@ from loadgen.cli.prepare import Prepared, keep_scenario
 from loadgen.clock import AwakeClock, SystemClock
 from loadgen.errors import ExitCode, Incomplete, LedgerFailed, LoadgenError, TargetDown
 from loadgen.launch.local import LocalPlan, LocalWorker
-from loadgen.launch.sandbox import SandboxProcess
+from loadgen.launch.sandbox import SandboxProcess, access_log
 from loadgen.ledger import directory as directories
 from loadgen.ledger.lock import RunLock
 from loadgen.ledger.reader import Reader
@@ -108,11 +108,12 @@ class Conductor:
         self._lock(directory)
         self._identity.save(identity_file(directory.name))
         keep_scenario(directory, prepared.loaded)
-        if not prepared.sandbox:
+        if prepared.sandbox is None:
             return self._begin(prepared, prepared.target, directory, started_us)
-        sandbox = self._sandbox = SandboxProcess.start(prepared.sandbox, directory)
+        name, options = prepared.sandbox.name, prepared.sandbox.options
+        sandbox = self._sandbox = SandboxProcess.start(name, directory, *access_log(directory), *options)
         try:
-            self._say(f"sandbox: {prepared.sandbox.capitalize()} at {sandbox.url}, started for this run")
+            self._say(f"sandbox: {name.capitalize()} at {sandbox.url}, started for this run")
             return self._begin(prepared, sandbox.url, directory, started_us)
         except BaseException:  # it broke, there is nothing to resume: nobody will come back to the sandbox
             sandbox.stop()

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from loadgen import options as scenario_options
+from loadgen.cli.sandbox_target import SandboxTarget
 from loadgen.errors import UsageError
 from loadgen.loader import Loaded, Work, load, make_work
 from loadgen.record import RunFacts, StepFacts
@@ -19,7 +20,6 @@ from loadgen.version import __version__
 
 KEPT = "scenario"
 """The folder of a run directory that keeps the scenario as it was run."""
-SANDBOX = "sandbox:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,9 @@ class Prepared:
     options: Any
     work: Work
     target: str
-    """Base URL, or `sandbox:NAME`."""
-
-    @property
-    def sandbox(self) -> str:
-        """Name of the sandbox that is the target; empty: none is."""
-        return self.target.removeprefix(SANDBOX) if self.target.startswith(SANDBOX) else ""
+    """Base URL, or `sandbox:NAME` with its options."""
+    sandbox: SandboxTarget | None = None
+    """The sandbox that is the target; None: it is a URL."""
 
     @property
     def steps(self) -> list[StepFacts]:
@@ -52,7 +49,7 @@ class Prepared:
             path=str(self.loaded.path.resolve()),
             digest=self.loaded.bundle.digest,
             target=target,
-            sandbox=self.sandbox,
+            sandbox=self.sandbox.name if self.sandbox else "",
             options=scenario_options.shown(self.options),
             undoable="teardown" in self.loaded.scenario.hooks and not self.sandbox,
             settings=settings,
@@ -67,12 +64,10 @@ def prepare(
     wanted = target or loaded.scenario.target
     if not wanted:
         raise UsageError(f"{loaded.path}: names no target; give one with --target URL")
-    if wanted.startswith(SANDBOX):
-        if wanted != "sandbox:azkaban":
-            raise UsageError(f"target {wanted}: no such sandbox; there is sandbox:azkaban")
-    else:
+    sandbox = SandboxTarget.parse(wanted)
+    if sandbox is None:
         _check_url(wanted)
-    return Prepared(loaded, options, make_work(loaded, options, steps=steps, chunk=chunk), wanted)
+    return Prepared(loaded, options, make_work(loaded, options, steps=steps, chunk=chunk), wanted, sandbox)
 
 
 def check_top_up(prepared: Prepared) -> None:

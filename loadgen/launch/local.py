@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadgen.errors import WorkersGone
+from loadgen.errors import UsageError, WorkersGone
 
 RESTARTS = 3
 """How often a worker that died is replaced while nothing gets done meanwhile."""
@@ -57,7 +57,7 @@ class LocalWorker:
             return
         if settled > self._settled:
             self._settled, self._restarts = settled, 0
-        if self._restarts >= RESTARTS:
+        if self._restarts >= RESTARTS or code == UsageError.exit_code:  # a mistake is one the next time, too
             raise WorkersGone(f"the local worker cannot run: {self._last_words() or f'exit code {code}'}")
         self._restarts += 1
         self._say(f"the local worker (pid {self._process.pid}) {_how(code)}; another one is started")

@@ -33,15 +33,9 @@ class SandboxProcess:
 
     @classmethod
     def start(cls, name: str, directory: Path, *options: str) -> SandboxProcess:
-        """Start one, with these options of `loadgen sandbox`, or with its access log in `directory`.
-
-        Raises LoadgenError.
-        """
-        command = [
-            *(sys.executable, "-m", "loadgen", "sandbox", name, "--port", "0"),
-            *(options or ("--access-log", str(directory / "access.jsonl"))),
-            *("--idle-exit", str(IDLE_EXIT_S)),
-        ]
+        """Start one, with these options of `loadgen sandbox`.  Raises LoadgenError."""
+        usual = ("--port", "0", "--idle-exit", str(IDLE_EXIT_S))
+        command = [sys.executable, "-m", "loadgen", "sandbox", name, *usual, *options]
         with (directory / "sandbox.log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - our own command
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
@@ -82,6 +76,11 @@ class SandboxProcess:
             os.kill(self.pid, signal.SIGTERM)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
+
+
+def access_log(directory: Path) -> tuple[str, str]:
+    """The option that has a sandbox write down there what it was asked."""
+    return "--access-log", str(directory / "access.jsonl")
 
 
 def _pid_at(url: str) -> int | None:

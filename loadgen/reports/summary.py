@@ -230,8 +230,9 @@ class _Label:
 
     def add(self, samples: Samples) -> None:
         numbers = samples.numbers
-        self._span.add(numbers("start_us"), numbers("total_us"))
-        self._service.add(numbers("total_us"))
+        totals_us = numbers("total_us")
+        self._span.add(numbers("start_us"), totals_us)
+        self._service.add(totals_us)
         self._first_byte.add([us for us in numbers("first_byte_us") if us])
         connects_us = numbers("connect_us")
         self._connect.add([us for us in connects_us if us])

@@ -46,7 +46,7 @@ class SandboxOptions:
     front: str = ""
     """`create-job` serves the front end of the original story as well: POST /mammut/jobs."""
     front_base_cost_ms: float = 900.0
-    """What creating a job there takes, apart from the upload."""
+    """What creating a job there takes in all, unless the sandbox's own work takes longer."""
     front_cost_per_job_ms: float = 2.0
     """The same for each job that the project holds already."""
     state: Path | None = None

@@ -187,10 +187,21 @@ def test_figures_are_put_in_their_places_only() -> None:
     assert tables.placed(page, "z", "new") == page
 
 
-def test_the_page_has_a_place_for_every_table() -> None:
-    page = (Path(__main__.__file__).parents[1] / "docs" / "performance.md").read_text(encoding="utf-8")
-    for name in (*__main__.NAMES, "circumstances"):
-        assert tables.placed(page, name, "fresh") != page, name
+def test_one_page_has_a_place_for_every_table() -> None:
+    docs = Path(__main__.__file__).parents[1] / "docs"
+    pages = [(docs / name).read_text(encoding="utf-8") for name in ("performance.md", "story.md")]
+    for name in __main__.NAMES:
+        assert sum(tables.placed(page, name, "fresh") != page for page in pages) == 1, name
+    assert all(tables.placed(page, "circumstances", "fresh") != page for page in pages)
+
+
+def test_a_drawing_is_put_beside_the_page_that_has_its_table(tmp_path: Path) -> None:
+    table = Table(name="x", title="t", columns=("c",), rows=[], drawing="<svg/>")
+    for text, drawn in (("no place", False), ("<!-- figures: x --><!-- end -->", True)):
+        (tmp_path / "page.md").write_text(text)
+        __main__._fill(tmp_path / "page.md", [table], {})
+        assert (tmp_path / "x.svg").exists() is drawn
+    assert (tmp_path / "x.svg").read_text() == "<svg/>"
 
 
 # Peers

@@ -52,6 +52,24 @@ def test_items_without_keys_are_cut_anywhere_and_wait_for_nobody(desk: Desk, clo
     assert desk.backlog == 0
 
 
+def test_the_rate_is_known_soon_as_long_as_it_climbs(desk: Desk, clock: SteppedClock) -> None:
+    """A run of a second would otherwise be over before anything is asked for ahead."""
+    desk.accept(Lease(7, Chunk(0, 0, 1000), {}))
+
+    def after(seconds: float, count: int) -> float:
+        ended(desk, 7, *range(count))
+        clock.step(seconds)
+        return desk.rate()
+
+    assert after(0.02, 3) == 0.0, "less than two rounds of its slots say nothing"
+    assert after(0.005, 1) == pytest.approx(4 / 0.025)
+    assert after(0.01, 50) == pytest.approx(4 / 0.025), "nor does so short a time"
+    assert after(0.01, 50) == pytest.approx(100 / 0.02)
+    assert after(0.02, 90) == pytest.approx((5000 + 4500) / 2), "it climbs no more"
+    assert after(0.2, 900) == pytest.approx(4750), "and is taken over a longer time from now on"
+    assert after(0.05, 225) == pytest.approx((4750 + 4500) / 2)
+
+
 def test_items_of_a_key_follow_each_other(desk: Desk) -> None:
     desk.accept(Lease(7, Chunk(0, lanes=((1, 3), (2, 4))), {}))
     assert items(desk.next_tasks(9)) == [[1], [2]]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from loadgen.sandbox.azkaban.engine import Engine
+from loadgen.sandbox.azkaban.executions import EVENTS as EXECUTION_EVENTS
 from loadgen.sandbox.azkaban.executions import Limits
 from loadgen.sandbox.azkaban.executor import Executor
 from loadgen.sandbox.azkaban.history import History
@@ -14,8 +16,10 @@ from loadgen.sandbox.azkaban.login import Login
 from loadgen.sandbox.azkaban.mammut import PATH, Mammut
 from loadgen.sandbox.azkaban.manager import Manager
 from loadgen.sandbox.azkaban.pages import ServletError, jetty_error
-from loadgen.sandbox.azkaban.projects import EVENTS, Projects
+from loadgen.sandbox.azkaban.projects import EVENTS as PROJECT_EVENTS
+from loadgen.sandbox.azkaban.projects import Projects
 from loadgen.sandbox.azkaban.schedule import ScheduleServlet
+from loadgen.sandbox.azkaban.schedules import EVENTS as SCHEDULE_EVENTS
 from loadgen.sandbox.azkaban.sessions import Sessions
 from loadgen.sandbox.azkaban.site import site_of
 from loadgen.sandbox.azkaban.status import status
@@ -42,8 +46,9 @@ class Azkaban:
         """Raises UsageError when the journal cannot be used."""
         self._site = site = site_of(options)
         projects = Projects(journal.record)
+        scan_ms = max(1, round(options.scan_interval_s * 1000))
         self._engine = engine = Engine(
-            projects, _limits(options), max(1, round(options.scan_interval_s * 1000)), clock
+            projects, _limits(options), scan_ms, clock, journal.record, site.profile.accepted
         )
         upload = Upload(projects, site, engine.uploaded if site.profile.drops_schedules else _nothing)
         self._login = Login(site.users, _sessions(options), clock)
@@ -51,18 +56,28 @@ class Azkaban:
         self._servlets: dict[str, Servlet] = dict.fromkeys(NOT_YET, NotYet()) | {
             "/index": Index(projects),
             "/manager": Manager(projects, upload, site, clock, engine),
-            "/executor": Executor(projects, engine, options.user),
-            "/schedule": ScheduleServlet(projects, engine, options.user),
+            "/executor": Executor(projects, engine, site.users),
+            "/schedule": ScheduleServlet(projects, engine, site.users),
             "/history": History(engine),
             "/jmx": Jmx(engine, options.threads or THREADS),
         }
         if options.front:
             self._servlets[PATH] = Mammut(projects, upload, site)
-        journal.restore(dict.fromkeys(EVENTS, projects.apply))
+        journal.restore(
+            {
+                **dict.fromkeys(PROJECT_EVENTS, projects.apply),
+                **dict.fromkeys(EXECUTION_EVENTS, engine.executions.apply),
+                **dict.fromkeys(SCHEDULE_EVENTS, engine.schedules.apply),
+            }
+        )
 
     def tick(self) -> None:
-        """Before each request, and now and then without one: what is due by now happens now."""
-        self._engine.advance()
+        """Before each request, and now and then without one: what is due by now happens now.
+
+        What cannot be recorded, as the disk is full, stays due; nobody is there to be told.
+        """
+        with contextlib.suppress(OSError):
+            self._engine.advance()
 
     async def respond(self, request: Request) -> Answer:
         """An answer to everything; what a servlet cannot answer, Jetty does."""

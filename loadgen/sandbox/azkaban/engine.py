@@ -12,22 +12,35 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loadgen.sandbox.azkaban.executions import Executions, Limits, Order, Receipt, Refused
+from loadgen.sandbox.azkaban.flows import with_embedded
 from loadgen.sandbox.azkaban.schedules import Schedules
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from loadgen.clock import Clock
     from loadgen.sandbox.azkaban.flow_options import FlowOptions
     from loadgen.sandbox.azkaban.flows import Flow
     from loadgen.sandbox.azkaban.projects import Project, Projects
     from loadgen.sandbox.azkaban.schedules import Schedule
+    from loadgen.sandbox.journal import Event
 
 
 class Engine:
     """The executions and schedules of one server."""
 
-    def __init__(self, projects: Projects, limits: Limits, scan_ms: int, clock: Clock) -> None:
-        self.executions = Executions(limits)
-        self.schedules = Schedules()
+    def __init__(
+        self,
+        projects: Projects,
+        limits: Limits,
+        scan_ms: int,
+        clock: Clock,
+        record: Callable[[Event], None] = lambda _event: None,
+        accepted: str = "queued",
+    ) -> None:
+        """See `Executions` for `record` and `accepted`."""
+        self.executions = Executions(limits, record, accepted)
+        self.schedules = Schedules(record)
         self._projects = projects
         self._scan_ms = scan_ms
         self._clock = clock
@@ -95,5 +108,6 @@ class Engine:
             failure_emails=options.failure_emails if options.failure_emails_override else (),
             mail_creator="default",
         )
-        order = Order(project.id, project.name, project.version, flow, project.flows, user, options)
+        flows = with_embedded(flow, project.flows)
+        order = Order(project.id, project.name, project.version, flow, flows, user, options)
         return self.executions.submit(order, now_ms)

@@ -2,8 +2,9 @@
 
 An executor takes waiting executions in the order of their submission, so many at once.  How long each
 takes is known beforehand, so nothing runs: `advance` moves what is due, and every status is a function
-of the execution and the time.  All that clients do comes in as a change, which together with the options
-determines everything: changes that are kept and applied again give the same executions again.
+of the execution and the time.  All that clients do comes in as a change, which is recorded first and then
+applied; together with the options the changes determine everything, so that the same ones, read back from
+a journal, give the same executions again.
 
 As in AbstractExecutorManagerAdapter.java (submission), ExecutionController.java (polling executors)
 and FlowRunner.java (pause, resume, kill).
@@ -13,9 +14,11 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
+from loadgen.sandbox.azkaban.flow_options import FlowOptions
+from loadgen.sandbox.azkaban.flows import Flow
 from loadgen.sandbox.azkaban.timeline import (
     NEVER,
     Course,
@@ -30,12 +33,7 @@ from loadgen.sandbox.azkaban.timeline import (
     plan,
     shift,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from loadgen.sandbox.azkaban.flow_options import FlowOptions
-    from loadgen.sandbox.azkaban.flows import Flow
+from loadgen.sandbox.journal import Event
 
 
 class Refused(Exception):
@@ -69,7 +67,7 @@ class Order:
     version: int
     flow: Flow
     flows: Mapping[str, Flow]
-    """All flows of that version: some may be embedded in this one."""
+    """The flow, and those of that version that are embedded in it."""
     user: str
     options: FlowOptions
 
@@ -109,40 +107,37 @@ class Execution:
         return Status.FAILED_FINISHING if failed else Status.RUNNING
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """A change: an execution of that id was taken."""
+class Change(Event, frozen=True, tag=True):
+    """What happened to an execution, and when; nothing that happens later makes it superfluous."""
 
     id: int
+    at_ms: int
+
+    @property
+    def subject(self) -> Hashable:
+        """This one alone."""
+        return object()
+
+
+class Submitted(Change, frozen=True):
+    """An execution of that id was taken."""
+
     order: Order
-    at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
-    """A change: the execution ends before its time."""
-
-    id: int
-    at_ms: int
+class Cancelled(Change, frozen=True):
+    """The execution ends before its time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Paused:
-    """A change: the execution starts no further job."""
-
-    id: int
-    at_ms: int
+class Paused(Change, frozen=True):
+    """The execution starts no further job."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resumed:
-    """A change: it goes on."""
-
-    id: int
-    at_ms: int
+class Resumed(Change, frozen=True):
+    """It goes on."""
 
 
-Change = Submitted | Cancelled | Paused | Resumed
+EVENTS = (Submitted, Cancelled, Paused, Resumed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +163,16 @@ class _Index:
 class Executions:
     """All executions of one server."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        record: Callable[[Event], None] = lambda _event: None,
+        accepted: str = "queued",
+    ) -> None:
+        """`record` is told of every change before it is made; `accepted` is what a new one is said to be."""
         self._limits = limits
+        self._record = record
+        self._accepted = accepted
         self._by_id: dict[int, Execution] = {}
         self._index = _Index()
         self._moved_ms = 0
@@ -199,13 +202,13 @@ class Executions:
             full = "Azkaban has overrun its webserver queue capacity"
             return Receipt(-1, f"Failed to submit {flow} for project {order.project}. {full}")
         number = len(self._by_id) + 1
-        self.apply(Submitted(number, order, now_ms))
-        return Receipt(number, f"{message}Execution queued successfully with exec id {number}")
+        self._change(Submitted(number, now_ms, order))
+        return Receipt(number, f"{message}Execution {self._accepted} successfully with exec id {number}")
 
     def cancel(self, number: int, now_ms: int) -> None:
         """End an execution.  Raises Refused; one that waits is ended nevertheless."""
         execution = self._unfinished(number, now_ms)
-        self.apply(Cancelled(number, now_ms))
+        self._change(Cancelled(number, now_ms))
         if execution.start_ms > now_ms:
             called = "Cancel action has been called but the flow is unreachable."
             raise Refused(f"{called} Finalizing the flow.")
@@ -214,18 +217,18 @@ class Executions:
         """Start no further job.  Raises Refused."""
         execution = self._running(number, now_ms)
         if execution.killed_ms == NEVER and execution.paused_ms == NEVER:
-            self.apply(Paused(number, now_ms))
+            self._change(Paused(number, now_ms))
 
     def resume(self, number: int, now_ms: int) -> None:
         """Go on; of one that is not paused nothing changes.  Raises Refused."""
         if self._running(number, now_ms).paused_ms != NEVER:
-            self.apply(Resumed(number, now_ms))
+            self._change(Resumed(number, now_ms))
 
     def apply(self, change: Change) -> None:
         """The one place where something happens to an execution that time alone would not bring."""
         self.advance(change.at_ms)
         match change:
-            case Submitted(number, order, at_ms):
+            case Submitted(number, at_ms, order):
                 execution = Execution(number, order, at_ms)
                 self._by_id[number] = replace(execution, nodes=self._plan(execution))
                 self._index.of_flow.setdefault(execution.flow_key, []).append(number)
@@ -283,6 +286,10 @@ class Executions:
     def newest_first(self) -> Iterator[Execution]:
         """All."""
         return reversed(self._by_id.values())
+
+    def _change(self, change: Change) -> None:
+        self._record(change)
+        self.apply(change)
 
     def _unfinished(self, number: int, now_ms: int) -> Execution:
         self.advance(now_ms)

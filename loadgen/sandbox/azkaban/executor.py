@@ -16,16 +16,17 @@ if TYPE_CHECKING:
     from loadgen.sandbox.azkaban.engine import Engine
     from loadgen.sandbox.azkaban.executions import Execution
     from loadgen.sandbox.azkaban.projects import Project, Projects
+    from loadgen.sandbox.azkaban.users import Users
     from loadgen.sandbox.messages import FilePart, Request
 
 
 class Executor:
-    """The servlet at /executor; only the administrator may execute, and read, anything."""
+    """The servlet at /executor; who may not do all with a project may execute, and read, nothing of it."""
 
-    def __init__(self, projects: Projects, engine: Engine, admin: str) -> None:
+    def __init__(self, projects: Projects, engine: Engine, users: Users) -> None:
         self._projects = projects
         self._engine = engine
-        self._admin = admin
+        self._users = users
 
     async def get(self, request: Request, user: str) -> Answer:
         """Everything by `ajax`; else a page."""
@@ -64,14 +65,14 @@ class Executor:
         project = self._projects.get(execution.order.project_id)
         match request.params["ajax"]:
             case "fetchexecflow":
-                return _denied(project, user, self._admin, "READ") or whole_flow(execution, now_ms)
+                return self._denied(project, user, "READ") or whole_flow(execution, now_ms)
             case "fetchexecflowupdate":
                 since_ms = needed_integer(request, "lastUpdateTime", bits=64)
-                return _denied(project, user, self._admin, "READ") or flow_update(execution, since_ms, now_ms)
+                return self._denied(project, user, "READ") or flow_update(execution, since_ms, now_ms)
             case "flowInfo":
-                return _denied(project, user, self._admin, "READ") or _info(project, execution, now_ms)
+                return self._denied(project, user, "READ") or _info(project, execution, now_ms)
             case "cancelFlow" | "pauseFlow" | "resumeFlow" as command:
-                return _denied(project, user, self._admin, "EXECUTE") or self._do(command, number, now_ms)
+                return self._denied(project, user, "EXECUTE") or self._do(command, number, now_ms)
             case _:
                 return {}
 
@@ -92,7 +93,7 @@ class Executor:
 
     def _running(self, name: str, flow: str, user: str) -> dict[str, object]:
         project = self._projects.find(name)
-        denied = _denied(project, user, self._admin, "EXECUTE")
+        denied = self._denied(project, user, "EXECUTE")
         if denied or project is None:
             return denied
         ids = self._engine.executions.unfinished_of(project.id, flow)
@@ -101,7 +102,7 @@ class Executor:
     def _flow(self, name: str, flow: str, user: str) -> dict[str, object]:
         """A flow before it is executed."""
         project = self._projects.find(name)
-        denied = _denied(project, user, self._admin, "READ")
+        denied = self._denied(project, user, "READ")
         if denied or project is None:
             return denied
         if flow not in project.flows:
@@ -113,7 +114,7 @@ class Executor:
     def _execute(self, request: Request, user: str) -> dict[str, object]:
         name, flow_id = needed(request, "project"), needed(request, "flow")
         project = self._projects.find(name)
-        if project is None or user != self._admin:
+        if project is None or not self._users.may(user, project):
             return {"error": f"Project '{name}' doesn't exist."}  # also of one that they may not execute
         flow = project.flows.get(flow_id)
         if flow is None:
@@ -126,10 +127,20 @@ class Executor:
         except ValueError as error:
             raise ServletError(str(error)) from error
         try:
-            receipt = self._engine.submit(project, flow, user, admit(options, admin=True))
+            receipt = self._engine.submit(
+                project, flow, user, admit(options, admin=self._users.is_admin(user))
+            )
         except (OptionError, Refused) as error:
             return {"flow": flow_id, "error": f"Error submitting flow {flow_id}. {error}", "execid": -1}
         return {"flow": flow_id, "message": receipt.message, "execid": receipt.id}
+
+    def _denied(self, project: Project | None, user: str, need: str) -> dict[str, object]:
+        """What is said to who asks about a project in vain; empty when they may ask."""
+        if project is None:
+            return {"error": "Project 'null' not found."}
+        if not self._users.may(user, project):
+            return {"error": f"User '{user}' doesn't have {need} permissions on {project.name}"}
+        return {}
 
 
 def _info(project: Project | None, execution: Execution, now_ms: int) -> dict[str, object]:
@@ -138,12 +149,3 @@ def _info(project: Project | None, execution: Execution, now_ms: int) -> dict[st
     if project is None or order.flow.id not in project.flows:
         return {"error": f"Error loading flow. Flow {order.flow.id} doesn't exist in {order.project_id}"}
     return flow_info(execution, now_ms)
-
-
-def _denied(project: Project | None, user: str, admin: str, need: str) -> dict[str, object]:
-    """What is said to who asks about a project in vain; empty when they may ask."""
-    if project is None:
-        return {"error": "Project 'null' not found."}
-    if user != admin:
-        return {"error": f"User '{user}' doesn't have {need} permissions on {project.name}"}
-    return {}

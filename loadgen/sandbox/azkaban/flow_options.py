@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from loadgen.sandbox.azkaban.java import integer
 from loadgen.sandbox.azkaban.timeline import FailureAction
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 ACTIONS = {
     "finishCurrent": FailureAction.FINISH_CURRENT,

@@ -64,6 +64,17 @@ class Loaded(msgspec.Struct, frozen=True):
     """Why the database will not take it, though nothing is wrong with it; mostly empty."""
 
 
+def with_embedded(flow: Flow, flows: Mapping[str, Flow]) -> dict[str, Flow]:
+    """The flow, and those among a project's flows that are embedded in it, however deep."""
+    found, waiting = {flow.id: flow}, [flow]
+    while waiting:
+        embedded = {job.embeds for job in waiting.pop().jobs if job.embeds is not None} - found.keys()
+        for name in sorted(embedded & flows.keys()):
+            found[name] = flows[name]
+            waiting.append(flows[name])
+    return found
+
+
 def load(files: Mapping[str, bytes]) -> Loaded:
     """Read all files of a project, by path.  Raises ValueError for what Azkaban does not even report on."""
     if visible(files, PROJECT):

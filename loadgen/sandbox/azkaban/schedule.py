@@ -19,18 +19,19 @@ if TYPE_CHECKING:
     from loadgen.sandbox.azkaban.engine import Engine
     from loadgen.sandbox.azkaban.projects import Projects
     from loadgen.sandbox.azkaban.schedules import Schedule
+    from loadgen.sandbox.azkaban.users import Users
     from loadgen.sandbox.messages import FilePart, Request
 
 Said = dict[str, object]
 
 
 class ScheduleServlet:
-    """The servlet at /schedule; only the administrator may schedule and remove."""
+    """The servlet at /schedule; to schedule and to remove one must be allowed all with the project."""
 
-    def __init__(self, projects: Projects, engine: Engine, admin: str) -> None:
+    def __init__(self, projects: Projects, engine: Engine, users: Users) -> None:
         self._projects = projects
         self._engine = engine
-        self._admin = admin
+        self._users = users
 
     async def get(self, request: Request, user: str) -> Answer:
         """Everything by `ajax`; else a page."""
@@ -80,7 +81,7 @@ class ScheduleServlet:
         project = self._projects.find(name)
         if project is None:
             return _error(f"Project {name} does not exist")
-        if user != self._admin:
+        if not self._users.may(user, project):
             return _error(f"Permission denied. Cannot execute {flow}")
         if flow not in project.flows:
             return _error(f"Flow {flow} cannot be found in project {name}")
@@ -89,7 +90,7 @@ class ScheduleServlet:
         said: Said = {"status": "success", "scheduleId": -1, "message": f"{name}.{flow} scheduled."}
         try:
             options = parse_options(request.params)
-            options = admit(options, admin=True)
+            options = admit(options, admin=self._users.is_admin(user))
         except (OptionError, ValueError) as error:  # is told, but hinders nothing
             said["error"] = str(error)
             options = FlowOptions()
@@ -117,7 +118,8 @@ class ScheduleServlet:
         schedule = self._engine.schedules.get(number)
         if schedule is None:
             return _error(f"Schedule with ID {number} does not exist")
-        if user != self._admin:
+        project = self._projects.get(schedule.terms.project_id)
+        if project is None or not self._users.may(user, project):
             return _error(f"Permission denied. Cannot remove schedule with id {number}")
         self._engine.schedules.remove(number)
         return {"status": "success", "message": f"flow {schedule.terms.flow} removed from Schedules."}

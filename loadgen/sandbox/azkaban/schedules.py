@@ -2,21 +2,22 @@
 
 As in ScheduleManager.java and TriggerManager.java, where a schedule is a trigger and a scanner looks at
 regular times which are due.  What was missed meanwhile is missed: a schedule fires once a scan.
+Each change is an event that is recorded first and then applied.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable, Collection, Hashable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from loadgen.sandbox.azkaban import quartz
+from loadgen.sandbox.azkaban.flow_options import FlowOptions
+from loadgen.sandbox.journal import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
-    from loadgen.sandbox.azkaban.flow_options import FlowOptions
     from loadgen.sandbox.azkaban.quartz import Cron
 
 END_MS = 2_524_608_000_000
@@ -56,37 +57,38 @@ class Schedule:
         return min(self.next_ms, self.terms.end_ms + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Scheduled:
-    """A change: a flow has a schedule of that id, and no other."""
+class Change(Event, frozen=True, tag=True):
+    """What became of a schedule: all of it, so that only the last change counts."""
 
     id: int
+
+    @property
+    def subject(self) -> Hashable:
+        """The schedule."""
+        return "schedule", self.id
+
+
+class Scheduled(Change, frozen=True):
+    """A flow has a schedule of that id and no other; after `at_ms` it fires next, or never."""
+
     terms: Terms
+    first_ms: int
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """A change: the schedule is no more."""
-
-    id: int
+class Removed(Change, frozen=True):
+    """The schedule is no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fired:
-    """A change: the schedule was due, and is due again later, or never."""
-
-    id: int
-    at_ms: int
-
-
-Change = Scheduled | Removed | Fired
+EVENTS = (Scheduled, Removed)
 
 
 class Schedules:
     """All schedules of one server."""
 
-    def __init__(self) -> None:
+    def __init__(self, record: Callable[[Event], None] = lambda _event: None) -> None:
+        """`record` is told of every change before it is made."""
+        self._record = record
         self._by_id: dict[int, Schedule] = {}
         self._of_project: dict[int, dict[str, int]] = {}
         self._due: list[tuple[int, int]] = []
@@ -100,12 +102,12 @@ class Schedules:
             raise quartz.CronError("it will never fire")
         known = self._of_project.get(terms.project_id, {}).get(terms.flow)
         number = self._last_id + 1 if known is None else known
-        self.apply(Scheduled(number, terms, now_ms))
+        self._change(Scheduled(number, terms, now_ms, now_ms))
         return self._by_id[number]
 
     def remove(self, number: int) -> None:
         """Forget a schedule."""
-        self.apply(Removed(number))
+        self._change(Removed(number))
 
     def remove_project(self, project_id: int) -> None:
         """Forget all of a project."""
@@ -119,21 +121,23 @@ class Schedules:
 
     def fire(self, number: int, now_ms: int) -> None:
         """It is due: note when it will be next, and forget it when that is never."""
-        self.apply(Fired(number, now_ms))
+        fired = self._by_id[number]
+        self._change(Scheduled(number, fired.terms, fired.first_ms, now_ms))
 
     def apply(self, change: Change) -> None:
         """The one place where something changes."""
+        self._last_id = max(self._last_id, change.id)
         match change:
-            case Scheduled(number, terms, at_ms):
-                self._last_id = max(self._last_id, number)
+            case Scheduled(number, terms, first_ms, at_ms):
+                next_ms = _next_ms(self._cron(terms.cron), at_ms)
+                if next_ms is None:
+                    self._forget(number)
+                    return
                 self._of_project.setdefault(terms.project_id, {})[terms.flow] = number
-                self._put(number, terms, at_ms, at_ms)
+                self._by_id[number] = schedule = Schedule(number, terms, first_ms, next_ms)
+                heapq.heappush(self._due, (schedule.due_ms, number))
             case Removed(number):
-                terms = self._by_id.pop(number).terms
-                del self._of_project[terms.project_id][terms.flow]
-            case Fired(number, at_ms):
-                fired = self._by_id[number]
-                self._put(number, fired.terms, fired.first_ms, at_ms)
+                self._forget(number)
 
     def next_due_ms(self) -> int | None:
         """When the next schedule is due; None when there is none."""
@@ -142,12 +146,10 @@ class Schedules:
         return self._due[0][0] if self._due else None
 
     def due(self, now_ms: int) -> list[Schedule]:
-        """Those that are due by then, by their times; each has to be fired or removed next."""
-        due: dict[int, Schedule] = {}
-        while (next_ms := self.next_due_ms()) is not None and next_ms <= now_ms:
-            number = heapq.heappop(self._due)[1]
-            due[number] = self._by_id[number]
-        return list(due.values())
+        """Those that are due by then, by their times; they are until each is fired or removed."""
+        entries = sorted(entry for entry in self._due if entry[0] <= now_ms)
+        numbers = dict.fromkeys(number for due_ms, number in entries if self._is_due(due_ms, number))
+        return [self._by_id[number] for number in numbers]
 
     def get(self, number: int) -> Schedule | None:
         """The schedule of that id."""
@@ -158,9 +160,9 @@ class Schedules:
         number = self._of_project.get(project_id, {}).get(flow)
         return None if number is None else self._by_id[number]
 
-    def all(self) -> Iterable[Schedule]:
+    def all(self) -> Iterator[Schedule]:
         """Of all projects, oldest first."""
-        return self._by_id.values()
+        return (self._by_id[number] for number in sorted(self._by_id))
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -169,14 +171,15 @@ class Schedules:
         schedule = self._by_id.get(number)
         return schedule is not None and schedule.due_ms == due_ms
 
-    def _put(self, number: int, terms: Terms, first_ms: int, now_ms: int) -> None:
-        """A schedule from now on, unless it will never fire again."""
-        next_ms = _next_ms(self._cron(terms.cron), now_ms)
-        if next_ms is None:
-            self.apply(Removed(number))
-            return
-        self._by_id[number] = schedule = Schedule(number, terms, first_ms, next_ms)
-        heapq.heappush(self._due, (schedule.due_ms, number))
+    def _change(self, change: Change) -> None:
+        self._record(change)
+        self.apply(change)
+
+    def _forget(self, number: int) -> None:
+        """Of a journal that was compacted only this may be left: then there is nothing to forget."""
+        schedule = self._by_id.pop(number, None)
+        if schedule is not None:
+            del self._of_project[schedule.terms.project_id][schedule.terms.flow]
 
     def _cron(self, text: str) -> Cron:
         cron = self._crons.get(text)

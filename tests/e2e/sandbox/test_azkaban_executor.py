@@ -3,23 +3,16 @@
 Tests named `test_edge_NN_...` are the edge cases of the facts about Azkaban, by their number there.
 """
 
-import asyncio
 import json
 import threading
 from contextlib import closing
 from itertools import count, pairwise
 
 import pytest
-from sandbox_client import LOGIN_PAGE, Client, a_zip, without_session
+from sandbox_client import GUEST, LOGIN_PAGE, Client, a_zip, without_session
 
 from loadgen.clock import SteppedClock
 from loadgen.sandbox import SandboxOptions, running
-from loadgen.sandbox.azkaban.engine import Engine
-from loadgen.sandbox.azkaban.executions import Limits
-from loadgen.sandbox.azkaban.executor import Executor
-from loadgen.sandbox.azkaban.projects import Projects
-from loadgen.sandbox.azkaban.schedule import ScheduleServlet
-from loadgen.sandbox.messages import Request
 
 MIDNIGHT_US = 1_767_225_600_000_000
 """2026-01-01."""
@@ -199,23 +192,43 @@ def test_edge_16_a_full_queue_has_a_message_and_no_error(client, clock, project)
     assert said[100] == {"project": project, "flow": "f100", "message": full, "execid": -1}
 
 
-def test_edge_17_who_may_not_execute_hears_that_there_is_no_project(clock):
-    """Only the administrator can log in, so that the servlets are asked directly."""
-    projects = Projects()
-    projects.create("p", "d", "azkaban", 0)
-    engine = Engine(projects, Limits(), 1000, clock)
-    servlets = {"/executor": Executor(projects, engine, "azkaban")}
-    servlets["/schedule"] = ScheduleServlet(projects, engine, "azkaban")
+def test_edge_17_who_may_not_execute_hears_that_there_is_no_project(client, project):
+    number = schedule(client, project)["scheduleId"]
+    with closing(Client(client.url, GUEST)) as guest:
+        said = execute(guest, project)
+        assert said == {"project": project, "error": f"Project '{project}' doesn't exist."}
+        said = guest.get("/executor", ajax="getRunning", project=project, flow="a").json()
+        assert said == {"error": f"User 'guest' doesn't have EXECUTE permissions on {project}"}
+        said = schedule(guest, project)
+        assert said == {"status": "error", "message": "Permission denied. Cannot execute a"}
+        said = guest.post("/schedule", action="removeSched", scheduleId=number).json()
+        assert said["message"] == f"Permission denied. Cannot remove schedule with id {number}"
 
-    def ask(path: str, **params: str) -> dict:
-        return json.loads(asyncio.run(servlets[path].get(Request("GET", path, "", {}, params), "guest")).body)
 
-    said = ask("/executor", ajax="executeFlow", project="p", flow="a")
-    assert said == {"project": "p", "error": "Project 'p' doesn't exist."}
-    said = ask("/executor", ajax="getRunning", project="p", flow="a")
-    assert said == {"error": "User 'guest' doesn't have EXECUTE permissions on p"}
-    said = ask("/schedule", ajax="scheduleCronFlow", projectName="p", flow="a", cronExpression=DAILY)
-    assert said == {"status": "error", "message": "Permission denied. Cannot execute a"}
+def test_of_their_own_projects_users_may_all_but_what_is_for_administrators(client, names, clock):
+    clock.step(100)
+    name = next(names)
+    with closing(Client(client.url, GUEST)) as guest:
+        guest.create(name)
+        guest.upload(name, a_zip("a"))
+        number = execute(guest, name, **{"flowOverride[flowPriority]": "9", "flowOverride[x]": "1"})["execid"]
+        assert fetch(guest, number, "flowInfo")["flowParam"] == {"x": "1"}
+        scheduled = schedule(guest, name)["scheduleId"]
+        assert (
+            guest.post("/schedule", action="removeSched", scheduleId=scheduled).json()["status"] == "success"
+        )
+    assert fetch(client, number)["submitUser"] == "guest"
+
+
+def test_what_a_version_says_and_how_many_threads_it_has():
+    options = SandboxOptions(profile="3.57", threads=7)
+    with running(options) as url, closing(Client(url)) as client:
+        client.create("p")
+        client.upload("p", a_zip("a"))
+        assert execute(client, "p")["message"] == "Execution submitted successfully with exec id 1"
+        jetty = "azkaban.jmx.JmxJettyServer:name=jetty"
+        told = client.get("/jmx", ajax="getAllMBeanAttributes", mBean=jetty).json()["attributes"]
+        assert (told["NumThreads"], told["NumIdleThreads"]) == (7, 6)
 
 
 @pytest.mark.parametrize(

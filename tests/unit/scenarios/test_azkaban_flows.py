@@ -381,7 +381,7 @@ class TestVerify:
         mine, theirs = ("night_0000", "mine", NOON), ("theirs", "f", NOON)
         scheduled(azkaban, (1, *ours), (2, *ours), (8, *mine), (9, *theirs))
         options = flows.Options(flows=2, projects=1, schedules=2, prefix="Night")
-        before = {"projects": ["night_0000"], "schedules": ["night_0000/mine"]}
+        before = {"projects": ["night_0000"], "schedules": ["night_0000/mine", "night_0000/flow_000000"]}
         found = flows.all_is_there(http, options, FakeMade({"schedules": []}, setup=before))
         assert found.missing == [f"night_0000/flow_000001 at {NOON}"]
         assert found.unexpected == [f"night_0000/flow_000000 at {MIDNIGHT}, 2 times"]
