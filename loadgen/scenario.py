@@ -171,7 +171,7 @@ class Made(Protocol):
         """
 
     def unknown(self, step: str) -> Iterator[int]:
-        """Indexes of the step's items that may have been made: nobody knows."""
+        """Indexes of the step's items that may have been made, or were, and what they returned is lost."""
 
     def failed(self, step: str) -> Iterator[int]:
         """Indexes of the step's items that failed; a call of theirs may still have had its effect."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -21,11 +22,25 @@ LOGIN_PAGE = "<!-- /.login -->"
 LOGINS = 3
 """So often one call may find that the session has ended: more often in a row is no chance."""
 RECENT = 50
-"""Executions of a flow among which one is looked for."""
+"""Executions of others, of a flow, that one is looked for among."""
+TERMINAL = frozenset({"SUCCEEDED", "KILLED", "EXECUTION_STOPPED", "FAILED"})
+"""How an execution may end."""
 
 
 class AzkabanError(Exception):
     """What Azkaban answered instead of doing what it was asked."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule that is there."""
+
+    project: str
+    """In lower case: Azkaban takes `A` and `a` for one project."""
+    flow: str
+    """PROJECT/FLOW, the project likewise."""
+    cron: str
+    number: int
 
 
 def log_in(http: Session, user: str, password: str) -> None:
@@ -56,14 +71,14 @@ def ask(http: Session, method: str, path: str, **request: Any) -> dict[str, Any]
 
 
 def answer(response: requests.Response) -> dict[str, Any]:
-    """The JSON; empty when there is none, as on Azkaban's pages."""
+    """The JSON; empty for a login page.  Raises AzkabanError when there is neither."""
     try:
         said = response.json()
     except requests.JSONDecodeError:
-        if response.ok and not is_login(response):
-            shown = " ".join(response.text.split())[:120]
-            raise AzkabanError(f"not JSON: {shown}") from None
-        return {}
+        if is_login(response):
+            return {}
+        shown = " ".join(response.text.split())[:120]
+        raise AzkabanError(f"status {response.status_code}, and not JSON: {shown}") from None
     return said if isinstance(said, dict) else {}
 
 
@@ -110,11 +125,28 @@ def listed(http: Session, project: str) -> list[str] | None:
     return [flow["flowId"] for flow in listing["flows"]]
 
 
-def recent(http: Session, project: str, flow: str) -> list[int]:
-    """The ids of a flow's latest executions, the newest first."""
-    query = {"ajax": "fetchFlowExecutions", "project": project, "flow": flow, "start": 0, "length": RECENT}
-    said = ask(http, "GET", "/manager", params=query, name="fetchFlowExecutions")
+def recent(http: Session, project: str, flow: str, count: int) -> Sequence[int]:
+    """The ids of a flow's latest executions, the newest first; none, where there is no such project."""
+    query = {"ajax": "fetchFlowExecutions", "project": project, "flow": flow, "start": 0, "length": count}
+    try:
+        said = ask(http, "GET", "/manager", params=query, name="fetchFlowExecutions")
+    except AzkabanError as error:
+        if "doesn't exist" in str(error):
+            return ()
+        raise
     return [execution["execId"] for execution in said["executions"]]
+
+
+def parameters(http: Session, number: int) -> dict[str, Any]:
+    """What an execution was told by flowOverride; nothing, where its flow is gone from the project."""
+    query = {"ajax": "flowInfo", "execid": number}
+    try:
+        said = ask(http, "GET", "/executor", params=query, name="flowInfo")
+    except AzkabanError as error:
+        if "doesn't exist" in str(error):
+            return {}
+        raise
+    return dict(said.get("flowParam") or {})
 
 
 def fetch(http: Session, number: int) -> dict[str, Any]:
@@ -123,11 +155,17 @@ def fetch(http: Session, number: int) -> dict[str, Any]:
     return ask(http, "GET", "/executor", params=query, name="fetchexecflow")
 
 
-def schedules_there(http: Session) -> Iterator[tuple[str, str, str, int]]:
-    """Project, flow, cron and id of every schedule, also those of others."""
+def has_ended(said: Mapping[str, Any]) -> bool:
+    """Whether an execution that was fetched is over, and the time is told."""
+    return said["status"] in TERMINAL and said["endTime"] > 0
+
+
+def schedules_there(http: Session) -> Iterator[Schedule]:
+    """Every schedule, also those of others."""
     said = ask(http, "GET", "/schedule", params={"ajax": "fetchSchedules"}, name="fetchSchedules")
     for entry in said.get("items", ()):
-        yield entry["projectname"], entry["flowname"], entry["cron"], int(entry["scheduleId"])
+        project = entry["projectname"].lower()
+        yield Schedule(project, f"{project}/{entry['flowname']}", entry["cron"], int(entry["scheduleId"]))
 
 
 def project_id(http: Session, project: str) -> int | None:
@@ -141,19 +179,21 @@ def project_id(http: Session, project: str) -> int | None:
         raise
 
 
-def upload(http: Session, project: str, flows: Sequence[str]) -> int:
-    """Replace all that a project holds by these flows; returns the version that came of it."""
+def upload(http: Session, project: str, flows: Sequence[str]) -> tuple[int, int]:
+    """Replace all that a project holds by these flows; returns its id, and the version that came of it."""
     fields = {"ajax": "upload", "project": project}
     files = {"file": (f"{project}.zip", bundle(flows), "application/zip")}
-    return int(ask(http, "POST", "/manager", data=fields, files=files, name="upload")["version"])
+    said = ask(http, "POST", "/manager", data=fields, files=files, name="upload")
+    return int(said["projectId"]), int(said["version"])
 
 
 def cancel(http: Session, number: int) -> None:
-    """One that has ended is none to cancel."""
+    """One that has ended is none to cancel, nor one whose project is gone."""
+    over = ("isn't running", "Cannot find", "not found", "is unreachable")
     try:
         ask(http, "GET", "/executor", params={"ajax": "cancelFlow", "execid": number}, name="cancelFlow")
     except AzkabanError as error:
-        if not any(words in str(error) for words in ("isn't running", "Cannot find", "is unreachable")):
+        if not any(words in str(error) for words in over):
             raise
 
 
@@ -176,7 +216,5 @@ def delete(http: Session, name: str) -> None:
             break
         http.expire()
     failure = response.cookies.get("azkaban.failure.message", "")
-    if response.status_code != requests.codes.found or (failure and "doesn't exist" not in failure):
-        raise AzkabanError(
-            f"cannot delete project {name}: {failure or 'it was not answered with a redirect'}"
-        )
+    if "azkaban.success.message" not in response.cookies and "doesn't exist" not in failure:
+        raise AzkabanError(f"cannot delete project {name}: {failure or 'it was not said what came of it'}")

@@ -1,9 +1,9 @@
 r"""Create flows in Azkaban, schedule them, run them, watch them end.
 
 An upload to Azkaban replaces the project's whole flow set, and two uploads to one project at the same
-time lose one of them.  So every upload carries all that its project should hold by then, and the project
-is the item's key: uploads to one project run one after the other, in order, while projects are filled side
-by side.
+time lose one of them.  So every upload carries all that its project should hold by then, and whatever of
+it is there already; and the project is the item's key: uploads to one project run one after the other,
+while projects are filled side by side.
 
     loadgen run scenarios/azkaban_flows.py                                  # flows, on the built-in sandbox
     loadgen run scenarios/azkaban_flows.py --set schedules=10000 --set executions=1000
@@ -16,136 +16,35 @@ docs/azkaban.md walks through all of it.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import azkaban
 import requests
 from azkaban import RETRY, AzkabanError, ask
+from azkaban_plan import (
+    Options,
+    added,
+    cron,
+    executed,
+    filled,
+    flows_of,
+    how_to_run,
+    place,
+    project_name,
+    schedule_of,
+    scheduled,
+    token,
+    uploaded,
+    uploads,
+)
 
-from loadgen import Made, Scenario, Session, Timed, Verification, option
-
-TERMINAL = frozenset({"SUCCEEDED", "KILLED", "EXECUTION_STOPPED", "FAILED"})
-DAY_MINUTES = 24 * 60
-
-
-@dataclass(frozen=True)
-class Options:
-    """What can be set."""
-
-    flows: int = option(10_000, help="How many flows there should be in the end")
-    projects: int = option(100, help="How many projects share them")
-    strategy: Literal["append", "bundle"] = option(
-        "append", help="append: each flow its own upload; bundle: all of a project in one, or BATCH"
-    )
-    batch: int | None = option(None, help="Flows that one upload adds")
-    schedules: int | None = option(None, help="How many flows get a schedule; all, with --step schedules")
-    cron: str = option("spread", help="When they fire: a Quartz expression, or each at its time of day")
-    executions: int | None = option(None, help="How many times a flow is run; 1000, with --step executions")
-    concurrent_option: Literal["ignore", "skip", "queue"] = option("ignore", help="When it runs already")
-    failure_action: Literal["finishCurrent", "cancelImmediately", "finishPossible"] = "finishCurrent"
-    flow_override: tuple[str, ...] = option((), help="NAME=VALUE parameters of the executions")
-    poll: float = option(0.2, help="Seconds between two looks at an execution")
-    prefix: str = option("loadgen", help="Project names begin with it")
-    user: str = option("azkaban", env="AZKABAN_USER")
-    password: str = option("azkaban", env="AZKABAN_PASSWORD", secret=True)
-    tag: str = field(
-        default_factory=lambda: secrets.token_hex(4)
-    )  # tells our executions from those of others
-
-    def __post_init__(self) -> None:
-        if self.projects < 1 or (self.batch is not None and self.batch < 1):
-            raise ValueError("projects and batch must be at least 1")
-        if min(self.flows, self.schedules or 0, self.executions or 0) < 0:
-            raise ValueError("flows, schedules and executions must not be negative")
-        if (self.schedules or 0) > self.flows:
-            raise ValueError("a flow has one schedule: schedules must not be more than flows")
-        if not self.poll > 0:
-            raise ValueError("poll must be above 0")
-        if any("=" not in pair for pair in self.flow_override):
-            raise ValueError("flow_override takes NAME=VALUE")
-
+from loadgen import Made, Scenario, Session, Timed, Verification
 
 # Each process has so many connections.  Jetty serves 20 at a time by default: stay below that in all.
 scenario = Scenario(options=Options, target="sandbox:azkaban", concurrency=8)
-
-
-# ---- what there should be
-
-
-def project_name(project: int, options: Options) -> str:
-    """Azkaban's rule: a letter, then letters, digits, `-` and `_`."""
-    return f"{options.prefix}_{project:04d}"
-
-
-def place(flow: int, options: Options) -> tuple[str, str]:
-    """Project and name of a flow."""
-    return project_name(flow % options.projects, options), f"flow_{flow:06d}"
-
-
-def flows_of(project: int, options: Options) -> Sequence[str]:
-    """The flows that a project should hold in the end."""
-    return [place(flow, options)[1] for flow in range(project, options.flows, options.projects)]
-
-
-def filled(options: Options) -> range:
-    """The projects that get any flow."""
-    return range(min(options.projects, options.flows))
-
-
-def size(options: Options) -> int:
-    """How many flows an upload adds."""
-    whole = -(-options.flows // options.projects)
-    return options.batch or (1 if options.strategy == "append" else max(whole, 1))
-
-
-def uploads(options: Options) -> int:
-    """How many uploads fill all projects."""
-    return sum(-(-len(flows_of(project, options)) // size(options)) for project in filled(options))
-
-
-def uploaded(item: int, options: Options) -> tuple[str, Sequence[str]]:
-    """Project and flows of an upload: what it adds, and all that was added before."""
-    project, turn = item % options.projects, item // options.projects
-    return project_name(project, options), flows_of(project, options)[: (turn + 1) * size(options)]
-
-
-def cron(item: int, options: Options) -> str:
-    """When a schedule fires: Azkaban looks once a minute, so minutes are as fine as it gets."""
-    if options.cron != "spread":
-        return options.cron
-    hour, minute = divmod(item * DAY_MINUTES // max(scheduled(options), 1), 60)
-    return f"0 {minute} {hour} ? * *"
-
-
-def scheduled(options: Options) -> int:
-    """How many flows get a schedule."""
-    return options.flows if options.schedules is None else options.schedules
-
-
-def executed(options: Options) -> int:
-    """How many times a flow is run."""
-    wanted = 1000 if options.executions is None else options.executions
-    return wanted if options.flows else 0
-
-
-def token(item: int, options: Options) -> str:
-    """By this the execution is found again whose answer was lost."""
-    return f"{options.prefix}-{options.tag}-{item}"
-
-
-def find_execution(http: Session, item: int, options: Options) -> int | None:
-    """The id of an item's execution, by its token; None: there is none."""
-    for number in azkaban.recent(http, *place(item % options.flows, options)):
-        query = {"ajax": "flowInfo", "execid": number}
-        said = ask(http, "GET", "/executor", params=query, name="flowInfo")
-        if said.get("flowParam", {}).get("loadgen.token") == token(item, options):
-            return number
-    return None
 
 
 # ---- the job
@@ -159,14 +58,13 @@ def login(http: Session, options: Options) -> None:
 
 @scenario.setup
 def look_around(http: Session, options: Options) -> dict[str, list[str]]:
-    """What was there before is not ours to delete."""
+    """What was there before is not ours to delete.  Azkaban takes `A` and `a` for one project."""
     query = {"ajax": "fetchallprojects"}
     there = ask(http, "GET", "/index", params=query, name="fetchallprojects")["projects"]
     ours = {project_name(project, options).lower() for project in range(options.projects)}
-    names = [project["projectName"] for project in there if project["projectName"].lower() in ours]
-    known = {name.lower() for name in names}
-    schedules = [f"{each[0]}/{each[1]}" for each in azkaban.schedules_there(http) if each[0].lower() in known]
-    return {"projects": names, "schedules": schedules}
+    known = ours & {project["projectName"].lower() for project in there}
+    schedules = [each.flow for each in azkaban.schedules_there(http) if each.project in known]
+    return {"projects": sorted(known), "schedules": schedules}
 
 
 @scenario.step(
@@ -179,7 +77,7 @@ def projects(http: Session, item: int, options: Options) -> dict[str, object]:
     """Create a project."""
     name = project_name(item, options)
     azkaban.create(http, name)
-    return {"project": name}
+    return {"project": name, "id": azkaban.project_id(http, name)}
 
 
 @projects.exists
@@ -195,18 +93,26 @@ def project_exists(http: Session, item: int, options: Options) -> bool:
     retry=RETRY,
 )
 def flows(http: Session, item: int, options: Options) -> dict[str, object]:
-    """Upload a project with some flows more than it had; the first time, create it."""
+    """Upload a project with some flows more than it had; create it where there is none.
+
+    What is there of our flows goes along: an upload that is tried again may come after later ones.
+    """
     name, wanted = uploaded(item, options)
-    if item < options.projects:
+    there = azkaban.listed(http, name)
+    if there is None:
         azkaban.create(http, name)
-    return {"project": name, "version": azkaban.upload(http, name, wanted), "flows": len(wanted)}
+    more = set(there or ()) - set(wanted)
+    foreign = more.difference(flows_of(item % options.projects, options))
+    if foreign:
+        raise AzkabanError(f"{name} holds {min(foreign)}, not of this run: an upload would delete it")
+    number, version = azkaban.upload(http, name, [*wanted, *sorted(more)])
+    return {"project": name, "id": number, "version": version, "flows": len(wanted) + len(more)}
 
 
 @flows.exists
 def flows_exist(http: Session, item: int, options: Options) -> bool:
-    """All that the upload carries is there."""
-    name, wanted = uploaded(item, options)
-    return set(wanted) <= set(azkaban.listed(http, name) or ())
+    """What the upload adds is there."""
+    return set(added(item, options)) <= set(azkaban.listed(http, uploaded(item, options)[0]) or ())
 
 
 @scenario.step(
@@ -219,14 +125,14 @@ def schedules(http: Session, item: int, options: Options) -> dict[str, object]:
     """Schedule a flow."""
     project, flow = place(item, options)
     fields = {"ajax": "scheduleCronFlow", "projectName": project, "flow": flow}
-    fields |= {"cronExpression": cron(item, options), "concurrentOption": options.concurrent_option}
+    fields |= {"cronExpression": cron(item, options), **how_to_run(options)}
     said = ask(http, "POST", "/schedule", data=fields, name="scheduleCronFlow")
     if int(said.get("scheduleId", -1)) <= 0:
         raise AzkabanError(f"not scheduled: {said.get('message')}")
     return {
         "project": project,
         "flow": flow,
-        "schedule": said["scheduleId"],
+        "schedule": int(said["scheduleId"]),
         "cron": fields["cronExpression"],
     }
 
@@ -251,11 +157,23 @@ def schedule_exists(http: Session, item: int, options: Options) -> bool:
 def executions(http: Session, item: int, options: Options) -> dict[str, object]:
     """Run a flow, and wait until Azkaban shows that it does: the item's time is the time to visible."""
     project, flow = place(item % options.flows, options)
-    fields = {"ajax": "executeFlow", "project": project, "flow": flow}
-    fields |= {"concurrentOption": options.concurrent_option, "failureAction": options.failure_action}
-    for pair in options.flow_override:
-        name, _, value = pair.partition("=")
-        fields[f"flowOverride[{name}]"] = value
+    number = find_execution(http, item, options) if http.attempt > 1 else None
+    if number is None:
+        number = execute(http, item, options)
+    until_visible(http, number, options)
+    return {"item": item, "project": project, "flow": flow, "execution": number}
+
+
+@executions.exists
+def execution_exists(http: Session, item: int, options: Options) -> bool:
+    """There is one with the item's token."""
+    return find_execution(http, item, options) is not None
+
+
+def execute(http: Session, item: int, options: Options) -> int:
+    """Ask for an execution; returns its id."""
+    project, flow = place(item % options.flows, options)
+    fields = {"ajax": "executeFlow", "project": project, "flow": flow, **how_to_run(options)}
     fields["flowOverride[loadgen.token]"] = token(item, options)
     try:
         said = ask(http, "POST", "/executor", data=fields, name="executeFlow")
@@ -263,28 +181,37 @@ def executions(http: Session, item: int, options: Options) -> dict[str, object]:
         number = find_execution(http, item, options)
         if number is None:
             raise
-    else:
-        number = int(said.get("execid", -1))
-        if number <= 0:
-            raise AzkabanError(f"not executed: {said.get('message')}")
-    until_visible(http, number, options)
-    return {"project": project, "flow": flow, "execution": number}
+        return number
+    if int(said.get("execid", -1)) <= 0:
+        raise AzkabanError(f"not executed: {said.get('message')}")
+    return int(said["execid"])
 
 
-@executions.exists
-def execution_exists(http: Session, item: int, options: Options) -> bool:
-    """One with the item's token is among the flow's latest."""
-    return find_execution(http, item, options) is not None
+def latest(http: Session, item: int, options: Options) -> Sequence[int]:
+    """The latest executions of an item's flow, newest first: all that may be ours, and some of others."""
+    turns = -(-executed(options) // options.flows)
+    return azkaban.recent(http, *place(item % options.flows, options), turns + azkaban.RECENT)
+
+
+def find_execution(http: Session, item: int, options: Options) -> int | None:
+    """The id of an item's execution, by its token; None: there is none."""
+    numbers = latest(http, item, options)
+    newer = (executed(options) - 1 - item) // options.flows  # of ours, in the end: look there first
+    for at in sorted(range(len(numbers)), key=lambda at: abs(at - newer)):
+        if azkaban.parameters(http, numbers[at]).get("loadgen.token") == token(item, options):
+            return numbers[at]
+    return None
 
 
 def until_visible(http: Session, number: int, options: Options) -> None:
-    """Azkaban may take a moment to find what it has just been given."""
+    """Azkaban may take a moment to find what it has just been given; a look that is lost is taken again."""
     deadline = time.monotonic() + scenario.timeout
     while True:
         try:
             azkaban.fetch(http, number)
-        except AzkabanError as error:
-            if "Cannot find" not in str(error) or time.monotonic() > deadline:
+        except (AzkabanError, requests.RequestException) as error:
+            hidden = "Cannot find" in str(error) or isinstance(error, requests.RequestException)
+            if not hidden or time.monotonic() > deadline:
                 raise
         else:
             return
@@ -302,7 +229,10 @@ def watch(http: Session, item: int, options: Options) -> Timed:
     number = find_execution(http, item, options)
     if number is None:
         raise AzkabanError(f"there is no execution {token(item, options)}")
-    while (said := azkaban.fetch(http, number))["status"] not in TERMINAL:
+    deadline = time.monotonic() + options.patience
+    while not azkaban.has_ended(said := azkaban.fetch(http, number)):
+        if time.monotonic() > deadline:
+            raise AzkabanError(f"execution {number} is {said['status']} after {options.patience:g} s")
         time.sleep(options.poll)
     if said["status"] != "SUCCEEDED":
         raise AzkabanError(f"execution {number} of {said['flowId']} ended {said['status']}")
@@ -310,62 +240,127 @@ def watch(http: Session, item: int, options: Options) -> Timed:
     return Timed(took_s, {"execution": number, "status": said["status"], "seconds": took_s})
 
 
+@watch.exists
+def is_watched(http: Session, item: int, options: Options) -> bool:
+    """Nothing on the target tells: with --top-up, too, all that runs is watched."""
+    del http, item, options
+    return False
+
+
 # ---- afterwards
+
+
+Compared = tuple[set[str], Iterable[str]]
+"""Names of what there should be, and of what there is."""
 
 
 @scenario.verify
 def all_is_there(http: Session, options: Options, made: Made) -> Verification:
     """Of each kind that this run was to make: exactly that, and no more of it in our projects."""
+    kinds = {
+        "projects": compare_projects,
+        "flows": compare_flows,
+        "schedules": compare_schedules,
+        "executions": compare_executions,
+    }
     expected: set[str] = set()
     found: Counter[str] = Counter()
-    if "flows" in made.steps:
-        for project in filled(options):
-            name = project_name(project, options)
-            expected |= {f"{name}/{flow}" for flow in flows_of(project, options)}
-            found.update(f"{name}/{flow}" for flow in azkaban.listed(http, name) or ())
-    elif "projects" in made.steps:
-        expected |= {project_name(project, options) for project in range(options.projects)}
-        there = range(options.projects)
-        found.update(project_name(each, options) for each in there if project_exists(http, each, options))
-    if "schedules" in made.steps:
-        wanted = {place(item, options): cron(item, options) for item in range(scheduled(options))}
-        expected |= {f"{project}/{flow} at {when}" for (project, flow), when in wanted.items()}
-        ours = {project for project, _ in wanted}
-        before = set((made.setup or {}).get("schedules", ()))
-        found.update(
-            f"{project}/{flow} at {when}"
-            for project, flow, when, _ in azkaban.schedules_there(http)
-            if project in ours and ((project, flow) in wanted or f"{project}/{flow}" not in before)
-        )
-    if "executions" in made.steps:
-        runs = {(each["project"], each["flow"], each["execution"]) for each in made("executions")}
-        expected |= {f"{project}/{flow} run {number}" for project, flow, number in runs}
-        for project, flow in {each[:2] for each in runs}:
-            latest = azkaban.recent(http, project, flow)
-            found.update(f"{project}/{flow} run {n}" for n in latest if (project, flow, n) in runs)
+    for step in made.steps:
+        if step in kinds:
+            wanted, there = kinds[step](http, options, made)
+            expected |= wanted
+            found.update(there)
     twice = [f"{name}, {times} times" for name, times in found.items() if times > 1]
     return Verification.of(expected, {*found, *twice})
 
 
+def compare_projects(http: Session, options: Options, _: Made) -> Compared:
+    """By name."""
+    names = {project_name(project, options) for project in range(options.projects)}
+    return names, [name for name in names if azkaban.project_id(http, name) is not None]
+
+
+def compare_flows(http: Session, options: Options, _: Made) -> Compared:
+    """Each project's, and no other flow in it."""
+    expected: set[str] = set()
+    found: list[str] = []
+    for project in filled(options):
+        name = project_name(project, options)
+        expected |= {f"{name}/{flow}" for flow in flows_of(project, options)}
+        found += [f"{name}/{flow}" for flow in azkaban.listed(http, name) or ()]
+    return expected, found
+
+
+def compare_schedules(http: Session, options: Options, made: Made) -> Compared:
+    """With their crons; no other schedule in our projects that was not there before."""
+    wanted = {schedule_of(item, options): cron(item, options) for item in range(scheduled(options))}
+    ours = {flow.partition("/")[0] for flow in wanted}
+    before = set((made.setup or {}).get("schedules", ())) - set(wanted)
+    there = azkaban.schedules_there(http)
+    found = [f"{it.flow} at {it.cron}" for it in there if it.project in ours and it.flow not in before]
+    return {f"{flow} at {when}" for flow, when in wanted.items()}, found
+
+
+def compare_executions(http: Session, options: Options, made: Made) -> Compared:
+    """By the ids that we were told; by token where the answer was lost."""
+    told = {each["item"]: each["execution"] for each in made("executions")}
+    runs = {item: "/".join(place(item % options.flows, options)) for item in range(executed(options))}
+    found: list[int] = []
+    for flow in range(min(options.flows, executed(options))):
+        there = set(latest(http, flow, options))
+        items = range(flow, executed(options), options.flows)
+        found += [item for item in items if told.get(item) in there]
+        found += [item for item in items if item not in told and execution_exists(http, item, options)]
+    return {f"{flow} run {item}" for item, flow in runs.items()}, [f"{runs[it]} run {it}" for it in found]
+
+
 @scenario.teardown
 def take_back(http: Session, options: Options, made: Made) -> None:
-    """Stop what runs, take schedules off, delete projects; but nothing that was there before."""
-    before = made.setup or {"projects": [], "schedules": []}
-    for run in made("executions"):
-        azkaban.cancel(http, run["execution"])
-    for entry in made("schedules"):
-        if f"{entry['project']}/{entry['flow']}" not in before["schedules"]:
-            azkaban.unschedule(http, entry["schedule"])
-    there_before = {name.lower() for name in before["projects"]}
-    for name in sorted(touched(options, made)):
-        if name.lower() not in there_before:
+    """Take schedules off, stop what runs, delete projects; but nothing that was there before.
+
+    A project's schedules go with it, so only those in projects that stay are taken off one by one.
+    """
+    stay = set((made.setup or {}).get("projects", ()))
+    for number in to_unschedule(http, options, made) if stay else ():
+        azkaban.unschedule(http, number)
+    for number in started(http, options, made):
+        azkaban.cancel(http, number)
+    for name, ids in sorted(touched(options, made).items()):
+        there = None if name.lower() in stay else azkaban.project_id(http, name)
+        if there is not None and (there in ids or not ids):  # not one that others have made since
             azkaban.delete(http, name)
 
 
-def touched(options: Options, made: Made) -> set[str]:
-    """The projects that the run has created or filled, or may have."""
-    names = {entry["project"] for step in ("projects", "flows") for entry in made(step)}
+def to_unschedule(http: Session, options: Options, made: Made) -> Iterator[int]:
+    """The schedules of the run in projects that were there before."""
+    ours = {entry["schedule"] for entry in made("schedules")}
+    maybe = {schedule_of(item, options): cron(item, options) for item in in_doubt(made, "schedules")}
+    stay, before = set(made.setup["projects"]), set(made.setup["schedules"])
+    for each in azkaban.schedules_there(http):
+        is_ours = each.number in ours or maybe.get(each.flow) == each.cron
+        if is_ours and each.project in stay and each.flow not in before:
+            yield each.number
+
+
+def in_doubt(made: Made, step: str) -> Iterator[int]:
+    """Items that may have had their effect, although the run does not know which."""
+    return chain(made.failed(step), made.unknown(step))
+
+
+def started(http: Session, options: Options, made: Made) -> Iterator[int]:
+    """The executions of the run that were not seen to end."""
+    ended = {seen["execution"] for seen in made("watch")}
+    told = (each["execution"] for each in made("executions"))
+    found = (find_execution(http, item, options) for item in in_doubt(made, "executions"))
+    return (number for number in chain(told, found) if number is not None and number not in ended)
+
+
+def touched(options: Options, made: Made) -> dict[str, set[int]]:
+    """The projects that the run has created or filled, or may have; with their ids, where it was told any."""
+    ids: dict[str, set[int]] = {}
     for step in ("projects", "flows"):
-        for item in (*made.failed(step), *made.unknown(step)):
-            names.add(project_name(item % options.projects, options))
-    return names
+        for entry in made(step):
+            ids.setdefault(entry["project"], set()).add(entry["id"])
+        for item in in_doubt(made, step):
+            ids.setdefault(project_name(item % options.projects, options), set())
+    return ids

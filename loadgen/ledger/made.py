@@ -36,11 +36,19 @@ class LedgerMade:
         return iter(()) if index is None else self._reader.values(index)
 
     def unknown(self, step: str) -> Iterator[int]:
-        """Items that are counted as unknown, and those that were in flight when the run stopped early."""
+        """Items whose outcome is unknown, or what they returned.
+
+        Those that are counted as unknown, those that were in flight, or waited for another try, when the run
+        stopped early, and those that were tried, then looked for and found.
+        """
         index = self._index(step)
         if index is None:
             return iter(())
-        return heapq.merge(self._reader.ended(index, Outcome.UNKNOWN), self._reader.doubtful(index))
+        return heapq.merge(
+            self._reader.ended(index, Outcome.UNKNOWN),
+            self._reader.doubtful(index),
+            self._reader.found_again(index),
+        )
 
     def failed(self, step: str) -> Iterator[int]:
         """Items that failed."""

@@ -118,7 +118,9 @@ class Reader:
 
     def attempts(self) -> Attempts:
         """How often items were tried."""
-        ((resolved,),) = self._all("SELECT coalesce(sum(resolved), 0) FROM item")
+        ((resolved,),) = self._all(  # by a late result, or because it was looked for and found
+            "SELECT coalesce(sum(resolved OR (outcome = ? AND NOT has_result)), 0) FROM item", Outcome.DONE
+        )
         ((total, retries, duplicates, found),) = self._all(
             """SELECT coalesce(sum(NOT found), 0), coalesce(sum(attempt > 1 AND NOT found), 0),
                       coalesce(sum(final AND NOT counted), 0), coalesce(sum(found AND counted), 0)
@@ -220,9 +222,22 @@ class Reader:
         )
         return (item for (item,) in rows)
 
+    def found_again(self, step: int) -> Iterator[int]:
+        """Items of a step that were tried, then looked for and found: nobody knows what they returned."""
+        rows = self._connection.execute(
+            """SELECT item FROM item WHERE step = ?1 AND outcome = ?2 AND NOT has_result
+               UNION SELECT item FROM attempt WHERE step = ?1 AND found AND counted AND attempt > 1
+               ORDER BY item""",
+            (step, Outcome.DONE),
+        )
+        return (item for (item,) in rows)
+
     def doubtful(self, step: int) -> list[int]:
-        """Items of a step that may have been sent and have no outcome: what was in flight at the end."""
-        opened = self._all("SELECT item FROM open_item WHERE step = ? AND in_doubt", step)
+        """Items of a step that may have been sent and have no outcome: what was in flight at the end.
+
+        Also what waited for another try.
+        """
+        opened = self._all("SELECT item FROM open_item WHERE step = ? AND (in_doubt OR attempt > 1)", step)
         armed = {item for (item,) in opened}
         for lease in self._open_leases(step):
             items = list(lease.chunk)

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -339,6 +340,14 @@ def adds_up(summary: Mapping[str, Any]) -> None:
     """Planned is the sum of the rest, for the run and for each step."""
     for items in (summary["items"], *(step["items"] for step in summary["steps"])):
         assert items["planned"] == sum(number for end, number in items.items() if end != "planned")
+
+
+def taught(document: Path, name: str) -> list[list[str]]:
+    """The words of a document's commands under `<!-- command: NAME -->`, a list for each line."""
+    (block,) = (
+        block for before, block in fenced(document.read_text()) if before == f"<!-- command: {name} -->"
+    )
+    return [shlex.split(line) for line in block.replace("\\\n", " ").splitlines()]
 
 
 def fenced(text: str) -> Iterator[tuple[str, str]]:

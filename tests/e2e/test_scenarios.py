@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import pytest
 from airflow import Airflow
-from harness import REPO, Cli, Target, fenced
+from harness import REPO, Cli, Target, fenced, taught
 
 from loadgen import Session
 from loadgen.loader import load
@@ -19,7 +18,7 @@ from loadgen.testing import FakeMade, Outcome, do_item, session
 AIRFLOW = REPO / "scenarios" / "airflow_dag_runs.py"
 ROWS = REPO / "scenarios" / "http_rows.py"
 
-LESSONS = (REPO / "docs" / "lessons.md").read_text(encoding="utf-8")
+LESSONS = REPO / "docs" / "lessons.md"
 FOREIGN = {"dag_run_id": "loadgen_000003", "logical_date": None, "conf": {}, "note": None, "state": "success"}
 
 
@@ -94,7 +93,7 @@ def test_a_whole_job_on_airflow(cli: Cli, target: Target) -> None:
     """Tokens expire, answers are lost, one run was there before: all exist, and what is ours is cleaned."""
     target.answer = airflow = Airflow(token_calls=9, lose_every=20)
     airflow.runs["loadgen_000003"] = dict(FOREIGN)
-    words = taught("airflow", target)
+    words = lesson("airflow", target)
     ended = cli.run(*words, "--set", "runs=45", "--concurrency", 4, env={"AIRFLOW_PASSWORD": "airflow"})
     assert (ended.code, ended.err) == (0, ""), ended
     assert "45 of 45 expected found" in ended.out
@@ -111,9 +110,9 @@ def test_rows_of_a_file(cli: Cli, target: Target) -> None:
         200,
         json.dumps({"data": {"id": f"u/{json.loads(seen.body or '{}').get('age')}"}}),
     )
-    (file,) = (block for before, block in fenced(LESSONS) if before == "<!-- file: users.csv -->")
+    (file,) = (block for before, block in fenced(LESSONS.read_text()) if before == "<!-- file: users.csv -->")
     (cli.home / "users.csv").write_text(file)
-    ended = cli.run(*taught("rows", target))
+    ended = cli.run(*lesson("rows", target))
     assert (ended.code, ended.err) == (0, ""), ended
     assert {seen.path: json.loads(seen.body) for seen in target.seen} == {
         "/users/Ann%20Lee": {"name": "Ann Lee", "age": 41},
@@ -130,10 +129,8 @@ def test_rows_of_a_file(cli: Cli, target: Target) -> None:
     missing.complains(2, "users.csv: row 1", "no column mail", "there are name, age")
 
 
-def taught(name: str, target: Target) -> list[str]:
+def lesson(name: str, target: Target) -> list[str]:
     """What follows `loadgen run` in a command of the lessons, against our target."""
-    (block,) = (block for before, block in fenced(LESSONS) if before == f"<!-- command: {name} -->")
-    words = shlex.split(block.replace("\\\n", " ").partition("loadgen run ")[2])
-    return [
-        target.url if word == "http://127.0.0.1:8080" else word for word in (str(REPO / words[0]), *words[1:])
-    ]
+    (words,) = taught(LESSONS, name)
+    scenario, *rest = words[words.index("loadgen") + 2 :]
+    return [str(REPO / scenario), *(target.url if word == "http://127.0.0.1:8080" else word for word in rest)]

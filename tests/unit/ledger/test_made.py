@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from ledger_values import START_US, a_report, a_result, a_run, a_step, a_worker
+from msgspec.structs import replace
 
 from loadgen.errors import ScenarioError
 from loadgen.ledger.made import LedgerMade
@@ -57,10 +58,16 @@ def test_what_setup_returned(ledger: Ledger) -> None:
 
 
 def test_what_may_have_been_made(ledger: Ledger) -> None:
-    """Unknown outcomes, items in doubt, and what was armed when the run broke off; each once, in order."""
+    """Unknown outcomes, doubts, what waited for another try, was armed when the run broke off, or was found.
+
+    Each once, in order.
+    """
     entries = [
         Decided(0, [Fate(9, Outcome.UNKNOWN, 1, "its worker was lost")], [OpenItem(7, 1, 1, in_doubt=True)]),
-        Decided(0, [], [OpenItem(8, 2, 0, in_doubt=False)]),  # waits for its retry: not sent
+        Decided(0, [], [OpenItem(8, 2, 0, in_doubt=False)]),  # waits for its retry: it was sent before
+        Decided(0, [], [OpenItem(5, 1, 1, in_doubt=False)]),  # given back
+        Decided(0, [Fate(6, Outcome.DONE, 1, "found on the target")], []),
+        a_report([replace(a_result(3, 2), found=True), replace(a_result(4), found=True)]),  # 4: there before
         Granted(1, 1, Chunk(0, 0, 5), verifying=False),
         Armed(1, 0, 3),
         a_report([a_result(1, value="b")]),
@@ -69,7 +76,7 @@ def test_what_may_have_been_made(ledger: Ledger) -> None:
         LeaseEnded(2),
     ]
     for it in made(ledger, *entries):
-        assert list(it.unknown("create")) == [0, 2, 7, 9]
+        assert list(it.unknown("create")) == [0, 2, 3, 6, 7, 8, 9]
         assert list(it.unknown("run")) == []
 
 

@@ -327,6 +327,13 @@ def test_a_result_ends_a_doubt_and_nothing_ends_a_result(book: Book) -> None:
     assert book.reader.attempts().in_doubt_resolved == 1
 
 
+def test_an_item_that_was_looked_for_and_found_is_a_doubt_resolved(book: Book) -> None:
+    book.keep(Decided(0, (Fate(3, Outcome.DONE, 1, "found on the target"),), ()), a_report([a_result(4)]))
+    attempts = book.reader.attempts()
+    assert (attempts.total, attempts.in_doubt_resolved) == (1, 1)
+    assert book.reader.counts(a_step()).done == 2
+
+
 def test_items_are_opened_again_by_their_outcome(book: Book) -> None:
     """As the next attempt; those of other outcomes stay."""
     book.keep(a_report([a_result(0), a_result(1, 3, Outcome.FAILED)]))

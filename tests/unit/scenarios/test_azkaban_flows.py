@@ -26,6 +26,8 @@ from loadgen.testing import FakeMade, Outcome, do_item, session
 FILE = Path(__file__).parents[3] / "scenarios" / "azkaban_flows.py"
 URL = "http://azkaban.test:8081"
 MANAGER = f"{URL}/manager"
+EXECUTOR = f"{URL}/executor"
+SCHEDULE = f"{URL}/schedule"
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,8 @@ def flows() -> Iterator[ModuleType]:
         patch.setitem(sys.modules, spec.name, module)
         spec.loader.exec_module(module)
         yield module
-        sys.modules.pop("azkaban", None)
+        for name in ("azkaban", "azkaban_plan"):
+            sys.modules.pop(name, None)
 
 
 @pytest.fixture
@@ -54,6 +57,48 @@ def azkaban() -> Iterator[responses.RequestsMock]:
 def http() -> Iterator[Session]:
     with session(URL) as it:
         yield it
+
+
+def ask_for(**query: object) -> object:
+    """Matches a question of Azkaban's."""
+    return matchers.query_param_matcher({name: str(value) for name, value in query.items()})
+
+
+def holds(azkaban: responses.RequestsMock, project: str, *flows: str) -> None:
+    """The project is there, and holds these flows."""
+    listing = {"flows": [{"flowId": flow} for flow in flows]}
+    azkaban.get(MANAGER, json=listing, match=[ask_for(ajax="fetchprojectflows", project=project)])
+
+
+def knows(azkaban: responses.RequestsMock, project: str, number: int | None) -> None:
+    """The project has this id; None: there is none."""
+    said = {"projectId": number} if number else {"error": f"Project {project} doesn't exist."}
+    azkaban.get(MANAGER, json=said, match=[ask_for(ajax="getProjectId", project=project)])
+
+
+def ran(azkaban: responses.RequestsMock, tokens: dict[int, str]) -> None:
+    """Whatever flow is asked for, these are its executions, the newest first, with these tokens."""
+    azkaban.get(MANAGER, json={"executions": [{"execId": number} for number in tokens]})
+    for number, token in tokens.items():
+        said = {"flowParam": {"loadgen.token": token}} if token else {"error": "Flow f doesn't exist in 7"}
+        azkaban.get(EXECUTOR, json=said, match=[ask_for(ajax="flowInfo", execid=number)])
+
+
+def scheduled(azkaban: responses.RequestsMock, *entries: tuple[int, str, str, str]) -> None:
+    """These schedules are there."""
+    names = ("scheduleId", "projectname", "flowname", "cron")
+    items = [dict(zip(names, entry, strict=True)) for entry in entries]
+    azkaban.get(SCHEDULE, json={"items": items} if items else {}, match=[ask_for(ajax="fetchSchedules")])
+
+
+def sent(azkaban: responses.RequestsMock, **query: object) -> list[str]:
+    """The values of `project`, `scheduleId` or `execid` in the calls that had these parameters."""
+    found = []
+    for call in azkaban.calls:
+        said = parse_qs(str(call.request.body or "")) | parse_qs(call.request.path_url.partition("?")[2])
+        if all(said.get(name) == [str(value)] for name, value in query.items()):
+            found += [*said.get("project", ()), *said.get("scheduleId", ()), *said.get("execid", ())]
+    return found
 
 
 def sent_zip(request: PreparedRequest) -> dict[str, str]:
@@ -90,11 +135,13 @@ class TestLogin:
         ended = {"status": "error", "message": "Invalid Session. Need to re-login", "action": "login"}
         azkaban.post(MANAGER, json=ended)
         azkaban.post(MANAGER, json={"status": "success"})
+        azkaban.get(MANAGER, json={"projectId": 7})
         http.on_login = lambda it: flows.login(it, flows.Options())
-        assert do_item(flows.projects, 0, flows.Options(), http).result.outcome is Outcome.DONE
+        assert do_item(flows.projects, 0, flows.Options(), http).value == {"project": "loadgen_0000", "id": 7}
         assert do_item(flows.projects, 1, flows.Options(), http).result.outcome is Outcome.DONE
-        asked = [call.request.path_url for call in azkaban.calls]
-        assert asked == ["/?action=login", "/manager", "/manager", "/?action=login", "/manager"]
+        asked = [call.request.path_url.partition("ajax")[0] for call in azkaban.calls]
+        once = ["/?action=login", "/manager", "/manager?"]
+        assert asked == [*once, "/manager", *once]
 
     @pytest.mark.parametrize(
         "ended",
@@ -106,49 +153,74 @@ class TestLogin:
         ],
     )
     def test_a_session_that_has_ended_fails_no_item(self, flows, azkaban, http, ended) -> None:
+        holds(azkaban, "loadgen_0000", "flow_000000")
         azkaban.post(MANAGER, **ended)
         azkaban.post(MANAGER, json={"projectId": "7", "version": "3"})
         tried = do_item(flows.flows, 100, flows.Options(), http)
-        assert tried.value == {"project": "loadgen_0000", "version": 3, "flows": 2}
-        assert len(azkaban.calls) == 2
+        assert tried.value == {"project": "loadgen_0000", "id": 7, "version": 3, "flows": 2}
+        assert len(azkaban.calls) == 3
 
     def test_one_that_always_ends_does(self, flows, azkaban, http) -> None:
-        azkaban.post(MANAGER, json={"error": "session"})
+        azkaban.get(MANAGER, json={"error": "session"})
         tried = do_item(flows.flows, 100, flows.Options(), http)
         assert tried.result.error == "AzkabanError: the session ends before anything can be asked"
 
 
 class TestFlows:
     def test_uploads_all_that_the_project_should_hold_by_then(self, flows, azkaban, http) -> None:
+        holds(azkaban, "loadgen_0001", *(f"flow_{number:06d}" for number in (1, 5, 9, 13)))
         azkaban.post(MANAGER, json={"projectId": "7", "version": "3"})
         options = flows.Options(flows=40, projects=4, batch=2)
         tried = do_item(flows.flows, 9, options, http)  # the third upload to project 1
         assert tried.result.outcome is Outcome.DONE
-        assert tried.value == {"project": "loadgen_0001", "version": 3, "flows": 6}
+        assert tried.value == {"project": "loadgen_0001", "id": 7, "version": 3, "flows": 6}
         names = [f"flow_{number:06d}.job" for number in (1, 5, 9, 13, 17, 21)]
-        assert sent_zip(azkaban.calls[0].request) == dict.fromkeys(names, "type=noop\n")
+        assert sent_zip(azkaban.calls[-1].request) == dict.fromkeys(names, "type=noop\n")
 
-    def test_the_first_upload_creates_the_project(self, flows, azkaban, http) -> None:
+    def test_takes_nothing_of_ours_away_that_is_there(self, flows, azkaban, http) -> None:
+        """An upload that is tried again comes after later ones; a run may find what another has made."""
+        holds(azkaban, "loadgen_0001", "flow_000001", "flow_000009")
+        azkaban.post(MANAGER, json={"projectId": "7", "version": "3"})
+        do_item(flows.flows, 1, flows.Options(flows=40, projects=4), http)
+        assert set(sent_zip(azkaban.calls[-1].request)) == {"flow_000001.job", "flow_000009.job"}
+
+    def test_takes_nothing_of_others_away_either(self, flows, azkaban, http) -> None:
+        holds(azkaban, "loadgen_0001", "flow_000001", "nightly")
+        tried = do_item(flows.flows, 1, flows.Options(flows=40, projects=4), http)
+        words = "loadgen_0001 holds nightly, not of this run: an upload would delete it"
+        assert tried.result.error == f"AzkabanError: {words}"
+
+    @pytest.mark.parametrize("item", [3, 103])
+    def test_the_project_is_created_by_whoever_misses_it(self, flows, azkaban, http, item) -> None:
+        """Not only the first upload: its creation may have failed, and be tried again later."""
+        azkaban.get(MANAGER, json={"error": "Project night_0003 doesn't exist."})
         azkaban.post(MANAGER, json={"status": "error", "message": "Project already exists."})
         azkaban.post(MANAGER, json={"projectId": "7", "version": "1"})
-        samples = do_item(flows.flows, 3, flows.Options(prefix="night"), http).samples
-        assert [(sample.label, sample.error) for sample in samples] == [
-            ("create project", ""),
-            ("upload", ""),
-        ]
-        assert parse_qs(str(azkaban.calls[0].request.body))["name"] == ["night_0003"]
+        samples = do_item(flows.flows, item, flows.Options(prefix="night"), http).samples
+        calls = ["fetchprojectflows", "create project", "upload"]
+        assert [(sample.label, sample.error) for sample in samples] == [(call, "") for call in calls]
+        assert parse_qs(str(azkaban.calls[1].request.body))["name"] == ["night_0003"]
+
+    @pytest.mark.parametrize(
+        ("there", "exists"), [((5, 9), True), ((1, 9), False), ((), False)], ids=["this", "others", "none"]
+    )
+    def test_exists_when_what_it_adds_is_there(self, flows, azkaban, http, there, exists) -> None:
+        holds(azkaban, "loadgen_0001", *(f"flow_{number:06d}" for number in there))
+        options = flows.Options(flows=12, projects=4)
+        assert flows.flows_exist(http, 5, options) is exists
 
     @pytest.mark.parametrize(
         ("answer", "error"),
         [
             ({"json": {"error": "Installation Failed."}}, "AzkabanError: Installation Failed."),
-            ({"body": "<html>hello</html>"}, "AzkabanError: not JSON: <html>hello</html>"),
-            ({"json": {"version": "1"}, "status": 400}, "answered 400"),
+            ({"body": "<html>hello</html>"}, "AzkabanError: status 200, and not JSON: <html>hello</html>"),
+            ({"json": {"error": "No project name found."}, "status": 400}, "answered 400: {"),
         ],
     )
     def test_what_azkaban_refuses_fails_the_item_with_its_words(
         self, flows, azkaban, http, answer, error
     ) -> None:
+        holds(azkaban, "loadgen_0000")
         azkaban.post(MANAGER, **answer)
         tried = do_item(flows.flows, 100, flows.Options(), http)
         assert tried.result.outcome is Outcome.FAILED
@@ -174,116 +246,251 @@ class TestFlows:
 
 class TestSchedules:
     def test_are_spread_over_the_day(self, flows, azkaban, http) -> None:
-        azkaban.post(f"{URL}/schedule", json={"status": "success", "scheduleId": 12})
+        azkaban.post(SCHEDULE, json={"status": "success", "scheduleId": 12})
         options = flows.Options(flows=4, projects=2, schedules=4)
         tried = do_item(flows.schedules, 3, options, http)
         there = {"project": "loadgen_0001", "flow": "flow_000003", "schedule": 12, "cron": "0 0 18 ? * *"}
         assert tried.value == there
-        sent = parse_qs(str(azkaban.calls[0].request.body))
-        assert (sent["projectName"], sent["cronExpression"]) == (["loadgen_0001"], ["0 0 18 ? * *"])
+        said = parse_qs(str(azkaban.calls[0].request.body))
+        assert (said["projectName"], said["cronExpression"]) == (["loadgen_0001"], ["0 0 18 ? * *"])
+
+    def test_run_as_executions_do(self, flows, azkaban, http) -> None:
+        azkaban.post(SCHEDULE, json={"status": "success", "scheduleId": 12})
+        options = flows.Options(flow_override=("size=3", "where=a=b"), failure_action="finishPossible")
+        do_item(flows.schedules, 3, options, http)
+        said = parse_qs(str(azkaban.calls[0].request.body))
+        told = {"concurrentOption": "ignore", "failureAction": "finishPossible"}
+        told |= {"flowOverride[size]": "3", "flowOverride[where]": "a=b"}
+        assert {name: said[name] for name in told} == {name: [value] for name, value in told.items()}
+
+    @pytest.mark.parametrize(
+        ("answer", "exists"),
+        [({"schedule": {"cronExpression": "0 0 18 ? * *"}}, True), ({"schedule": {}}, False), ({}, False)],
+    )
+    def test_exists_with_its_cron(self, flows, azkaban, http, answer, exists) -> None:
+        knows(azkaban, "loadgen_0001", 9)
+        azkaban.get(SCHEDULE, json=answer)
+        assert flows.schedule_exists(http, 3, flows.Options(flows=4, projects=2, schedules=4)) is exists
 
     def test_success_without_an_id_is_none(self, flows, azkaban, http) -> None:
-        azkaban.post(f"{URL}/schedule", json={"status": "success", "scheduleId": -1, "message": "why"})
+        azkaban.post(SCHEDULE, json={"status": "success", "scheduleId": -1, "message": "why"})
         tried = do_item(flows.schedules, 3, flows.Options(), http)
         assert tried.result.error == "AzkabanError: not scheduled: why"
 
 
 class TestExecutions:
-    def executes(self, flows, azkaban, execids: list[int], tokens: dict[int, str]) -> None:
-        listing = {"executions": [{"execId": number} for number in execids]}
-        azkaban.get(MANAGER, json=listing)
-        for number, token in tokens.items():
-            query = {"ajax": "flowInfo", "execid": str(number)}
-            there = {"flowParam": {"loadgen.token": token}}
-            azkaban.get(f"{URL}/executor", json=there, match=[matchers.query_param_matcher(query)])
-
     def test_one_whose_answer_was_lost_is_found_by_its_token(self, flows, azkaban, http) -> None:
-        azkaban.post(f"{URL}/executor", body=requests.ConnectionError("reset"))
-        self.executes(flows, azkaban, [9, 8], {9: "loadgen-t-4", 8: "loadgen-t-5"})
-        azkaban.get(f"{URL}/executor", json={"status": "RUNNING"})
+        azkaban.post(EXECUTOR, body=requests.ConnectionError("reset"))
+        ran(azkaban, {9: "loadgen-t-4", 8: "loadgen-t-5"})
+        azkaban.get(EXECUTOR, json={"status": "RUNNING"})
         tried = do_item(flows.executions, 5, flows.Options(tag="t", executions=9), http)
-        assert tried.value == {"project": "loadgen_0005", "flow": "flow_000005", "execution": 8}
+        where = {"project": "loadgen_0005", "flow": "flow_000005"}
+        assert tried.value == {"item": 5, **where, "execution": 8}
 
     def test_one_that_never_came_fails(self, flows, azkaban, http) -> None:
-        azkaban.post(f"{URL}/executor", body=requests.ConnectionError("reset"))
-        self.executes(flows, azkaban, [9], {9: "loadgen-other-5"})
+        azkaban.post(EXECUTOR, body=requests.ConnectionError("reset"))
+        ran(azkaban, {9: "loadgen-other-5"})
         tried = do_item(flows.executions, 5, flows.Options(tag="t", executions=9), http)
         assert tried.result.outcome is Outcome.FAILED
         assert "reset" in tried.result.error
 
+    def test_one_that_is_done_again_is_looked_for_first(self, flows, azkaban, http) -> None:
+        ran(azkaban, {8: "loadgen-t-5"})
+        azkaban.get(EXECUTOR, json={"status": "RUNNING"})
+        http.begin("executions", 5, 2)
+        made = flows.executions(http, 5, flows.Options(tag="t", executions=9))
+        assert made["execution"] == 8
+        assert not [call for call in azkaban.calls if call.request.method == "POST"]
+
+    def test_of_many_of_a_flow_it_is_looked_for_where_it_should_be(self, flows, azkaban, http) -> None:
+        """Executions 0, 10, 20 to 90 of one flow; that of item 20 has seven after it."""
+        there = {number: f"loadgen-t-{number * 10}" for number in reversed(range(10))}
+        azkaban.assert_all_requests_are_fired = False
+        ran(azkaban, there)
+        options = flows.Options(tag="t", flows=10, executions=100)
+        assert flows.find_execution(http, 20, options) == 2
+        assert sent(azkaban, ajax="flowInfo") == ["2"]
+        assert parse_qs(azkaban.calls[0].request.path_url.partition("?")[2])["length"] == ["60"]
+
+    def test_of_a_project_that_is_gone_there_is_none(self, flows, azkaban, http) -> None:
+        azkaban.get(MANAGER, json={"error": "Project loadgen_0005 doesn't exist."})
+        assert flows.find_execution(http, 5, flows.Options(executions=9)) is None
+
+    def test_of_a_flow_that_is_gone_there_is_none(self, flows, azkaban, http) -> None:
+        ran(azkaban, {8: ""})
+        assert flows.find_execution(http, 5, flows.Options(executions=9)) is None
+
     def test_a_failure_that_is_not_called_one(self, flows, azkaban, http) -> None:
-        azkaban.post(f"{URL}/executor", json={"message": "Flow f is locked.", "execid": -1})
+        azkaban.post(EXECUTOR, json={"message": "Flow f is locked.", "execid": -1})
         tried = do_item(flows.executions, 5, flows.Options(), http)
         assert tried.result.error == "AzkabanError: not executed: Flow f is locked."
 
+    def test_one_that_is_not_to_be_seen_yet_is_waited_for(self, flows, azkaban, http) -> None:
+        azkaban.post(EXECUTOR, json={"execid": 8})
+        seen = [ask_for(ajax="fetchexecflow", execid=8)]
+        azkaban.get(EXECUTOR, json={"error": "Cannot find execution '8'"}, match=seen)
+        azkaban.get(EXECUTOR, body=requests.ConnectionError("reset"), match=seen)
+        azkaban.get(EXECUTOR, json={"status": "PREPARING"}, match=seen)
+        tried = do_item(flows.executions, 5, flows.Options(poll=0.001), http)
+        assert tried.result.outcome is Outcome.DONE
+
     @pytest.mark.parametrize(("status", "outcome"), [("SUCCEEDED", Outcome.DONE), ("KILLED", Outcome.FAILED)])
     def test_watched_to_the_end_by_azkabans_clock(self, flows, azkaban, http, status, outcome) -> None:
-        self.executes(flows, azkaban, [8], {8: "loadgen-t-5"})
-        query = matchers.query_param_matcher({"ajax": "fetchexecflow", "execid": "8"})
-        azkaban.get(f"{URL}/executor", json={"status": "RUNNING"}, match=[query])
-        ended = {"status": status, "submitTime": 1000, "endTime": 3500, "flowId": "f"}
-        azkaban.get(f"{URL}/executor", json=ended, match=[query])
+        ran(azkaban, {8: "loadgen-t-5"})
+        query = ask_for(ajax="fetchexecflow", execid=8)
+        azkaban.get(EXECUTOR, json={"status": "RUNNING", "endTime": -1}, match=[query])
+        ended = {"status": status, "submitTime": 1000, "endTime": -1, "flowId": "f"}
+        azkaban.get(EXECUTOR, json=ended, match=[query])  # over, but the time is not told yet
+        azkaban.get(EXECUTOR, json={**ended, "endTime": 3500}, match=[query])
         tried = do_item(flows.watch, 5, flows.Options(tag="t", executions=9, poll=0.001), http)
         assert tried.result.outcome is outcome
         if outcome is Outcome.DONE:
             assert tried.result.duration_us == 2_500_000
             assert tried.value == {"execution": 8, "status": "SUCCEEDED", "seconds": 2.5}
 
+    def test_nobody_watches_for_ever(self, flows, azkaban, http) -> None:
+        ran(azkaban, {8: "loadgen-t-5"})
+        paused = {"status": "PAUSED", "endTime": -1}
+        azkaban.get(EXECUTOR, json=paused, match=[ask_for(ajax="fetchexecflow", execid=8)])
+        options = flows.Options(tag="t", executions=9, poll=0.001, patience=0.01)
+        tried = do_item(flows.watch, 5, options, http)
+        assert tried.result.error == "AzkabanError: execution 8 is PAUSED after 0.01 s"
+
+
+NOON = "0 0 12 ? * *"
+MIDNIGHT = "0 0 0 ? * *"
+
 
 class TestVerify:
     def test_compares_what_is_there_with_what_should_be(self, flows, azkaban, http) -> None:
-        there = {
-            "loadgen_0000": ["flow_000000", "flow_000002"],
-            "loadgen_0001": ["flow_000001", "left_over"],
-        }
-        for project, names in there.items():
-            azkaban.get(
-                MANAGER,
-                json={"flows": [{"flowId": name} for name in names]},
-                match=[matchers.query_param_matcher({"ajax": "fetchprojectflows", "project": project})],
-            )
+        holds(azkaban, "loadgen_0000", "flow_000000", "flow_000002")
+        holds(azkaban, "loadgen_0001", "flow_000001", "left_over")
         found = flows.all_is_there(http, flows.Options(flows=4, projects=2), FakeMade({"flows": []}))
         assert (found.expected, found.found, found.ok) == (4, 3, False)
         assert found.missing == ["loadgen_0001/flow_000003"]
         assert found.unexpected == ["loadgen_0001/left_over"]
 
-    def test_a_schedule_that_is_there_twice_is_no_schedule_too_few(self, flows, azkaban, http) -> None:
-        def entry(number: int, flow: str, cron: str) -> dict[str, object]:
-            return {"scheduleId": number, "projectname": "loadgen_0000", "flowname": flow, "cron": cron}
+    def test_projects_by_their_ids(self, flows, azkaban, http) -> None:
+        knows(azkaban, "loadgen_0000", 7)
+        knows(azkaban, "loadgen_0001", None)
+        found = flows.all_is_there(http, flows.Options(projects=2), FakeMade({"projects": []}))
+        assert (found.found, found.missing) == (1, ["loadgen_0001"])
 
-        there = [entry(1, "flow_000000", "0 0 0 ? * *"), entry(2, "flow_000000", "0 0 0 ? * *")]
-        other = {"scheduleId": 9, "projectname": "theirs", "flowname": "f", "cron": "0 0 0 ? * *"}
-        azkaban.get(f"{URL}/schedule", json={"items": [*there, other]})
-        options = flows.Options(flows=2, projects=1, schedules=2)
-        found = flows.all_is_there(http, options, FakeMade({"schedules": []}))
-        assert found.missing == ["loadgen_0000/flow_000001 at 0 0 12 ? * *"]
-        assert found.unexpected == ["loadgen_0000/flow_000000 at 0 0 0 ? * *, 2 times"]
+    def test_a_schedule_that_is_there_twice_is_one_too_many(self, flows, azkaban, http) -> None:
+        ours = ("Night_0000", "flow_000000", MIDNIGHT)
+        mine, theirs = ("night_0000", "mine", NOON), ("theirs", "f", NOON)
+        scheduled(azkaban, (1, *ours), (2, *ours), (8, *mine), (9, *theirs))
+        options = flows.Options(flows=2, projects=1, schedules=2, prefix="Night")
+        before = {"projects": ["night_0000"], "schedules": ["night_0000/mine", "night_0000/flow_000000"]}
+        found = flows.all_is_there(http, options, FakeMade({"schedules": []}, setup=before))
+        assert found.missing == [f"night_0000/flow_000001 at {NOON}"]
+        assert found.unexpected == [f"night_0000/flow_000000 at {MIDNIGHT}, 2 times"]
+
+    def test_executions_by_id_and_where_it_was_not_told_by_token(self, flows, azkaban, http) -> None:
+        """Four of one flow: told and there, told and gone, not told and there, not told and never run."""
+        ran(azkaban, {7: "loadgen-t-2", 5: "loadgen-t-0"})
+        made = FakeMade({"executions": [{"item": 0, "execution": 5}, {"item": 1, "execution": 6}]})
+        found = flows.all_is_there(http, flows.Options(flows=1, projects=1, executions=4, tag="t"), made)
+        assert (found.expected, found.found, found.unexpected) == (4, 2, [])
+        assert found.missing == [f"loadgen_0000/flow_000000 run {item}" for item in (1, 3)]
+
+
+def test_setup_sees_what_is_there_whatever_the_case(flows, azkaban, http) -> None:
+    names = ("LOADGEN_0000", "loadgen_0007", "theirs")
+    azkaban.get(f"{URL}/index", json={"projects": [{"projectName": name} for name in names]})
+    scheduled(azkaban, (1, "Loadgen_0000", "f", NOON), (2, "theirs", "f", NOON))
+    found = flows.look_around(http, flows.Options(projects=5))
+    assert found == {"projects": ["loadgen_0000"], "schedules": ["loadgen_0000/f"]}
 
 
 class TestTeardown:
-    def test_a_project_that_is_gone_is_fine_and_another_failure_is_not(self, flows, azkaban, http) -> None:
-        def redirect(message: str) -> dict[str, str]:
-            return {"Location": "/index", "Set-Cookie": f'azkaban.failure.message="{message}"'}
+    def deletes(self, azkaban: responses.RequestsMock, project: str, said: dict[str, str]) -> None:
+        cookie = "; ".join(f'azkaban.{kind}.message="{words}"' for kind, words in said.items())
+        headers = {"Location": "/", **({"Set-Cookie": cookie} if cookie else {})}
+        asked = [ask_for(delete="true", project=project)]
+        azkaban.get(MANAGER, status=302, headers=headers, match=asked)
 
-        azkaban.get(MANAGER, status=302, headers={"Location": "/index"})
-        azkaban.get(MANAGER, status=302, headers=redirect("Project loadgen_0001 doesn't exist"))
-        azkaban.get(MANAGER, status=302, headers=redirect("Cannot delete: flows are running"))
-        made = FakeMade({"flows": [{"project": f"loadgen_000{number}"} for number in range(3)]})
-        with pytest.raises(flows.AzkabanError, match=r"cannot delete project loadgen_0002: .*running"):
+    @pytest.mark.parametrize(
+        ("said", "error"),
+        [
+            ({"success": "Project 'loadgen_0000' was successfully deleted"}, None),
+            ({"failure": "Project loadgen_0000 doesn't exist."}, None),
+            ({"failure": "Cannot delete. User 'u' is not an ADMIN."}, r"loadgen_0000: .*not an ADMIN"),
+            ({}, "loadgen_0000: it was not said what came of it"),  # to the login page of a site with OAuth
+        ],
+    )
+    def test_only_what_azkaban_says_it_has_deleted(self, flows, azkaban, http, said, error) -> None:
+        knows(azkaban, "loadgen_0000", 7)
+        self.deletes(azkaban, "loadgen_0000", said)
+        made = FakeMade({"flows": [{"project": "loadgen_0000", "id": 7}]})
+        if error is None:
             flows.take_back(http, flows.Options(), made)
+        else:
+            with pytest.raises(flows.AzkabanError, match=error):
+                flows.take_back(http, flows.Options(), made)
 
-    def test_what_was_there_before_stays(self, flows, azkaban, http) -> None:
-        before = {"projects": ["LOADGEN_0000"], "schedules": ["loadgen_0000/f"]}
-        schedule = {"project": "loadgen_0000", "flow": "f", "schedule": 3}
-        made = FakeMade({"flows": [{"project": "loadgen_0000"}], "schedules": [schedule]}, setup=before)
-        flows.take_back(http, flows.Options(flows=3, projects=3), made)
+    def test_of_projects_only_what_the_run_has_made(self, flows, azkaban, http) -> None:
+        """Deleted: 1, and 3, whose upload failed.  Not: 0, of before; 2, gone; 4, made anew by others."""
+        for number, id_there in ((1, 11), (2, None), (3, 13), (4, 99)):
+            knows(azkaban, f"loadgen_000{number}", id_there)
+        for number in (1, 3):
+            self.deletes(azkaban, f"loadgen_000{number}", {"success": "deleted"})
+        done = [{"project": f"loadgen_000{number}", "id": 10 + number} for number in (0, 1, 2, 4)]
+        scheduled(azkaban)
+        before = {"projects": ["loadgen_0000"], "schedules": []}
+        made = FakeMade({"flows": done}, setup=before, broken={"flows": [13]}, in_doubt={"flows": [11, 14]})
+        flows.take_back(http, flows.Options(flows=20, projects=10), made)
+        assert sent(azkaban, delete="true") == ["loadgen_0001", "loadgen_0003"]
+
+    def test_of_schedules_in_projects_that_stay_only_what_the_run_has_made(
+        self, flows, azkaban, http
+    ) -> None:
+        """Taken off: 1, that was made, and 2, whose answer was lost; those of other projects go with them."""
+        at = [f"0 0 {hour} ? * *" for hour in (0, 6, 12, 18)]
+        mine = [(number + 1, "Loadgen_0000", f"flow_00000{number}", at[number]) for number in range(3)]
+        moved = (4, "loadgen_0000", "flow_000003", NOON)  # another cron: not ours, or not any more
+        scheduled(azkaban, *mine, moved, (8, "loadgen_0001", "f", NOON), (9, "loadgen_0000", "g", NOON))
+        azkaban.post(SCHEDULE, json={"status": "success"})
+        before = {"projects": ["loadgen_0000"], "schedules": ["loadgen_0000/flow_000002"]}
+        done = [{"schedule": number} for number in (1, 3, 8)]
+        made = FakeMade(
+            {"schedules": done}, setup=before, in_doubt={"schedules": [1]}, broken={"schedules": [3]}
+        )
+        flows.take_back(http, flows.Options(flows=4, projects=1, schedules=4), made)
+        assert sent(azkaban, action="removeSched") == ["1", "2"]
+
+    def test_what_runs_is_stopped_and_what_was_seen_to_end_is_left(self, flows, azkaban, http) -> None:
+        """5 runs, 6 has ended, 7 is that of an item nobody was told about, 8 is somebody else's."""
+        gone = {"error": "Project 'null' not found."}
+        for number, said in ((5, {}), (7, gone)):
+            azkaban.get(EXECUTOR, json=said, match=[ask_for(ajax="cancelFlow", execid=number)])
+        ran(azkaban, {8: "other", 7: "loadgen-t-2"})
+        executions = [{"item": item, "execution": 5 + item} for item in range(2)]
+        done = {"executions": executions, "watch": [{"execution": 6}]}
+        made = FakeMade(done, in_doubt={"executions": [2]})
+        flows.take_back(http, flows.Options(flows=1, projects=1, executions=3, tag="t"), made)
+        assert sent(azkaban, ajax="cancelFlow") == ["5", "7"]
+
+    def test_a_run_whose_setup_broke_has_made_nothing(self, flows, azkaban, http) -> None:
+        flows.take_back(http, flows.Options(), FakeMade({"flows": []}))
         assert not azkaban.calls
 
 
 class TestOptions:
     @pytest.mark.parametrize(
         "wrong",
-        [{"projects": 0}, {"batch": 0}, {"flows": -1}, {"executions": -1}, {"flows": 1, "schedules": 2}],
+        [
+            {"projects": 0},
+            {"batch": 0},
+            {"flows": -1},
+            {"executions": -1},
+            {"flows": 1, "schedules": 2},
+            {"patience": 0},
+            {"prefix": "7up"},
+            {"prefix": "a b"},
+            {"flow_override": ("=3",)},
+            {"cron": "0 3 * * *"},
+        ],
     )
     def test_what_makes_no_sense_is_refused(self, flows, wrong) -> None:
         with pytest.raises(ValueError, match=list(wrong)[-1]):

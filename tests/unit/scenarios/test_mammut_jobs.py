@@ -134,7 +134,8 @@ class TestAfterwards:
         )
         for name in ("mammut_0000", "mammut_0002", "mammut_0003"):
             query = matchers.query_param_matcher({"delete": "true", "project": name})
-            server.get(MANAGER, status=302, headers={"Location": "/index"}, match=[query])
+            said = {"Location": "/index", "Set-Cookie": 'azkaban.success.message="deleted"'}
+            server.get(MANAGER, status=302, headers=said, match=[query])
         mammut.take_back(http, mammut.Options(projects=4), made)
         assert len(server.calls) == 3
 
