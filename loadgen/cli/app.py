@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from loadgen.cli.check import check
 from loadgen.cli.clean import clean
 from loadgen.cli.config import read_config
 from loadgen.cli.grouped import Grouped
@@ -71,7 +72,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(epilog=EPILOG)(_root)
-    for command in (run, worker, resume, report, runs, manifest, clean, sandbox, selftest, token):
+    for command in (run, check, worker, resume, report, runs, manifest, clean, sandbox, selftest, token):
         app.command(cls=Grouped)(command)
     return app
 
