@@ -9,9 +9,9 @@ from fake_records import STARTED_US, FakeRecord, a_call, a_run, an_attempt, some
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadgen.columns import Harvest
-from loadgen.record import Event, ItemCounts, Phases, StepFacts
-from loadgen.reports.gates import RESUMED
+from loadgen.columns import Harvest, Samples
+from loadgen.record import CallTable, Event, ItemCounts, Phases, StepFacts
+from loadgen.reports.gates import RESUMED, Gates
 from loadgen.reports.metrics import Timings, rank
 from loadgen.reports.schema import Verdict
 from loadgen.reports.summary import summarize
@@ -139,12 +139,21 @@ def test_nothing_measured_holds_nothing():
     ]
 
 
+def test_only_attempts_that_settled_an_item_count():
+    record = ended([1, 2])
+    record.tries += [
+        an_attempt(item=0, duration_us=SECOND, counted=False),
+        an_attempt(item=1, duration_us=SECOND, found=True),
+        an_attempt(item=1, duration_us=SECOND, outcome=Outcome.UNKNOWN),
+    ]
+    assert judged(record, "max<1s")[0].value == 0.001
+
+
 def test_calls_outside_the_steps_have_labels_only():
-    record = a_run({"one": 10})
-    record.calls = []
-    assert judged(record, "calls.errors==0")[0].value is None
-    record.calls = [a_call(label="x", total_us=3000)]
-    assert judged(record, "calls.x.max<3s")[0].value == 0.003
+    gates = Gates([parse("calls.max<1s"), parse("calls.setup.max<1s")], [StepFacts(0, "put", 1, "verify")])
+    gates.add_calls(CallTable(-1, 0, Samples.of([a_call(label="setup", total_us=3000)])))
+    gates.add_calls(CallTable(0, 1, Samples.of([a_call(label="put", total_us=2000)])))
+    assert [gate.value for gate in gates.judge({})] == [0.002, 0.003]
 
 
 # while it runs
