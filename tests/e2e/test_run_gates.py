@@ -55,15 +55,9 @@ def test_a_crossed_one_is_99_also_when_items_failed(gated):
     assert "--only failed" in ended.out
 
 
-def test_one_that_holds_forgives_nothing(gated):
-    ended, summary = gated("failed<50%", failing=True)
-    assert ended.code == 3
-    assert summary["thresholds"][0]["ok"]
-
-
 def test_abort_winds_down_and_resume_goes_on(cli: Cli, target: Target):
-    target.answer, target.delay_s = fails(*range(300)), 0.01
-    scenario = cli.scenario(THINGS.replace("things: int = 20", "things: int = 300"))
+    target.answer, target.delay_s = fails(*range(150)), 0.01
+    scenario = cli.scenario(THINGS.replace("things: int = 20", "things: int = 150"))
     args = ("--target", target.url, *QUIET, "--threshold", "failed<10% abort", "--chunk", 5)
     ended = cli.run(scenario, *args)
     assert (ended.code, ended.err) == (99, "")
@@ -72,20 +66,21 @@ def test_abort_winds_down_and_resume_goes_on(cli: Cli, target: Target):
     summary = cli.summary()
     adds_up(summary)
     assert summary["verdict"]["resumable"]
-    assert 0 < summary["items"]["failed"] < 300
+    assert list((cli.state / "runs").glob("*.identity"))  # workers that are still there know the master again
+    assert 0 < summary["items"]["failed"] < 150
     target.answer, target.delay_s = fails(), 0.0
     common = ("--out", cli.out, "--listen", "127.0.0.1:0", "--processes", 1, "--lease-ttl", 1)
     again = cli("resume", "latest", *common, "--only", "failed")
     assert (again.code, again.err) == (0, "")  # the same threshold: its failed items are done now
-    assert cli.summary()["items"]["done"] == 300
+    assert cli.summary()["items"]["done"] == 150
     with Reader(cli.directory()) as reader:
         assert [event.kind for event in reader.events()].count("resumed") == 1
 
 
 def test_fail_fast(cli: Cli, target: Target):
     target.answer, target.delay_s = fails(3), 0.01
-    args = ("--target", target.url, *QUIET, "--set", "things=200", "--chunk", 5)
-    ended = cli.run(cli.scenario(), *args, "--fail-fast")
+    args = ("--target", target.url, *QUIET, "--set", "things=120", "--chunk", 5)
+    ended = cli.run(cli.scenario(), *args, "--fail-fast", "--threshold", "failed<50%")
     assert (ended.code, ended.err) == (3, "")
     assert "stopped by --fail-fast: put, item 3: POST /things/3 answered 500" in ended.out
     assert cli.summary()["items"]["failed"] == 1
@@ -93,16 +88,16 @@ def test_fail_fast(cli: Cli, target: Target):
     target.delay_s = 0.0
     common = ("--out", cli.out, "--listen", "127.0.0.1:0", "--processes", 1, "--lease-ttl", 1)
     again = cli("resume", "latest", *common)  # that item stays as it is
-    assert again.code == 3
+    assert again.code == 3  # a threshold that holds forgives nothing
+    assert cli.summary()["thresholds"][0]["ok"]
     assert cli.summary()["items"] | {"pending": 0} == cli.summary()["items"]
-    each_once(target, 200)
+    each_once(target, 120)
 
 
 def test_what_cannot_be_is_refused_before_the_start(cli: Cli, target: Target):
     for text, words in {
         "p95<800": ("needs a unit", "\n  p95<800\n         ^\n"),
         "putt.p95<1s": ("no step putt; did you mean put?", "\n  putt.p95<1s\n  ^\n"),
-        "failed<1% pause": ("cannot be paused yet", "\n            ^\n"),
     }.items():
         ended = cli.run(cli.scenario(), "--target", target.url, "--threshold", text)
         assert ended.code == 2
@@ -112,13 +107,15 @@ def test_what_cannot_be_is_refused_before_the_start(cli: Cli, target: Target):
 
 
 def test_scenario_and_configuration_have_them_too(cli: Cli, target: Target):
-    text = THINGS.replace("options=Options)", 'options=Options, thresholds=["done<20"])')
-    (cli.home / "loadgen.toml").write_text('[run]\nthresholds = ["done==20"]\n')
-    assert (
-        cli.run(cli.scenario(text), "--target", target.url, *QUIET).code == 0
-    )  # and not those of the scenario
-    broken = cli.scenario(text.replace("done<20", "done=<20"), "broken.py")
+    broken = cli.scenario(THINGS.replace("options=Options)", 'options=Options, thresholds=["done=<20"])'))
     ended = cli.run(broken, "--target", target.url)
     assert ended.code == 2
     assert f"{broken}:" in ended.err
     assert "\n  done=<20\n" in ended.err
+    (cli.home / "loadgen.toml").write_text('[run]\nthresholds = ["done==20", "doen==20"]\n')
+    ended = cli.run(cli.scenario(), "--target", target.url)
+    assert ended.code == 2
+    assert "did you mean done?\n  doen==20\n  ^\n" in ended.err
+    (cli.home / "loadgen.toml").write_text('thresholds = "done==20"\n')
+    cli.run(cli.scenario(), "--target", target.url).complains(2, "thresholds: expected a list")
+    assert not target.seen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadgen.errors import ThresholdError
@@ -46,6 +46,7 @@ def thresholds(draw: st.DrawFn) -> Threshold:
     )
 
 
+@settings(max_examples=60)
 @given(thresholds())
 def test_what_is_written_is_read_again(threshold: Threshold) -> None:
     assert parse(str(threshold)) == threshold
