@@ -5,6 +5,7 @@ LoadgenError                 1  an internal error, or one that nobody foresaw
 │   ├── OptionError             a --set that does not fit the scenario's options
 │   ├── ScenarioError           a mistake in a scenario file, with file and line
 │   ├── FeedError               rows that cannot be read, or too few of them
+│   ├── ThresholdError          a threshold that cannot be read, or of a step that the run does not have
 │   ├── RunNotFound             no run of that name
 │   ├── RunDirectoryError       the run directory cannot be made, written or locked
 │   ├── AddressInUse            the port is taken
@@ -16,6 +17,8 @@ LoadgenError                 1  an internal error, or one that nobody foresaw
 │   ├── SetupFailed             login or setup did not succeed
 │   ├── MasterGone              the master cannot be reached (any more)
 │   ├── WorkersGone             no worker is left and none could be started
+│   ├── ItemStopped          3  --fail-fast: an item failed
+│   ├── ThresholdCrossed    99  a threshold with `abort` was crossed
 │   └── LedgerFailed            the ledger could not be written
 ├── ItemFailed                  one item did not succeed; counted, never fatal
 └── RemoteError              1  the other side of the queue failed in a way it did not expect
@@ -79,6 +82,10 @@ class FeedError(UsageError):
     """Rows that cannot be read, or fewer of them than were asked for."""
 
 
+class ThresholdError(UsageError):
+    """A threshold that cannot be read: the message shows it, with a caret below what is wrong."""
+
+
 class RunNotFound(UsageError):
     """No run of that name."""
 
@@ -123,6 +130,18 @@ class MasterGone(Incomplete):
 
 class WorkersGone(Incomplete):
     """No worker is left, and none could be started."""
+
+
+class ItemStopped(Incomplete):
+    """An item failed, and --fail-fast was said."""
+
+    exit_code = ExitCode.ITEMS
+
+
+class ThresholdCrossed(Incomplete):
+    """A threshold was crossed whose action is to abort."""
+
+    exit_code = ExitCode.THRESHOLD
 
 
 class LedgerFailed(Incomplete):

@@ -217,6 +217,12 @@ def shown(options: Any) -> dict[str, Any]:
     }
 
 
+def secrets(options: Any) -> list[str]:
+    """The values of the secret ones, as text: to be masked wherever they turn up."""
+    names = [name for name, field in _fields(options).items() if field.metadata.get("secret")]
+    return [str(getattr(options, name)) for name in names if getattr(options, name) not in (None, "")]
+
+
 def pack(options: Any) -> bytes:
     """Options as MessagePack, secrets included: for the worker, never for the disk."""
     return msgspec.msgpack.encode({name: _plain(getattr(options, name)) for name in _fields(options)})

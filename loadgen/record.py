@@ -294,6 +294,7 @@ class Ended:
     at_us: int
     reason: str
     """Why it stopped early; empty when it did not."""
+    exit_code: int = 4
 
 
 Entry: TypeAlias = (

@@ -19,6 +19,7 @@ import msgspec
 from loadgen.errors import ScenarioError
 from loadgen.feed import Feed
 from loadgen.plan import Delivery
+from loadgen.thresholds import parse
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -223,8 +224,8 @@ class Scenario:
     `options` is a frozen dataclass; each of its fields is a `--set NAME=VALUE`.  `target` is the base
     URL, or `sandbox:NAME` for a built-in stand-in, with its options behind a `?`.  `timeout` is in
     seconds, in all, for calls that say nothing else.  `http` and `connections` say how the target is
-    spoken to; `processes`, `concurrency` (items in flight a process) and `connections` hold unless the
-    command line says otherwise.
+    spoken to; `processes`, `concurrency` (items in flight a process), `connections` and `thresholds` hold
+    unless the command line says otherwise.
     """
 
     def __init__(
@@ -238,17 +239,21 @@ class Scenario:
         concurrency: int | None = None,
         http: Http = "1.1",
         connections: Connections = "keep",
+        thresholds: Sequence[str] = (),
     ) -> None:
         caller = sys._getframe(1)  # noqa: SLF001 - the line to name when two scenarios stand in one file
         self.location = f"{caller.f_code.co_filename}:{caller.f_lineno}"
         _check_settings(self.location, transport, timeout, processes=processes, concurrency=concurrency)
         _check_http(self.location, transport, http, connections)
+        if isinstance(thresholds, str):
+            raise ScenarioError(f"{self.location}: thresholds={thresholds!r} is no list")
         self.options = options
         self.target = target
         self.transport: Transport = transport
         self.timeout = timeout
         self.http: Http = http
         self.connections: Connections = connections
+        self.thresholds = tuple(parse(text, self.location) for text in thresholds)
         self.processes = processes
         self.concurrency = concurrency
         self.steps: list[Step[..., Any]] = []

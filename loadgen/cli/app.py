@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from loadgen.cli.check import check
 from loadgen.cli.clean import clean
 from loadgen.cli.config import read_config
 from loadgen.cli.grouped import Grouped
@@ -27,8 +28,8 @@ from loadgen.errors import ExitCode, LoadgenError
 from loadgen.version import __version__
 
 EPILOG = """Exit codes: 0 all done; 1 internal error, or untrue times and --strict; 2 usage, configuration or
-scenario mistake; 3 items failed or unknown; 4 incomplete but resumable; 5 verification mismatch; 130/143 left
-at once on a second signal."""
+scenario mistake; 3 items failed or unknown; 4 incomplete but resumable; 5 verification mismatch; 99 a
+threshold was crossed; 130/143 left at once on a second signal."""
 
 
 def _version(wanted: bool) -> None:
@@ -53,9 +54,11 @@ def _root(
 
 
 def _parameters(command: Any) -> dict[str, str]:
-    """A command's parameters, by the names of its options."""
-    words = [(word, part.name) for part in command.params for word in part.opts if word.startswith("--")]
-    return {word.removeprefix("--").replace("-", "_"): name for word, name in words}
+    """A command's parameters, by the names of its options; a list may be called by the plural."""
+    words = [(word, part) for part in command.params for word in part.opts if word.startswith("--")]
+    names = {word.removeprefix("--").replace("-", "_"): part for word, part in words}
+    lists = {f"{name}s": part for name, part in names.items() if getattr(part, "multiple", False)}
+    return {name: part.name for name, part in {**lists, **names}.items()}
 
 
 def make_app() -> typer.Typer:
@@ -69,7 +72,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(epilog=EPILOG)(_root)
-    for command in (run, worker, resume, report, runs, manifest, clean, sandbox, selftest, token):
+    for command in (run, check, worker, resume, report, runs, manifest, clean, sandbox, selftest, token):
         app.command(cls=Grouped)(command)
     return app
 

@@ -22,10 +22,11 @@ from rich.console import Console
 from loadgen import options as scenario_options
 from loadgen.cli import signals
 from loadgen.cli.finish import finish
+from loadgen.cli.gates import Gatekeeper
 from loadgen.cli.order import Order, identity_file
 from loadgen.cli.prepare import Prepared, keep_scenario
 from loadgen.clock import AwakeClock, SystemClock
-from loadgen.errors import ExitCode, Incomplete, LedgerFailed, LoadgenError, TargetDown
+from loadgen.errors import Incomplete, LedgerFailed, LoadgenError, TargetDown
 from loadgen.launch.local import LocalPlan, LocalWorker
 from loadgen.launch.sandbox import SandboxProcess, access_log
 from loadgen.ledger import directory as directories
@@ -39,14 +40,8 @@ from loadgen.queues.members import Restored
 from loadgen.queues.memory import MemoryQueue
 from loadgen.queues.messages import Batch, Welcome
 from loadgen.queues.server import QueueManager
-from loadgen.record import (
-    Ended,
-    Event,
-    Mark,
-    Past,
-    Reopened,
-    RunFacts,
-)
+from loadgen.record import Ended, Event, Mark, Past, Reopened, RunFacts
+from loadgen.reports.gates import RESUMED
 from loadgen.reports.progress import display
 from loadgen.reports.pulse import Pulse
 from loadgen.sample import Outcome
@@ -159,29 +154,32 @@ class Conductor:
         ledger = Ledger(directory, started_us=started_us)
         try:
             ledger.begin(facts, prepared.steps)
-            reason = self._attempt(prepared, facts, directory, ledger, restored)
+            if restored is not None:
+                ledger.submit([Event(self._clock.now_us(), RESUMED, "the run goes on")])
+            stopped = self._attempt(prepared, facts, directory, ledger, restored)
+            reason, code = ("", 0) if stopped is None else (str(stopped), int(stopped.exit_code))
             with contextlib.suppress(LedgerFailed):  # then that is the reason, and the report tells it
-                ledger.submit([Ended(self._clock.now_us(), reason)]).wait()
+                ledger.submit([Ended(self._clock.now_us(), reason, code)]).wait()
         finally:
             ledger.close()
-        code = finish(directory, self._console, reason, json=self._order.json, quiet=self._order.quiet)
-        if code != ExitCode.INCOMPLETE:  # else a resume needs both
+        verdict = finish(directory, self._console, stopped, json=self._order.json, quiet=self._order.quiet)
+        if not verdict.resumable:  # else a resume needs both
             if self._sandbox is not None:
                 self._sandbox.stop()
             identity_file(facts.id).unlink(missing_ok=True)
-        return code
+        return verdict.exit_code
 
     def _attempt(
         self, prepared: Prepared, facts: RunFacts, directory: Path, ledger: Ledger, restored: Restored | None
-    ) -> str:
+    ) -> Incomplete | None:
         """Run to the end or to the reason why not."""
         session = _Session(prepared, facts, directory, ledger, restored)
         try:
             with contextlib.ExitStack() as stack:
                 self._perform(session, stack)
         except Incomplete as error:
-            return str(error)
-        return ""
+            return error
+        return None
 
     def _perform(self, session: _Session, stack: contextlib.ExitStack) -> None:
         order, clock, ledger = self._order, self._clock, session.ledger
@@ -193,16 +191,24 @@ class Conductor:
             quarantine_s=session.prepared.loaded.scenario.timeout + QUARANTINE_MARGIN_S,
             restored=session.restored,
         )
-        queue_.listen(lambda batches: _feel(pulse, batches, clock.now_us()))
         job = Job(
             session.prepared.loaded, session.prepared.options, session.facts.target, session.prepared.work
         )
         self._master = master = Master(job, queue_, ledger, clock)
+        gates = Gatekeeper(
+            order,
+            session.prepared.steps,
+            session.directory,
+            lambda text: self._tell(session, pulse, "threshold", text),
+            master.stop,
+        )
+        queue_.listen(lambda batches: _feel(pulse, gates, batches, clock.now_us()))
         self._open_doors(queue_, stack)
         screen = stack.enter_context(display(self._console, quiet=order.quiet))
 
         def tick(step: int | None, view: QueueView) -> None:
-            if self._signalled:
+            gates.look(step, view, clock.now_us())
+            if master.stopped is not None:
                 pulse.happened(f"{master.stopped}: what is in flight settles; once more leaves at once")
             if view.counts.planned and not view.counts.pending and not view.settled:
                 pulse.happened(f"{view.counts.unknown} unknown: waiting for results that may still come")
@@ -263,12 +269,18 @@ class Conductor:
             patience_s=WORKER_PATIENCE_S,
         )
 
-        def say(text: str) -> None:
-            pulse.happened(text)
-            session.ledger.submit([Event(self._clock.now_us(), "local worker", text)])
-
-        self._local = LocalWorker(plan, str(self._token), os.environ, say)
+        self._local = LocalWorker(
+            plan,
+            str(self._token),
+            os.environ,
+            lambda text: self._tell(session, pulse, "local worker", text),
+        )
         stack.callback(self._local.kill)
+
+    def _tell(self, session: _Session, pulse: Pulse, kind: str, text: str) -> None:
+        """Something happened: for those who watch, and for the record."""
+        pulse.happened(text)
+        session.ledger.submit([Event(self._clock.now_us(), kind, text)])
 
     def _await_departure(self, queue_: MemoryQueue) -> None:
         """Drained workers leave by themselves; give them a moment to say so."""
@@ -394,7 +406,8 @@ def _still(now: RunFacts, before: RunFacts) -> RunFacts:
     return msgspec.structs.replace(now, target=now.target or before.target, sandbox=before.sandbox)
 
 
-def _feel(pulse: Pulse, batches: Sequence[Batch], now_us: int) -> None:
+def _feel(pulse: Pulse, gates: Gatekeeper, batches: Sequence[Batch], now_us: int) -> None:
+    gates.record(batches, now_us)
     for batch in batches:
         harvest = batch.harvest
         ended = len(harvest.plain) + sum(result.retry_ms is None for result in harvest.results)

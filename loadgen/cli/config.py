@@ -21,6 +21,8 @@ from loadgen.guard import Rules
 
 ALLOW, CAPS = "allow_targets", "max_items"
 """What is no option: rules for targets."""
+LISTS = ("set", "sets", "step", "steps", "threshold", "thresholds")
+"""Options that may be repeated: a text would be taken for a list of letters."""
 
 
 def read_config(folder: Path, options: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]]:
@@ -39,6 +41,8 @@ def read_config(folder: Path, options: Mapping[str, Mapping[str, str]]) -> dict[
         else:
             for option in value:
                 _check(option, options[name], f"[{name}] ")
+            _check_lists(value)
+    _check_lists(shared)
     wanted = {command: {**shared, **table.get(command, {})} for command in options}
     return {
         command: {
@@ -76,6 +80,12 @@ def _check(name: str, known: Collection[str], where: str) -> None:
         near = difflib.get_close_matches(name.replace("-", "_"), known, n=1)
         hint = f"; did you mean {near[0].replace('_', '-')}?" if near else ""
         raise UsageError(f"configuration: {where}{name} is no option{hint}")
+
+
+def _check_lists(settings: Mapping[str, Any]) -> None:
+    for name in LISTS:
+        if name in settings and not isinstance(settings[name], list):
+            raise UsageError(f"configuration: {name}: expected a list")
 
 
 def _table(path: Path) -> dict[str, Any]:

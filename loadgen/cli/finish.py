@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from loadgen.errors import Incomplete
 from loadgen.ledger import manifest
 from loadgen.ledger.reader import Reader
 from loadgen.reports.forms import gather
@@ -16,20 +17,25 @@ from loadgen.reports.terminal import report
 from loadgen.reports.verdict import judge
 
 
-def verdict_of(reader: Reader, reason: str = "") -> Verdict:
+def verdict_of(reader: Reader, stopped: Incomplete | None = None) -> Verdict:
     """Whether the run did what it promised.
 
-    `reason`: why it stopped early, where the ledger could not keep that.
+    `stopped`: why it stopped early, where the ledger could not keep that.
     """
-    return judge(total(reader), reader.verified(), reason or reader.incomplete())
+    counts, verified = total(reader), reader.verified()
+    if stopped is not None:
+        return judge(counts, verified, str(stopped), stopped.exit_code)
+    return judge(counts, verified, reader.incomplete(), reader.stopped_with())
 
 
-def finish(directory: Path, console: Console, reason: str, *, json: Path | None, quiet: bool) -> int:
-    """Write the run's files, show the report, and return the exit code."""
+def finish(
+    directory: Path, console: Console, stopped: Incomplete | None, *, json: Path | None, quiet: bool
+) -> Verdict:
+    """Write the run's files, show the report, and return the verdict."""
     with Reader(directory) as reader:
-        verdict = verdict_of(reader, reason)
+        verdict = verdict_of(reader, stopped)
         summary, timeline = gather(reader, verdict, console)
-        verdict = summary.verdict  # --strict looks at the times as well
+        verdict = summary.verdict  # thresholds and --strict look at the times as well
         try:
             write(summary, directory / "summary.json")
             manifest.write(directory, reader.manifest())
@@ -52,4 +58,4 @@ def finish(directory: Path, console: Console, reason: str, *, json: Path | None,
             )
         else:
             report(console, summary, timeline, reader.events(), directory)
-    return verdict.exit_code
+    return verdict

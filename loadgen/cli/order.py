@@ -13,6 +13,7 @@ from loadgen.errors import UsageError
 from loadgen.queues import token as tokens
 from loadgen.queues.identity import Identity, new_identity
 from loadgen.scenario import Connections, Scenario
+from loadgen.thresholds import Threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class Order:
     correlate: bool
     strict: bool
     top_up: bool
+    thresholds: tuple[Threshold, ...]
+    fail_fast: bool
     lease_ttl_s: float
 
     @classmethod
@@ -78,6 +81,8 @@ class Order:
             "correlate": self.correlate,
             "strict": self.strict,
             "top_up": self.top_up,
+            "thresholds": [each.text for each in self.thresholds],
+            "fail_fast": self.fail_fast,
         }
 
 

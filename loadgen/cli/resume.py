@@ -45,12 +45,21 @@ def resume(
     json: words.Json = None,
     quiet: words.Quiet = False,
     strict: words.Strict = False,
+    threshold: words.Thresholds = None,
+    fail_fast: Annotated[
+        bool | None,
+        typer.Option(
+            "--fail-fast/--no-fail-fast",
+            help="Wind down as soon as an item has failed.  [default: as before]",
+        ),
+    ] = None,
     lease_ttl: words.LeaseTtlAgain = None,
 ) -> int:
     """Finish what a run left open: the items without an outcome, with the same options."""
     from loadgen import options as scenario_options
     from loadgen.cli.admit import admit
     from loadgen.cli.conduct import Conductor
+    from loadgen.cli.gates import settle_thresholds
     from loadgen.cli.order import Order, identity_for
     from loadgen.cli.prepare import parse_chunk, prepare
     from loadgen.ledger import directory
@@ -95,6 +104,8 @@ def resume(
         quiet=quiet,
         strict=strict or bool(before.get("strict")),
         top_up=bool(before.get("top_up")),
+        thresholds=settle_thresholds(threshold or before.get("thresholds"), prepared),
+        fail_fast=bool(before.get("fail_fast")) if fail_fast is None else fail_fast,
         correlate=bool(facts.settings.get("correlate", True)),
         lease_ttl_s=lease_ttl or float(before.get("lease_ttl_s", words.LEASE_TTL_S)),
     )

@@ -46,12 +46,20 @@ def run(
             "--correlate/--no-correlate", help="Send X-Loadgen-Run, -Item and -Attempt with each call."
         ),
     ] = True,
+    threshold: words.Thresholds = None,
+    fail_fast: Annotated[
+        bool,
+        typer.Option(
+            "--fail-fast", envvar="LOADGEN_FAIL_FAST", help="Wind down as soon as an item has failed."
+        ),
+    ] = False,
     lease_ttl: words.LeaseTtl = words.LEASE_TTL_S,
 ) -> int:
     """Run a scenario: every item once, in parallel, recorded, verified and timed."""
     from loadgen import options as scenario_options
     from loadgen.cli.admit import admit
     from loadgen.cli.conduct import Conductor
+    from loadgen.cli.gates import settle_thresholds
     from loadgen.cli.order import Order, identity_for
     from loadgen.cli.prepare import check_top_up, parse_chunk, prepare
     from loadgen.loader import load
@@ -72,6 +80,8 @@ def run(
         quiet=quiet,
         strict=strict,
         top_up=top_up,
+        thresholds=settle_thresholds(threshold, prepared),
+        fail_fast=fail_fast,
         correlate=correlate,
         lease_ttl_s=lease_ttl,
     )

@@ -116,6 +116,15 @@ LeaseTtlAgain: TypeAlias = Annotated[
     typer.Option("--lease-ttl", envvar="LOADGEN_LEASE_TTL", metavar="SECONDS", min=1, hidden=True),
 ]
 
+Thresholds: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold",
+        metavar="EXPR",
+        help="A gate, like 'STEP.p95<800ms' or 'failed<1%'; may be repeated.  [default: the scenario's]",
+    ),
+]
+
 OUT = Path("runs")
 LISTEN = "127.0.0.1:8888"
 PORT = 8888

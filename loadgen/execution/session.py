@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from urllib.parse import urlsplit
 
 import requests
@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from loadgen.scenario import Transport
 
 __all__ = ["Bearer", "Session"]
+
+C = TypeVar("C", bound="Carrier")
 
 _EXCERPT = 200
 """Characters of an answer that are kept to explain a failure."""
@@ -135,6 +137,11 @@ class Session(Base):
     def expire(self) -> None:
         """The target has forgotten us: log in again before the next request."""
         self._logged_in = False
+
+    def observe(self, wrap: Callable[[Carrier], C]) -> C:
+        """From now on calls are carried by what `wrap` makes of the transport; returns that."""
+        self._transport = carrier = wrap(self._transport)
+        return carrier
 
     # ---- requests' methods; get, post and the others are in Verbs ----
 

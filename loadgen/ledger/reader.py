@@ -11,7 +11,7 @@ from typing import Any, Self
 import msgspec
 
 from loadgen.columns import Plain, Samples
-from loadgen.errors import RunNotFound
+from loadgen.errors import ExitCode, RunNotFound
 from loadgen.lag import NO_LAG, Lag
 from loadgen.ledger.migrations import MIGRATIONS
 from loadgen.ledger.store import FILE
@@ -102,6 +102,10 @@ class Reader:
     def incomplete(self) -> str | None:
         """Why the run stopped early; None when it did not, or goes on."""
         return self._meta.get("incomplete") or None
+
+    def stopped_with(self) -> int:
+        """The exit code of a run that stopped early."""
+        return int(self._meta.get("stopped_with", ExitCode.INCOMPLETE))
 
     def steps(self) -> list[StepFacts]:
         """In the order in which they run."""

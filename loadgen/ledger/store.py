@@ -346,6 +346,7 @@ def _keep_verified(connection: sqlite3.Connection, entry: Verified) -> None:
 def _keep_ended(connection: sqlite3.Connection, entry: Ended) -> None:
     _set(connection, "ended_us", str(entry.at_us))
     _set(connection, "incomplete", entry.reason)
+    _set(connection, "stopped_with", str(entry.exit_code))
 
 
 def _set(connection: sqlite3.Connection, key: str, value: str) -> None:

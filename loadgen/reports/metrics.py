@@ -73,7 +73,7 @@ class Timings:
         self._sum += sum(durations_us)
         self._squares += sum(map(operator.mul, durations_us, durations_us))
         # Those together that the histogram cannot tell apart: recording costs ten times as much as counting.
-        for us, times in Counter(map(_rounded, durations_us)).items():
+        for us, times in Counter(map(rounded, durations_us)).items():
             self._histogram.record_value(min(us, HIGHEST_US), times)
 
     def merge(self, other: Timings) -> None:
@@ -115,13 +115,13 @@ class Timings:
 def rank(count: int, percentile: float) -> int:
     """Which of `count` sorted values the percentile is, from 1: the first that so many are at or below.
 
-    >>> rank(60, 99), rank(1, 50), rank(1000, 99.9)
-    (60, 1, 999)
+    >>> rank(60, 99), rank(1, 50), rank(1000, 99.9), rank(100_000, 99.999)
+    (60, 1, 999, 99999)
     """
-    return max(1, -(-count * round(percentile * 10) // 1000))
+    return max(1, -(-count * round(percentile * 1000) // 100_000))
 
 
-def _rounded(us: int) -> int:
+def rounded(us: int) -> int:
     """The lowest value of its place in the histogram: with three digits, eleven bits are kept."""
     spare = us.bit_length() - 11
     return us if spare <= 0 else us >> spare << spare

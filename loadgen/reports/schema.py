@@ -25,6 +25,8 @@ class Verdict(msgspec.Struct, frozen=True):
     exit_code: int
     reasons: tuple[str, ...] = ()
     """Short sentences for people; empty when all is well."""
+    resumable: bool = False
+    """Whether it stopped early, so that a resume goes on with it."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,8 +172,14 @@ class ThresholdSummary(msgspec.Struct, frozen=True):
     """One gate."""
 
     expr: str
+    """As it was written."""
     value: float | None
+    """Of the run, or of its worst window, in the unit of the limit; None: nothing was measured."""
     ok: bool
+    unit: str = ""
+    """us, ms, s, /s, %; empty for a number."""
+    reason: str = ""
+    """Why it was crossed, or not judged; for people."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ from loadgen.record import (
     Verified,
     WorkerFacts,
 )
+from loadgen.reports.gates import RESUMED, Gates
 from loadgen.reports.metrics import OTHER, ErrorKind, ErrorKinds, Timings
 from loadgen.reports.schema import (
     CallSummary,
@@ -43,7 +44,9 @@ from loadgen.reports.schema import (
     WorkerSummary,
 )
 from loadgen.reports.truth import Finding, hold, judge_generator, judge_worker
+from loadgen.reports.verdict import cross
 from loadgen.sample import NO_ITEM, Outcome
+from loadgen.thresholds import parse
 
 MAX_CALLS = 200
 """Labels that are told apart; a scenario that puts ids into its labels must not fill the memory."""
@@ -119,13 +122,16 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
     facts, phases = record.facts(), record.phases()
     steps = record.steps()
     counts = [record.counts(step) for step in steps]
-    tried, called = _Tried(phases.started_us), _Called()
+    tried, called, gates = _Tried(phases.started_us), _Called(), _gates(record)
     for tries in record.try_tables():
         tried.add_table(tries)
+        gates.add_tries(tries)
     for attempt in record.other_attempts():
         tried.add(attempt)
+        gates.add_try(attempt, phases.started_us + attempt.start_us)
     for calls in record.call_tables():
         called.add(calls)
+        gates.add_calls(calls)
         if watch is not None:
             watch(calls)
     tried.errors.merge(called.errors)
@@ -134,9 +140,11 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
     labels, workers = called.summaries(), record.workers()
     findings = [judge_worker(worker, labels) for worker in workers]
     generator = judge_generator(findings)
+    thresholds = gates.judge({step.name: count for step, count in zip(steps, counts, strict=True)})
+    held = hold(verdict, generator) if facts.settings.get("strict") else verdict
     return Summary(
         run=_run(facts, phases),
-        verdict=hold(verdict, generator) if facts.settings.get("strict") else verdict,
+        verdict=cross(held, thresholds),
         items=Items.of(_sum(counts)),
         attempts=_tries(record.attempts()),
         steps=tuple(tried.step(step, count) for step, count in zip(steps, counts, strict=True)),
@@ -145,7 +153,15 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
         workers=tuple(map(_worker, workers, findings)),
         errors=tuple(map(_error, tried.errors.ranked())),
         generator=generator,
+        thresholds=thresholds,
     )
+
+
+def _gates(record: Record) -> Gates:
+    """The run's thresholds, nothing measured yet."""
+    sessions_us = [event.at_us for event in record.events() if event.kind == RESUMED]
+    texts = record.facts().settings.get("thresholds", ())
+    return Gates([parse(text) for text in texts], record.steps(), sessions_us)
 
 
 def write(summary: Summary, path: Path) -> None:

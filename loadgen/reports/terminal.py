@@ -55,6 +55,7 @@ def report(
     page.blank()
     _facts(page, summary)
     _numbers(page, summary)
+    _thresholds(page, summary)
     _steps(page, summary)
     _calls(page, summary)
     _chart(page, timeline)
@@ -100,9 +101,9 @@ def _next(page: Page, summary: Summary, directory: Path) -> None:
     run = summary.run.id
     if directory.parent != DEFAULT_OUT:
         run = f"{run} --out {shlex.quote(str(directory.parent))}"
-    if summary.verdict.exit_code == ExitCode.INCOMPLETE:
+    if summary.verdict.resumable:
         page.fact("Go on", f"loadgen resume {run}")
-    if summary.verdict.exit_code == ExitCode.ITEMS and summary.items.failed:
+    elif summary.verdict.exit_code in (ExitCode.ITEMS, ExitCode.THRESHOLD) and summary.items.failed:
         page.fact("Again", f"loadgen resume {run} --only failed")
     page.fact("Report", f"loadgen report {run}")
     if summary.run.undoable and summary.items.planned > summary.items.pending:
@@ -161,6 +162,24 @@ def _numbers(page: Page, summary: Summary) -> None:
     for what, names in found.examples.items():
         if names:
             page.note(f"{what}: {', '.join(names)}", 11)
+
+
+def _thresholds(page: Page, summary: Summary) -> None:
+    gates = summary.thresholds
+    if not gates:
+        return
+    page.blank()
+    values = ("-" if gate.value is None else f"{gate.value:.6g}{gate.unit}" for gate in gates)
+    page.table(
+        [
+            Column("Thresholds", tuple(gate.expr for gate in gates), left=True),
+            Column("value", tuple(values)),
+            Column("held", tuple("yes" if gate.ok else "NO" for gate in gates)),
+        ]
+    )
+    for gate in gates:
+        if gate.reason:
+            page.note(f"{gate.expr}: {gate.reason}", 2)
 
 
 def _steps(page: Page, summary: Summary) -> None:

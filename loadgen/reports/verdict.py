@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
 from loadgen.errors import ExitCode
 from loadgen.record import ItemCounts, Verified
-from loadgen.reports.schema import Verdict
+from loadgen.reports.schema import ThresholdSummary, Verdict
 
 
-def judge(counts: ItemCounts, verified: Verified | None, incomplete: str | None = None) -> Verdict:
+def judge(
+    counts: ItemCounts,
+    verified: Verified | None,
+    incomplete: str | None = None,
+    stopped_with: int = ExitCode.INCOMPLETE,
+) -> Verdict:
     """The verdict on a run's items, its verification, and why it stopped early (None: it did not).
 
     The exit code says what to do first: resume (4), look at the items (3), look at the target (5).
+    `stopped_with`: that of a run which was stopped on its user's order (--fail-fast, a threshold's abort).
     """
     of = f"of {_number(counts.planned, 'item')}"
     unfinished = [incomplete.strip().rstrip(".")] if incomplete is not None else []
@@ -28,13 +38,40 @@ def judge(counts: ItemCounts, verified: Verified | None, incomplete: str | None 
     ]
     mismatch = [] if verified is None or verified.ok else [_mismatch(verified)]
     code = ExitCode.OK
-    if unfinished:
+    if incomplete is not None:
+        code = ExitCode(stopped_with)
+    elif unfinished:
         code = ExitCode.INCOMPLETE
     elif spoiled:
         code = ExitCode.ITEMS
     elif mismatch:
         code = ExitCode.VERIFICATION
-    return Verdict(code is ExitCode.OK, int(code), (*unfinished, *spoiled, *mismatch))
+    reasons = (*unfinished, *spoiled, *mismatch)
+    return Verdict(code is ExitCode.OK, int(code), reasons, resumable=bool(unfinished))
+
+
+def cross(verdict: Verdict, thresholds: Sequence[ThresholdSummary]) -> Verdict:
+    """The verdict with its thresholds.
+
+    A crossed one makes the exit code 99 where all was well or items failed: `failed<1%` could not be told
+    by it otherwise.  What is worse stays: untrue times (1), a run that is not complete (4), a target that
+    does not hold what it was told was done (5).  A run that goes on has no verdict on what it has not seen.
+    """
+    crossed = [each for each in thresholds if not each.ok and not (verdict.resumable and each.value is None)]
+    if not crossed:
+        return verdict
+    gives_way = verdict.exit_code in (ExitCode.OK, ExitCode.ITEMS)
+    reasons = [
+        f"threshold crossed: {each.expr}: {each.reason}"
+        for each in crossed
+        if not any(each.expr in reason for reason in verdict.reasons)
+    ]
+    return replace(
+        verdict,
+        ok=False,
+        exit_code=int(ExitCode.THRESHOLD) if gives_way else verdict.exit_code,
+        reasons=(*verdict.reasons, *reasons),
+    )
 
 
 def _mismatch(verified: Verified) -> str:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen.errors import OptionError
-from loadgen.options import MASK, option, pack, parse, shown, unpack, unsupported
+from loadgen.options import MASK, option, pack, parse, secrets, shown, unpack, unsupported
 
 
 class Colour(enum.Enum):
@@ -429,3 +429,13 @@ def test_supported_types(kind: Any) -> None:
 def test_unsupported_types(kind: Any, reason: str) -> None:
     """The reason names the type, and what would do."""
     assert reason in (unsupported(kind) or "")
+
+
+def test_secrets_are_named_for_whoever_masks_them():
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        user: str = "tester"
+        password: str = option("geheim", env="P", secret=True)
+        token: str = option("", env="T", secret=True)
+
+    assert secrets(Options()) == ["geheim"]

@@ -50,7 +50,7 @@ def test_the_keys_are_those_of_the_contract(kind):
         *("id", "scenario", "title", "digest", "target", "options", "started_at", "ended_at", "wait_s"),
         *("active_s", "drain_s", "verify_s", "seed", "undoable", "versions"),
     ]
-    assert list(told["verdict"]) == ["ok", "exit_code", "reasons"]
+    assert list(told["verdict"]) == ["ok", "exit_code", "reasons", "resumable"]
     assert list(told["items"]) == ITEMS
     tries = ["total", "retries", "duplicate_executions", "in_doubt_resolved", "found"]
     assert list(told["attempts"]) == tries
@@ -247,7 +247,7 @@ def test_verification_attempts_and_verdict_are_passed_on(monkeypatch):
         "in_doubt_resolved": 1,
         "found": 4,
     }
-    assert told["verdict"] == {"ok": False, "exit_code": 5, "reasons": ["why"]}
+    assert told["verdict"] == {"ok": False, "exit_code": 5, "reasons": ["why"], "resumable": False}
 
 
 def test_labels_beyond_the_limit_are_counted_together(monkeypatch):

@@ -6,7 +6,8 @@ import pytest
 
 from loadgen.errors import ExitCode
 from loadgen.record import ItemCounts, Verified
-from loadgen.reports.verdict import judge
+from loadgen.reports.schema import ThresholdSummary, Verdict
+from loadgen.reports.verdict import cross, judge
 
 GOOD = Verified(10, 10, 0, 0)
 BAD = Verified(10, 8, 2, 1)
@@ -54,6 +55,44 @@ def test_every_reason_is_given():
         "3 of 10000 items were cancelled",
         "the target does not hold what it should: found 8 of 10 expected, 2 missing, 1 unexpected",
     )
+
+
+GATE = ThresholdSummary("p95<1s", 1.5, ok=False, unit="s", reason="it was 1.5s")
+UNSEEN = ThresholdSummary("calls.x.p95<1s", None, ok=False, unit="s", reason="no such call was made")
+
+
+@pytest.mark.parametrize(
+    ("counts", "verified", "incomplete", "stopped_with", "code"),
+    [
+        (DONE, GOOD, None, 4, ExitCode.THRESHOLD),
+        (FAILED, GOOD, None, 4, ExitCode.THRESHOLD),
+        (FAILED, BAD, None, 4, ExitCode.THRESHOLD),
+        (DONE, BAD, None, 4, ExitCode.VERIFICATION),
+        (PENDING, None, None, 4, ExitCode.INCOMPLETE),
+        (PENDING, None, "stopped by SIGINT", 4, ExitCode.INCOMPLETE),
+        (PENDING, None, "stopped by a threshold", 99, ExitCode.THRESHOLD),
+        (PENDING, None, "stopped by --fail-fast", 3, ExitCode.THRESHOLD),
+    ],
+)
+def test_a_crossed_threshold_gives_way_to_what_is_worse(counts, verified, incomplete, stopped_with, code):
+    verdict = cross(judge(counts, verified, incomplete, stopped_with), [GATE])
+    assert verdict.exit_code == code
+    assert not verdict.ok
+    assert verdict.reasons[-1] == "threshold crossed: p95<1s: it was 1.5s"
+
+
+def test_what_was_not_seen_yet_is_no_crossing_in_a_run_that_goes_on():
+    assert cross(judge(PENDING, None, "stopped", 3), [UNSEEN]).exit_code == ExitCode.ITEMS
+    assert cross(judge(DONE, None), [UNSEEN]).exit_code == ExitCode.THRESHOLD
+
+
+def test_untrue_times_are_worse_than_a_crossed_threshold():
+    assert cross(Verdict(ok=False, exit_code=1), [GATE]).exit_code == ExitCode.INTERNAL
+
+
+def test_what_stopped_the_run_is_said_once():
+    verdict = cross(judge(PENDING, None, "stopped by a threshold: p95<1s: it is 2s", 99), [GATE])
+    assert len([reason for reason in verdict.reasons if "p95" in reason]) == 1
 
 
 def test_one_item():

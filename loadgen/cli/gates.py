@@ -1,0 +1,81 @@
+"""What may end a run before its items do: thresholds with an action, and --fail-fast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from loadgen.cli.order import Order
+from loadgen.cli.prepare import Prepared
+from loadgen.errors import Incomplete, ItemStopped, ThresholdCrossed
+from loadgen.ledger.reader import Reader
+from loadgen.queues.messages import Batch
+from loadgen.record import ItemCounts, StepFacts
+from loadgen.reports.watch import Watch
+from loadgen.sample import Outcome
+from loadgen.thresholds import Threshold, check_steps, parse
+from loadgen.view import QueueView
+
+
+def settle_thresholds(said: Sequence[str] | None, prepared: Prepared) -> tuple[Threshold, ...]:
+    """Those that were said, else the scenario's, without what is about steps that this run leaves out.
+
+    Raises ThresholdError.
+    """
+    steps = [step.name for step in prepared.steps]
+    if said:
+        thresholds = tuple(parse(text, "--threshold") for text in said)
+        check_steps(thresholds, steps, "--threshold")
+        return thresholds
+    scenario = prepared.loaded.scenario
+    check_steps(scenario.thresholds, [step.name for step in scenario.steps], scenario.location)
+    return tuple(each for each in scenario.thresholds if each.of == "calls" or each.name in ("", *steps))
+
+
+class Gatekeeper:
+    """Looks at results as they come, and says when that is enough."""
+
+    def __init__(
+        self,
+        order: Order,
+        steps: Sequence[StepFacts],
+        directory: Path,
+        note: Callable[[str], object],
+        stop: Callable[[Incomplete], object],
+    ) -> None:
+        """`directory`: the run's; `note` gets what people should know, `stop` why to wind down, once."""
+        with Reader(directory) as reader:
+            before = {step.name: reader.counts(step) for step in steps}
+        self._names = {step.index: step.name for step in steps}
+        self._last = steps[-1].index
+        self._watch = Watch(order.thresholds, self._names, before)
+        self._fail_fast = order.fail_fast
+        self._note, self._stop = note, stop
+        self._stopped = False
+        self._failed = ""
+
+    def record(self, batches: Sequence[Batch], now_us: int) -> None:
+        """A worker's report is in the ledger."""
+        for batch in batches:
+            self._watch.record(batch.step, batch.harvest, now_us)
+            for result in batch.harvest.results:
+                if result.outcome is Outcome.FAILED and result.retry_ms is None and not self._failed:
+                    self._failed = f"{self._names[batch.step]}, item {result.item}: {result.error}"
+
+    def look(self, step: int | None, view: QueueView, now_us: int) -> None:
+        """See how it stands; `step`: the one that `view` shows, None before the first."""
+        if step is None or self._stopped or (view.settled and step == self._last):
+            return  # there is nothing that could be stopped
+        reason = self._reason(step, view.counts, now_us)
+        if reason is not None:
+            self._stopped = True
+            self._stop(reason)
+
+    def _reason(self, step: int, counts: ItemCounts, now_us: int) -> Incomplete | None:
+        crossings = self._watch.look(step, counts, now_us)
+        for crossing in crossings:
+            self._note(crossing.text)
+        reasons = [crossing for crossing in crossings if crossing.aborts]
+        if self._fail_fast and self._failed:
+            return ItemStopped(f"stopped by --fail-fast: {self._failed}")
+        return ThresholdCrossed(f"stopped by a threshold: {reasons[0].text}") if reasons else None

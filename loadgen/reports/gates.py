@@ -1,0 +1,170 @@
+"""Whether a run's thresholds held, from its record.  Pure.
+
+Items are those whose attempts settled them, calls are all of the steps' calls, as in the rest of the
+report.  What was never seen holds nothing: a threshold on it is crossed, with no value.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from loadgen.record import AttemptRow, CallTable, ItemCounts, StepFacts, TryTable
+from loadgen.reports.schema import ThresholdSummary
+from loadgen.reports.tally import Series, Tally
+from loadgen.sample import Outcome
+from loadgen.thresholds import Threshold
+
+RESUMED = "resumed"
+"""The kind of event that begins each session of a run but the first."""
+_US = {"us": 1, "ms": 1_000, "s": 1_000_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A threshold, and what is measured for it."""
+
+    threshold: Threshold
+    series: Series
+
+    def concerns(self, step: str) -> bool:
+        """Whether it is about items of this step."""
+        return self.threshold.of == "items" and self.threshold.name in ("", step)
+
+    def take(self, table: CallTable, at_us: int | None = None) -> None:
+        """Count the calls that it is about, where they ended, or all at one moment."""
+        samples, label = table.samples, self.threshold.name
+        if self.threshold.of != "calls" or (label not in samples.words if label else table.step < 0):
+            return
+        if label:
+            samples = samples.chosen([text == label for text in samples.texts("label")])
+        durations_us = samples.numbers("total_us")
+        failed = list(map(bool, samples.texts("error")))
+        self.series.add(_ends(samples.numbers("start_us"), durations_us, at_us), durations_us, failed)
+
+
+class Gates:
+    """Takes the rows of a run's record in, one after the other, and judges."""
+
+    def __init__(
+        self, thresholds: Sequence[Threshold], steps: Sequence[StepFacts], sessions_us: Sequence[int] = ()
+    ) -> None:
+        """`sessions_us`: when the run was resumed: windows do not reach over what was between."""
+        self._gates = [Gate(each, Series(each.window_us, sessions_us)) for each in thresholds]
+        self._steps = {step.index: step.name for step in steps}
+
+    def add_tries(self, table: TryTable) -> None:
+        """Count items that were done at the first attempt."""
+        gates = [gate for gate in self._gates if gate.concerns(self._steps[table.step])]
+        if gates:
+            starts_us, durations_us = table.plain.times()
+            ends_us = _ends(starts_us, durations_us, None)
+            for gate in gates:
+                gate.series.add(ends_us, durations_us, [False] * len(ends_us))
+
+    def add_try(self, row: AttemptRow, start_us: int) -> None:
+        """Count an item, when the attempt that began at `start_us` settled it."""
+        if row.counted and not row.found and row.outcome in (Outcome.DONE, Outcome.FAILED):
+            for gate in self._gates:
+                if gate.concerns(self._steps[row.step]):
+                    failed = row.outcome is Outcome.FAILED
+                    gate.series.add([start_us + row.duration_us], [row.duration_us], [failed])
+
+    def add_calls(self, table: CallTable) -> None:
+        """Count calls."""
+        for gate in self._gates:
+            gate.take(table)
+
+    def judge(self, counts: Mapping[str, ItemCounts]) -> tuple[ThresholdSummary, ...]:
+        """The verdict on each; `counts`: how the items of each step ended."""
+        return tuple(_judge(gate, counts) for gate in self._gates)
+
+
+def measured(threshold: Threshold, tally: Tally, span_us: int) -> float | None:
+    """What a threshold is about, in its unit, of what ended within a span; None: there is nothing."""
+    if threshold.kind == "rate":
+        return tally.count * 1_000_000 / span_us if span_us > 0 else None
+    if threshold.kind == "number":
+        number = tally.count - tally.failed if threshold.measure == "done" else tally.failed
+        return _share(threshold, number, tally.count)
+    if not tally.count:
+        return None
+    if threshold.percentile is not None:
+        us: float = tally.percentile_us(threshold.percentile)
+    else:
+        us = {"min": tally.min_us, "max": tally.max_us}.get(threshold.measure, tally.sum_us / tally.count)
+    return us / _US[threshold.unit]
+
+
+def counted(threshold: Threshold, counts: Mapping[str, ItemCounts]) -> float | None:
+    """The same for how items ended: also those that no attempt settled."""
+    chosen = [count for step, count in counts.items() if threshold.name in ("", step)]
+    number = sum(getattr(count, threshold.measure) for count in chosen)
+    return _share(threshold, number, sum(count.settled for count in chosen))
+
+
+def said(threshold: Threshold, value: float) -> str:
+    """A value, for people."""
+    return f"{value:.6g}{threshold.unit}"
+
+
+def _judge(gate: Gate, counts: Mapping[str, ItemCounts]) -> ThresholdSummary:
+    threshold, series = gate.threshold, gate.series
+    if threshold.of == "items" and threshold.kind == "number" and threshold.window_us is None:
+        return _told(threshold, counted(threshold, counts))
+    if series.first_us is None:
+        return _told(threshold, None)
+    if threshold.window_us is None:
+        return _told(threshold, measured(threshold, series.total(), series.covered_us))
+    return _over_windows(threshold, series, threshold.window_us)
+
+
+def _over_windows(threshold: Threshold, series: Series, window_us: int) -> ThresholdSummary:
+    """By the worst window."""
+    worst: float | None = None
+    worst_us = windows = crossed = 0
+    for end_us, tally in series.windows():
+        value = measured(threshold, tally, window_us)
+        if value is None:
+            continue
+        windows += 1
+        crossed += not threshold.holds(value)
+        if worst is None or threshold.worse(value, worst):
+            worst, worst_us = value, end_us
+    if worst is None:
+        return ThresholdSummary(
+            threshold.text, None, ok=True, unit=threshold.unit, reason="there was no full window"
+        )
+    more = (
+        f", in {crossed} of {windows} windows; worst in the one until {_clock(worst_us)} UTC"
+        if crossed
+        else ""
+    )
+    return _told(threshold, worst, more)
+
+
+def _told(threshold: Threshold, value: float | None, more: str = "") -> ThresholdSummary:
+    if value is None:
+        what = "no such call was made" if threshold.of == "calls" else "no item of it was measured"
+        return ThresholdSummary(threshold.text, None, ok=False, unit=threshold.unit, reason=what)
+    ok = threshold.holds(value)
+    reason = "" if ok else f"it was {said(threshold, value)}{more}"
+    return ThresholdSummary(threshold.text, round(value, 6), ok=ok, unit=threshold.unit, reason=reason)
+
+
+def _share(threshold: Threshold, number: int, of: int) -> float | None:
+    if threshold.unit != "%":
+        return number
+    return 100 * number / of if of else None
+
+
+def _ends(starts_us: Sequence[int], durations_us: Sequence[int], at_us: int | None) -> Sequence[int]:
+    if at_us is not None:
+        return [at_us] * len(starts_us)
+    return [start + us for start, us in zip(starts_us, durations_us, strict=True)]
+
+
+def _clock(at_us: int) -> str:
+    at = datetime.datetime.fromtimestamp(at_us // 1_000_000, datetime.UTC)
+    return f"{at:%H:%M:%S}"

@@ -1,0 +1,168 @@
+"""Durations by when they ended: what thresholds are judged by, over a whole run and over windows of it.
+
+Percentiles are those of `metrics.Timings`, to the microsecond; but counted sparsely, since each tenth of a
+window has a count of its own, and what is old is packed: a day in windows of half a minute takes some 20 MB.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+
+from loadgen.columns import pack, unpack
+from loadgen.reports.metrics import HIGHEST_US, rank, rounded
+
+SLICES = 10
+"""A window slides by a tenth of its width."""
+_AWAKE = 3 * SLICES
+"""Slices that are not packed yet: reports come a little out of order."""
+
+
+class Tally:
+    """Durations of what ended together, and how much of that failed."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.failed = 0
+        self.sum_us = 0
+        self.min_us = 0
+        self.max_us = 0
+        self._times: Counter[int] | None = Counter()
+        self._packed = (b"", b"")
+
+    def add(self, durations_us: Sequence[int], failed: int) -> None:
+        """Count durations, in microseconds."""
+        self._extend(len(durations_us), failed, sum(durations_us), min(durations_us), max(durations_us))
+        self._times = self.times
+        self._times.update(map(rounded, durations_us))
+
+    def merge(self, other: Tally) -> None:
+        """Count all that the other counted."""
+        if other.count:
+            self._extend(other.count, other.failed, other.sum_us, other.min_us, other.max_us)
+            self._times = self.times
+            self._times.update(other.times)
+
+    def percentile_us(self, percentile: float) -> int:
+        """Of nearest rank, of at least one duration; above an hour it is an hour, as in `Timings`."""
+        left = rank(self.count, percentile)
+        times = self.times
+        for low in sorted(times):
+            left -= times[low]
+            if left <= 0:
+                high = low + (1 << max(low.bit_length() - 11, 0)) - 1
+                return min(max(high, self.min_us), self.max_us, max(HIGHEST_US, self.min_us))
+        raise AssertionError("a rank is never above the count")
+
+    @property
+    def times(self) -> Counter[int]:
+        """How many durations, by their lowest value that the histogram does not tell apart."""
+        if self._times is not None:
+            return self._times
+        return Counter(dict(zip(*map(unpack, self._packed), strict=True)))
+
+    def rest(self) -> None:
+        """Take less room from now on."""
+        times = self.times
+        self._packed, self._times = (pack([*times]), pack([*times.values()])), None
+
+    def _extend(self, count: int, failed: int, sum_us: int, min_us: int, max_us: int) -> None:
+        self.min_us = min(self.min_us, min_us) if self.count else min_us
+        self.max_us = max(self.max_us, max_us) if self.count else max_us
+        self.count += count
+        self.failed += failed
+        self.sum_us += sum_us
+
+
+class Series:
+    """Tallies by time, and the stretches of time that they cover: one for each session of a run."""
+
+    def __init__(self, window_us: int | None, sessions_us: Sequence[int] = ()) -> None:
+        """`window_us`: None for one tally of all; `sessions_us`: when the run was resumed, in order."""
+        self.slice_us = window_us // SLICES if window_us else None
+        self._sessions_us = sessions_us
+        self._tallies: dict[int, Tally] = {}
+        self._awake: deque[int] = deque()
+        self._stretches: dict[int, tuple[int, int]] = {}
+        self.ended = 0
+        """How much was counted, forgotten or not."""
+
+    def add(self, ends_us: Sequence[int], durations_us: Sequence[int], failed: Sequence[bool]) -> None:
+        """Count what ended: wall clock, microseconds since 1970."""
+        if not ends_us:
+            return
+        self.ended += len(ends_us)
+        places = [self._place(end_us) for end_us in (min(ends_us), max(ends_us))]
+        if places[0] == places[1]:
+            self._add(places[0], ends_us, durations_us, sum(failed))
+            return
+        parts: dict[tuple[int, int], tuple[list[int], list[int], list[bool]]] = {}
+        for row in zip(ends_us, durations_us, failed, strict=True):
+            part = parts.setdefault(self._place(row[0]), ([], [], []))
+            part[0].append(row[0])
+            part[1].append(row[1])
+            part[2].append(row[2])
+        for place, (ends, durations, failures) in parts.items():
+            self._add(place, ends, durations, sum(failures))
+
+    def forget(self, before: int) -> None:
+        """Drop the slices before this one."""
+        for index in [index for index in self._tallies if index < before]:
+            del self._tallies[index]
+
+    def total(self) -> Tally:
+        """All of it, or all that was not forgotten."""
+        return merged(list(self._tallies.values()))
+
+    @property
+    def first_us(self) -> int | None:
+        """When the first of it began; None: there is nothing."""
+        return min((first for first, _ in self._stretches.values()), default=None)
+
+    @property
+    def covered_us(self) -> int:
+        """How long it took: from the first start to the last end, in each session."""
+        return sum(last - first for first, last in self._stretches.values())
+
+    def window(self, start: int) -> Tally:
+        """The window that begins with this slice."""
+        return merged([self._tallies[k] for k in range(start, start + SLICES) if k in self._tallies])
+
+    def windows(self) -> Iterator[tuple[int, Tally]]:
+        """When each full window ended, and what ended in it."""
+        for _, (first_us, last_us) in sorted(self._stretches.items()):
+            width_us = self.slice_us or 1
+            recent: deque[Tally] = deque(maxlen=SLICES)
+            for index in range(-(-first_us // width_us), last_us // width_us):
+                recent.append(merged([self._tallies[index]]) if index in self._tallies else Tally())
+                if len(recent) == SLICES:
+                    yield (index + 1) * width_us, merged(recent)
+
+    def _place(self, end_us: int) -> tuple[int, int]:
+        """Slice and session."""
+        return end_us // self.slice_us if self.slice_us else 0, bisect_right(self._sessions_us, end_us)
+
+    def _add(
+        self, place: tuple[int, int], ends_us: Sequence[int], durations_us: Sequence[int], failed: int
+    ) -> None:
+        index, session = place
+        self._at(index).add(durations_us, failed)
+        first_us = min(end - us for end, us in zip(ends_us, durations_us, strict=True))
+        first, last = self._stretches.get(session, (first_us, first_us))
+        self._stretches[session] = min(first, first_us), max(last, *ends_us)
+
+    def _at(self, index: int) -> Tally:
+        if index not in self._awake:
+            self._awake.append(index)
+            if len(self._awake) > _AWAKE and (oldest := self._tallies.get(self._awake.popleft())):
+                oldest.rest()
+        return self._tallies.setdefault(index, Tally())
+
+
+def merged(tallies: Sequence[Tally] | deque[Tally]) -> Tally:
+    """All of them in a new one."""
+    whole = Tally()
+    for tally in tallies:
+        whole.merge(tally)
+    return whole

@@ -1,0 +1,133 @@
+"""Keeps an eye on a run's thresholds while it goes on, by when results arrive.  Time is handed in.
+
+The end of a run judges by when things happened, from the ledger; here a second is as good, and a worker
+whose clock is wrong does no harm.  Thresholds over the whole run are watched only where they may abort it.
+A resumed run is watched anew: what an earlier session did must not end this one at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from operator import sub
+
+from loadgen.columns import Harvest
+from loadgen.record import CallTable, ItemCounts
+from loadgen.reports.gates import Gate, counted, measured, said
+from loadgen.reports.tally import SLICES, Series
+from loadgen.sample import Outcome
+from loadgen.thresholds import Threshold
+
+EVERY_US = 250_000
+"""How often it is looked: results come as often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A threshold is on the wrong side."""
+
+    threshold: Threshold
+    text: str
+    """For people."""
+    aborts: bool
+    """It has been so for as long as it may, and the run is to be wound down."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    gate: Gate
+    step: int = -1
+    """Where it was fed last: what belongs to a step that is over is not judged any more."""
+    since_us: int | None = None
+    """Since when it is crossed."""
+    told: bool = False
+
+
+class Watch:
+    """The thresholds of one session of a run.  Thread-safe."""
+
+    def __init__(
+        self, thresholds: Sequence[Threshold], steps: Mapping[int, str], before: Mapping[str, ItemCounts]
+    ) -> None:
+        """`steps`: names by index; `before`: how items of each step had ended before this session."""
+        self._watched = [
+            _Watched(Gate(each, Series(each.window_us)))
+            for each in thresholds
+            if each.abort or each.window_us is not None
+        ]
+        self._steps = steps
+        self._before = before
+        self._counts: dict[str, ItemCounts] = {}
+        self._looked_us = 0
+        self._lock = threading.Lock()
+
+    def record(self, step: int, harvest: Harvest, now_us: int) -> None:
+        """A worker's report came."""
+        if not self._watched:
+            return
+        ended = [result for result in harvest.results if result.retry_ms is None and not result.found]
+        durations_us = [result.duration_us for result in ended]
+        failed = [result.outcome is Outcome.FAILED for result in ended]
+        if len(harvest.plain):
+            plain_us = harvest.plain.times()[1]
+            durations_us, failed = durations_us + plain_us, failed + [False] * len(plain_us)
+        calls = CallTable(step, 0, harvest.samples)
+        with self._lock:
+            for watched in self._watched:
+                gate, before = watched.gate, watched.gate.series.ended
+                if gate.concerns(self._steps[step]):
+                    gate.series.add([now_us] * len(durations_us), durations_us, failed)
+                if harvest.samples:
+                    gate.take(calls, now_us)
+                if gate.series.ended > before:
+                    watched.step = step
+
+    def look(self, step: int, counts: ItemCounts, now_us: int) -> list[Crossing]:
+        """What is crossed now and was not told yet; `counts`: how the items of the open step ended so far."""
+        with self._lock:
+            self._counts[self._steps[step]] = counts
+            if now_us - self._looked_us < EVERY_US:
+                return []
+            self._looked_us = now_us
+            found = [self._crossing(watched, step, now_us) for watched in self._watched]
+        return [crossing for crossing in found if crossing is not None]
+
+    def _crossing(self, watched: _Watched, step: int, now_us: int) -> Crossing | None:
+        threshold = watched.gate.threshold
+        value = self._value(watched, step, now_us)
+        if value is None or threshold.holds(value):
+            watched.since_us = None
+            return None
+        if watched.since_us is None:
+            watched.since_us = now_us
+        lasts_us = now_us - watched.since_us
+        aborts = threshold.abort and lasts_us >= threshold.grace_us
+        if watched.told and not aborts:
+            return None
+        watched.told = True
+        return Crossing(threshold, f"{threshold.text}: it is {said(threshold, value)}", aborts)
+
+    def _value(self, watched: _Watched, step: int, now_us: int) -> float | None:
+        """What is measured now, over the session or over the last window; None: nothing, or not yet."""
+        threshold, series = watched.gate.threshold, watched.gate.series
+        if threshold.of == "items" and threshold.kind == "number" and threshold.window_us is None:
+            return counted(threshold, self._fresh())
+        if series.first_us is None or (threshold.name and watched.step != step):
+            return None
+        if threshold.window_us is None:
+            span_us = now_us - series.first_us
+            return measured(threshold, series.total(), span_us)
+        slice_us = series.slice_us or 1
+        start = now_us // slice_us - SLICES
+        series.forget(start)
+        if start * slice_us < series.first_us:
+            return None
+        return measured(threshold, series.window(start), threshold.window_us)
+
+    def _fresh(self) -> dict[str, ItemCounts]:
+        """How items ended in this session."""
+        return {
+            step: ItemCounts(*map(sub, astuple(counts), astuple(self._before[step])))
+            for step, counts in self._counts.items()
+        }

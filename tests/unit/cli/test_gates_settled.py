@@ -1,0 +1,53 @@
+"""Whose thresholds hold, and which of them are about a run that has only some of the steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadgen.cli.gates import settle_thresholds
+from loadgen.cli.prepare import Prepared, prepare
+from loadgen.errors import ScenarioError, ThresholdError
+from loadgen.loader import load
+
+SCENARIO = """
+from loadgen import Scenario
+scenario = Scenario(target="http://127.0.0.1:9", thresholds={thresholds})
+@scenario.step(items=1)
+def put(http, item, options): ...
+@scenario.step(items=1)
+def get(http, item, options): ...
+"""
+MINE = ["put.p95<1s", "get.p95<1s", "calls.x.p95<1s", "failed<1%"]
+
+
+def prepared(folder: Path, thresholds: object, *steps: str) -> Prepared:
+    path = folder / "gated.py"
+    path.write_text(SCENARIO.format(thresholds=repr(thresholds)))
+    loaded = load(path)
+    return prepare(loaded, loaded.scenario.options(), None, steps=steps)
+
+
+def test_the_scenario_s_hold_unless_others_are_said(tmp_path: Path) -> None:
+    run = prepared(tmp_path, MINE)
+    assert [each.text for each in settle_thresholds(None, run)] == MINE
+    assert [each.text for each in settle_thresholds(["get.max<1s"], run)] == ["get.max<1s"]
+
+
+def test_a_step_that_is_left_out_takes_the_scenario_s_along_but_not_those_that_were_said(
+    tmp_path: Path,
+) -> None:
+    run = prepared(tmp_path, MINE, "get")
+    assert [each.text for each in settle_thresholds((), run)] == MINE[1:]
+    with pytest.raises(ThresholdError, match="--threshold: no step put"):
+        settle_thresholds(["put.p95<1s"], run)
+
+
+def test_mistakes_in_the_scenario_have_a_place(tmp_path: Path) -> None:
+    with pytest.raises(ThresholdError, match=r"gated\.py:3: no step putt"):
+        settle_thresholds(None, prepared(tmp_path, ["putt.p95<1s"]))
+    with pytest.raises(ScenarioError, match=r"gated\.py:3: p95 is a time(.*\n)+  p95<1\n       \^$"):
+        prepared(tmp_path, ["p95<1"])
+    with pytest.raises(ScenarioError, match=r"gated\.py:3: thresholds='p95<1s' is no list"):
+        prepared(tmp_path, "p95<1s")
