@@ -124,7 +124,10 @@ def executed(options: Options) -> int:
 
 def how_to_run(options: Options) -> dict[str, str]:
     """What executions and schedules alike are told."""
-    fields = {"concurrentOption": options.concurrent_option, "failureAction": options.failure_action}
+    fields: dict[str, str] = {
+        "concurrentOption": options.concurrent_option,
+        "failureAction": options.failure_action,
+    }
     for pair in options.flow_override:
         name, _, value = pair.partition("=")
         fields[f"flowOverride[{name}]"] = value

@@ -64,7 +64,7 @@ def check(
         url = prepared.target
         if prepared.sandbox:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            sandbox = SandboxProcess.start(prepared.sandbox, Path(folder))
+            sandbox = SandboxProcess.start(prepared.sandbox.name, Path(folder), *prepared.sandbox.options)
             stack.callback(sandbox.stop)
             url = sandbox.url
         else:
