@@ -215,6 +215,6 @@ def delete(http: Session, name: str) -> None:
         if not is_login(response):
             break
         http.expire()
-    failure = response.cookies.get("azkaban.failure.message", "")
+    failure = response.cookies.get("azkaban.failure.message") or ""
     if "azkaban.success.message" not in response.cookies and "doesn't exist" not in failure:
         raise AzkabanError(f"cannot delete project {name}: {failure or 'it was not said what came of it'}")
