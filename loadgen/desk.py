@@ -69,6 +69,8 @@ class Desk:
         self._results = 0
         self._ended = 0
         self._totals = (0, 0)
+        self.step = 0
+        """Of the last lease."""
         self._since_us = clock.monotonic_us()
         self._rate = 0.0
         self._climbing = True
@@ -79,6 +81,7 @@ class Desk:
         """A lease was granted."""
         with self.changed:
             self._open[lease.id] = len(lease.chunk)
+            self.step = lease.chunk.step
             if lease.verifying:
                 self._verifying.add(lease.id)
             if lease.chunk.lanes:

@@ -118,6 +118,9 @@ class Master:
     def run(self, past: Callable[[int], Past | None], tick: Callable[[int, QueueView], None]) -> None:
         """Run all steps.  Raises the Incomplete that stopped it, when the queue has settled."""
         for step in self._job.work.plan.steps:
+            if self._stopped is not None:  # with the last item of the step before
+                self._queue.drain(str(self._stopped))
+                raise self._stopped
             rows, keys = self._job.work.rows[step.index], self._job.work.keys[step.index]
             self._queue.open(step, rows=rows, keys=keys, past=past(step.index))
             self._until_settled(step.index, tick)

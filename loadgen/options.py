@@ -219,8 +219,12 @@ def shown(options: Any) -> dict[str, Any]:
 
 def secrets(options: Any) -> list[str]:
     """The values of the secret ones, as text: to be masked wherever they turn up."""
-    names = [name for name, field in _fields(options).items() if field.metadata.get("secret")]
-    return [str(getattr(options, name)) for name in names if getattr(options, name) not in (None, "")]
+    found: list[str] = []
+    for name, field in _fields(options).items():
+        if field.metadata.get("secret"):
+            value = getattr(options, name)
+            found += map(str, value if isinstance(value, list | tuple) else [value])
+    return [text for text in found if text not in ("", "None")]
 
 
 def pack(options: Any) -> bytes:

@@ -38,8 +38,12 @@ class Spool:
         folder = directory / run
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = folder / f"{session}{SUFFIX}"
-        self._file = FileIO(self.path, "w+b")
+        # It is locked before it can be found.  Windows does not rename what is open.
+        place = self.path if sys.platform == "win32" else self.path.with_suffix(".new")
+        self._file = FileIO(place, "w+b")
         _lock(self._file)
+        if place != self.path:
+            place.replace(self.path)
         self._encoder = msgspec.msgpack.Encoder()
         self._sizes: deque[int] = deque()
         """What each batch that is not acknowledged takes in the file."""

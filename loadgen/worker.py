@@ -249,7 +249,7 @@ class Worker:
         if self._warmup.settled:
             return
         now_us, pool = self._clock.monotonic_us(), self._pool
-        reading = Reading(now_us, *self._desk.totals, pool.cpu_s, pool.lag.p90_us)
+        reading = Reading(now_us, *self._desk.totals, pool.cpu_s, self._desk.step, pool.lag.p90_us)
         if self._warmup.observe(reading):
             self._pool.widen(self._warmup.width)
             self._desk.slots = slots = self._settings.processes * self._warmup.width

@@ -81,6 +81,7 @@ class Order:
             "correlate": self.correlate,
             "strict": self.strict,
             "top_up": self.top_up,
+            "target": prepared.target,
             "thresholds": [each.text for each in self.thresholds],
             "fail_fast": self.fail_fast,
         }

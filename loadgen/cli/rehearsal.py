@@ -72,6 +72,7 @@ class Rehearsal:
                 session.log_in()
             else:
                 value = self._prepared.loaded.scenario.hooks[name](session, self._prepared.options)
+                msgspec.json.encode(value)  # as a run keeps it
         except (Exception, SystemExit) as error:
             problem = explain(error)
         _, refused = session.finish()
@@ -85,6 +86,8 @@ class Rehearsal:
         step = self._prepared.loaded.step(plan.name)
         runner = Runner(self._prepared.options, session, self._clock, RUN)
         result, samples = runner.run(Errand(step, 0, rows[0] if rows else 0, 1))
+        if result.error.startswith(KeyboardInterrupt.__name__):  # a runner takes it for the step's own
+            raise KeyboardInterrupt
         sizes = sum(sample.bytes_out for sample in samples), sum(sample.bytes_in for sample in samples)
         self.done.append(Rehearsed(plan, result.duration_us / 1_000_000, *sizes))
         error = result.error if result.outcome is Outcome.FAILED else ""
@@ -100,4 +103,11 @@ class Rehearsal:
             self.failures.append(f"{what}: {self._mask.text(error)}")
             yield f"  failed: {self._mask.text(error)}"
         else:
-            yield f"  returned {self._mask.text(json.dumps(value, default=repr, ensure_ascii=False))}"
+            yield f"  returned {self._mask.text(_shown(value))}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        return json.dumps(value, default=repr, ensure_ascii=False)
+    except (TypeError, ValueError):  # keys that JSON does not have
+        return repr(value)

@@ -109,7 +109,9 @@ def resume(
         correlate=bool(facts.settings.get("correlate", True)),
         lease_ttl_s=lease_ttl or float(before.get("lease_ttl_s", words.LEASE_TTL_S)),
     )
-    if prepared.target != facts.target and not prepared.sandbox:  # that one was allowed when the run began
+    if prepared.sandbox:
+        raise UsageError("--target: a run cannot be moved to a sandbox that holds nothing of it")
+    if prepared.target != facts.target:  # that one was allowed when the run began
         admit(prepared.target, prepared.work.plan.items, allow=allow_target)
     with Conductor(order, identity_for(facts.id), path) as conductor:
         return conductor.resume(prepared, path, facts, reopen=_outcomes(only or ()))

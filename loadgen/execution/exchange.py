@@ -11,24 +11,34 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import quote, quote_plus, unquote_plus, urlsplit
 
 from loadgen.errors import one_line
 from loadgen.execution.http_messages import Outgoing, Received, Transport
 from loadgen.options import MASK
 
-_NAMES = r"passw|passphrase|pwd|secret|token|api[-_.]?key|credential|session|[cx]srf|auth(?!or\b)|signature"
+_NAMES = r"passw|passphrase|pwd|secret|token|key|credential|session|[cx]srf|auth(?!or\b)|signature"
+"""Rather too much than too little: `monkey` is hidden, too."""
 _HEADER = re.compile(_NAMES, re.IGNORECASE)
 _COOKIES = ("cookie", "set-cookie")
 _SCHEMES = ("basic", "bearer", "digest", "negotiate")
 _FIELDS = (
     re.compile(rf"((?:^|[?&\s])[^=&?\s\"]*(?:{_NAMES})[^=&?\s\"]*=)([^&\s]+)", re.IGNORECASE),
-    re.compile(rf'("[^"]*(?:{_NAMES})[^"]*"\s*:\s*)("(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*)', re.IGNORECASE),
     re.compile(
-        rf'(name="[^"]*(?:{_NAMES})[^"]*"[^\n]*\r?\n\r?\n)(.*?)(?=\r?\n--)', re.IGNORECASE | re.DOTALL
+        rf'("[^"]*(?:{_NAMES})[^"]*"\s*:\s*)("(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|\[[^\]]*\]|\{{[^}}]*\}})',
+        re.IGNORECASE,
     ),
+    re.compile(
+        rf'(name="[^"]*(?:{_NAMES})[^"]*"[^\n]*\n(?:[^\r\n]+\r?\n)*\r?\n)(.*?)(?=\r?\n--)',
+        re.IGNORECASE | re.DOTALL,
+    ),
+    re.compile(rf"(<[^<>/\s]*(?:{_NAMES})[^<>]*>)([^<]+)", re.IGNORECASE),
+    re.compile(rf"(<[^<>]*(?:{_NAMES})[^<>]*\bvalue=[\"'])([^\"'<>]+)", re.IGNORECASE),
+    re.compile(rf"(^[\w.-]*(?:{_NAMES})[\w.-]*:[ \t]+)(\S+)", re.IGNORECASE | re.MULTILINE),
 )
-"""A form or a query; JSON; a part of a multipart body."""
+"""A form or a query; JSON; a part of a multipart body; XML; a field of an HTML form; `password: x`."""
+_USER = re.compile(r"(//)[^/?#@\s]+(?=@)")
+"""User and password in a URL."""
 _LEAST_LEARNT = 6
 """Characters; a shorter value may be an ordinary word elsewhere."""
 
@@ -68,6 +78,7 @@ class Mask:
 
     def text(self, text: str) -> str:
         """The text without secrets."""
+        text = _USER.sub(rf"\1{MASK}", text)
         for pattern in _FIELDS:
             text = pattern.sub(self._hide, text)
         return self._known(text)
@@ -96,7 +107,9 @@ class Mask:
             self._learn(str(json.loads(value, strict=False)) if _is_json(value) else value[1:-1])
             return f'{found[1]}"{MASK}"'
         self._learn(value)
-        return f'{found[1]}"{MASK}"' if found[1].rstrip().endswith(":") else f"{found[1]}{MASK}"
+        self._learn(unquote_plus(value))
+        in_json = found[1].startswith('"') and found[1].rstrip().endswith(":")
+        return f'{found[1]}"{MASK}"' if in_json else f"{found[1]}{MASK}"
 
     def _learn(self, value: str) -> None:
         if len(value) >= _LEAST_LEARNT and value != MASK:
@@ -147,8 +160,8 @@ def _body(body: object, mark: str, mask: Mask) -> Iterator[str]:
     except UnicodeDecodeError:
         text = body.decode("latin-1")
     if sum(not char.isprintable() and not char.isspace() for char in text):
-        head, _, _ = text.partition("\0")
-        kept = [line for line in mask.text(head).splitlines() if line.isprintable()]
+        head, _, _ = mask.text(text).partition("\0")
+        kept = [line for line in head.splitlines() if line.isprintable()]
         yield from (f"{mark} {line}" for line in [*kept, f"({len(body):,} bytes, not all of them text)"])
         return
     for line in mask.text(text).splitlines():
@@ -157,7 +170,8 @@ def _body(body: object, mark: str, mask: Mask) -> Iterator[str]:
 
 def _forms(secret: str) -> set[str]:
     """How a value may be spelled in a URL, a form, JSON, or a header."""
-    return {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), json.dumps(secret)[1:-1]}
+    told = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    return {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), *told}
 
 
 def _is_json(text: str) -> bool:

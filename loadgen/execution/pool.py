@@ -270,6 +270,7 @@ class Pool:
             parked, self._parked = self._parked, []
             stopping = self._stopping
         self._tell(successor, Fence(self._until_us))  # a later one may have been told meanwhile
+        self._tell(successor, Width(self._setup.threads))
         self.submit(parked)
         if stopping:
             self._tell(successor, Stop())

@@ -104,7 +104,9 @@ class Judge:
         if raised is None and attempt.value is not None:
             try:
                 if isinstance(attempt.value, Timed):
-                    duration_us, attempt.value = attempt.value.microseconds, attempt.value.value
+                    took_us, attempt.value = attempt.value.microseconds, attempt.value.value
+                    attempt.start_us = max(attempt.start_us + duration_us - took_us, 0)  # it ended just now
+                    duration_us = took_us
                 value = _packed(attempt.value)
             except Exception as unfit:
                 raised = unfit
@@ -163,8 +165,14 @@ class Runner:
 
     def look(self, errand: Errand) -> tuple[Presence, list[Sample]]:
         """Look for an item in doubt on the target, with the step's `exists`."""
+        presence, attempt = self._look(errand)
+        return presence, attempt.samples
+
+    def _look(self, errand: Errand) -> tuple[Presence, Attempt]:
+        """The same, and what kept it from being told."""
         step, session = errand.step, self._session
         session.begin(f"{step.name}.exists", errand.item, errand.attempt, item_headers(self._run, errand))
+        attempt = Attempt(errand, self._clock.now_us(), self._clock.monotonic_us())
         presence = Presence.UNSURE
         try:
             if step.exists_function is not None:
@@ -172,10 +180,11 @@ class Runner:
                 presence = Presence.EXISTS if found else Presence.ABSENT
         except LeaseLost:
             raise
-        except BaseException:
-            presence = Presence.UNSURE  # it could not be told: the item's outcome stays unknown
-        samples, refused = session.finish()
-        return (Presence.UNSURE if refused else presence), samples
+        except BaseException as failure:  # it could not be told: the item's outcome stays unknown
+            attempt.raised = failure
+        attempt.retry_after = session.retry_after
+        attempt.samples, attempt.refused = session.finish()
+        return (Presence.UNSURE if attempt.refused else presence), attempt
 
     def _execute(self, errand: Errand) -> Any:
         step = errand.step
@@ -195,16 +204,15 @@ class TopUpRunner(Runner):
 
     def run(self, errand: Errand) -> tuple[Result, list[Sample]]:
         """Make one attempt at an item, unless it is there.  Raises LeaseLost."""
-        attempt = Attempt(errand, self._clock.now_us(), self._clock.monotonic_us())
-        presence, looked = self.look(errand)
+        presence, looked = self._look(errand)
         if presence is Presence.ABSENT:
             result, samples = super().run(errand)
-            return result, looked + samples
-        attempt.samples = looked
+            return result, looked.samples + samples
         if presence is Presence.UNSURE:
-            attempt.refused = "it could not be looked for, so it was not done"
-        result = self._judge.judge(attempt)
-        return msgspec.structs.replace(result, found=presence is Presence.EXISTS), looked
+            why = looked.refused or ("" if looked.raised is None else explain(looked.raised))
+            looked.refused = f"it could not be looked for, so it was not done: {why}"
+        result = self._judge.judge(looked)
+        return msgspec.structs.replace(result, found=presence is Presence.EXISTS), looked.samples
 
 
 def item_headers(run: str, errand: Errand) -> dict[str, str]:

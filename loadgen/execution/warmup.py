@@ -37,6 +37,8 @@ class Reading:
     """Those of them that failed."""
     cpu_s: float
     """CPU time of its processes so far."""
+    step: int
+    """Whose items it does: another one has other times."""
     late_us: int
     """By how much the probe woke late, at p90, in the slowest process so far."""
 
@@ -61,8 +63,9 @@ class WarmUp:
         self.width = width
         self._processes = processes
         self._most = most
-        self._changed_at: int | None = None
+        self._changed_at = 0
         """How many attempts had ended when the width was last changed."""
+        self._step: int | None = None
         self._since: Reading | None = None
         """When all of those that were under way then had ended."""
         self._before: _Pace | None = None
@@ -90,8 +93,8 @@ class WarmUp:
     def _is_telling(self, now: Reading) -> bool:
         """Whether the width has had the time to show what it brings."""
         slots = self._processes * self.width
-        if self._changed_at is None:
-            self._changed_at = now.ended
+        if now.step != self._step:
+            self._step, self._changed_at, self._since, self._before = now.step, now.ended, None, None
         if self._since is None:
             if now.ended - self._changed_at >= slots:
                 self._since = now

@@ -133,11 +133,20 @@ class Series:
         """When each full window ended, and what ended in it."""
         for _, (first_us, last_us) in sorted(self._stretches.items()):
             width_us = self.slice_us or 1
-            recent: deque[Tally] = deque(maxlen=SLICES)
-            for index in range(-(-first_us // width_us), last_us // width_us):
-                recent.append(merged([self._tallies[index]]) if index in self._tallies else Tally())
-                if len(recent) == SLICES:
-                    yield (index + 1) * width_us, merged(recent)
+            first, last = -(-first_us // width_us), last_us // width_us
+            for index in self._telling(first, last):
+                if index - SLICES + 1 >= first:
+                    yield (index + 1) * width_us, self.window(index - SLICES + 1)
+
+    def _telling(self, first: int, last: int) -> Iterator[int]:
+        """The last slices of windows in which there is something, and of one beyond each where nothing is.
+
+        Not all of them: of a worker whose clock was wrong for a moment there may be years between two.
+        """
+        done = first
+        for index in sorted(index for index in self._tallies if first <= index < last):
+            yield from range(max(index, done), min(index + SLICES + 1, last))
+            done = max(done, min(index + SLICES + 1, last))
 
     def _place(self, end_us: int) -> tuple[int, int]:
         """Slice and session."""

@@ -64,7 +64,7 @@ def cross(verdict: Verdict, thresholds: Sequence[ThresholdSummary]) -> Verdict:
     reasons = [
         f"threshold crossed: {each.expr}: {each.reason}"
         for each in crossed
-        if not any(each.expr in reason for reason in verdict.reasons)
+        if not any(f": {each.expr}: " in f"{reason}: " for reason in verdict.reasons)
     ]
     return replace(
         verdict,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
-from operator import sub
 
 from loadgen.columns import Harvest
 from loadgen.record import CallTable, ItemCounts
@@ -128,6 +127,11 @@ class Watch:
     def _fresh(self) -> dict[str, ItemCounts]:
         """How items ended in this session."""
         return {
-            step: ItemCounts(*map(sub, astuple(counts), astuple(self._before[step])))
+            step: ItemCounts(*map(_more, astuple(counts), astuple(self._before[step])))
             for step, counts in self._counts.items()
         }
+
+
+def _more(now: int, before: int) -> int:
+    """How many more there are; there are fewer unknown ones when a doubt is resolved."""
+    return max(now - before, 0)

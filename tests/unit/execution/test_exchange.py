@@ -88,6 +88,17 @@ def test_headers(name, value, said):
             'form-data; name="password"\r\n\r\nge\r\nheim\r\n--b\r\nname="a"\r\n\r\nb',
             'form-data; name="password"\r\n\r\n***\r\n--b\r\nname="a"\r\n\r\nb',
         ),
+        (
+            'name="token"; filename="t"\r\nContent-Type: text/plain\r\n\r\nab\0c\r\n--b--',
+            'name="token"; filename="t"\r\nContent-Type: text/plain\r\n\r\n***\r\n--b--',
+        ),
+        ('{"tokens": ["eyJ", "eyK"], "n": 1}', '{"tokens": "***", "n": 1}'),
+        ('{"session": {"id": "4f"}, "n": 1}', '{"session": "***", "n": 1}'),
+        ("access_key=abc&a=1", "access_key=***&a=1"),
+        ("<password>x</password><a>y</a>", "<password>***</password><a>y</a>"),
+        ('<input name="csrf_token" value="x">', '<input name="csrf_token" value="***">'),
+        ("user: me\npassword: geheim", "user: me\npassword: ***"),
+        ("see http://me:geheim@host/x", "see http://***@host/x"),
     ],
 )
 def test_fields(text, said):
@@ -99,6 +110,16 @@ def test_what_was_secret_once_stays_so():
     mask.header("Set-Cookie", "sid=0123456789; Path=/")
     mask.text('{"token": "abcdefgh"}')
     assert mask.text("/jobs/0123456789?of=abcdefgh") == "/jobs/***?of=***"
+
+
+def test_a_form_value_is_known_as_it_was_meant():
+    mask = Mask()
+    mask.text("password=p%40ssw0rd")
+    assert mask.text("you said p@ssw0rd") == "you said ***"
+
+
+def test_a_name_with_umlauts_is_hidden_in_json():
+    assert Mask(['pä"ss']).text(json.dumps({"x": 'pä"ss'}, ensure_ascii=False)) == '{"x": "***"}'
 
 
 @given(SECRETS)

@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+import requests
 import responses
 
 from loadgen import Retry, Scenario, Session, Timed
@@ -52,9 +53,22 @@ def test_what_cannot_be_looked_for_is_not_done_but_tried_again(runner) -> None:
     target.get(f"{URL}/things/1", status=503)
     result, samples = runner.run(Errand(put, 1, 1, 1))
     assert (result.outcome, result.found) == (Outcome.FAILED, False)
-    assert result.error == "it could not be looked for, so it was not done"
+    assert result.error == "it could not be looked for, so it was not done: GET /things/1 answered 503"
     assert result.retry_ms is not None
     assert len(samples) == 1
+
+
+def test_a_look_that_breaks_is_tried_again_too(runner) -> None:
+    target, runner = runner
+    target.get(f"{URL}/things/1", body=requests.ConnectionError("reset"))
+    put.retry, before = Retry(attempts=2, on=("connect",)), put.retry
+    try:
+        result, _ = runner.run(Errand(put, 1, 1, 1))
+    finally:
+        put.retry = before
+    assert (result.outcome, result.retry_ms is not None) == (Outcome.FAILED, True)
+    assert result.error.startswith("it could not be looked for, so it was not done: ")
+    assert "reset" in result.error
 
 
 def a_result(seconds: float):
@@ -71,6 +85,8 @@ def a_result(seconds: float):
 def test_a_step_says_how_long_what_it_watched_took() -> None:
     result = a_result(61.5)
     assert (result.outcome, result.duration_us) == (Outcome.DONE, 61_500_000)
+    ended_us = result.start_us + result.duration_us
+    assert abs(ended_us - SystemClock().now_us()) < 10_000_000, "it ended now, not in a minute"
     assert msgspec.msgpack.decode(result.value) == {"execid": 7}
 
 

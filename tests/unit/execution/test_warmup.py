@@ -37,7 +37,7 @@ class Pool:
             self._failed += ended * self._failing(slots)
             self._cpu_s += self._cpu(slots) * passed_s * PROCESSES
             reading = Reading(
-                self._at_us, int(self._ended), int(self._failed), self._cpu_s, self._late_us(slots)
+                self._at_us, int(self._ended), int(self._failed), self._cpu_s, 0, self._late_us(slots)
             )
             if self.warmup.observe(reading):
                 self.widths.append(self.warmup.width)
@@ -95,7 +95,7 @@ def test_what_was_under_way_before_does_not_count() -> None:
     window_s = WINDOW_US / 1_000_000
 
     def at(seconds: float, ended: int) -> bool:
-        return warmup.observe(Reading(round(seconds * 1_000_000), ended, 0, 0.0, 0))
+        return warmup.observe(Reading(round(seconds * 1_000_000), ended, 0, 0.0, 0, 0))
 
     assert not at(0, 0)
     assert not at(1, 16)  # the measurement begins
@@ -104,4 +104,22 @@ def test_what_was_under_way_before_does_not_count() -> None:
     assert not at(20, 116 + 31)  # a pause that the target made: one of the old ones is still to come
     assert not at(20.1, 116 + 32)
     assert at(20.1 + window_s, 148 + 200)
+    assert warmup.width == 64
+
+
+def test_another_step_is_not_compared_with_the_one_before() -> None:
+    """Its items may take ten times as long: that is not the width's doing."""
+    warmup = WarmUp(1, 16, 64)
+
+    def at(seconds: float, ended: int, step: int) -> bool:
+        return warmup.observe(Reading(round(seconds * 1_000_000), ended, 0, 0.0, step, 0))
+
+    assert not at(0, 0, 0)
+    assert not at(0.1, 16, 0)
+    assert at(0.6, 516, 0)
+    assert warmup.width == 32
+    assert not at(0.7, 548, 0)
+    assert not at(0.8, 560, 1), "another step begins"
+    assert not at(2, 592, 1)
+    assert at(4, 692, 1), "at 50 a second, after 1000: it is measured anew, and widened"
     assert warmup.width == 64
