@@ -45,7 +45,7 @@ class Gatekeeper:
     ) -> None:
         """`directory`: the run's; `note` gets what people should know, `stop` why to wind down, once."""
         with Reader(directory) as reader:
-            before = {step.name: reader.counts(step) for step in steps}
+            before = self._before = {step.name: reader.counts(step) for step in steps}
         self._names = {step.index: step.name for step in steps}
         self._last = steps[-1].index
         self._watch = Watch(order.thresholds, self._names, before)
@@ -76,6 +76,7 @@ class Gatekeeper:
         for crossing in crossings:
             self._note(crossing.text)
         reasons = [crossing for crossing in crossings if crossing.aborts]
-        if self._fail_fast and self._failed:
-            return ItemStopped(f"stopped by --fail-fast: {self._failed}")
+        name = self._names[step]
+        if self._fail_fast and counts.failed > self._before[name].failed:  # with a result, or without one
+            return ItemStopped(f"stopped by --fail-fast: {self._failed or f'an item of {name} failed'}")
         return ThresholdCrossed(f"stopped by a threshold: {reasons[0].text}") if reasons else None
