@@ -53,6 +53,7 @@ class Gatekeeper:
         self._note, self._stop = note, stop
         self._stopped = False
         self._failed = ""
+        self._missed = False
 
     def record(self, batches: Sequence[Batch], now_us: int) -> None:
         """A worker's report is in the ledger."""
@@ -77,6 +78,8 @@ class Gatekeeper:
             self._note(crossing.text)
         reasons = [crossing for crossing in crossings if crossing.aborts]
         name = self._names[step]
-        if self._fail_fast and counts.failed > self._before[name].failed:  # with a result, or without one
-            return ItemStopped(f"stopped by --fail-fast: {self._failed or f'an item of {name} failed'}")
+        if self._fail_fast and counts.failed > self._before[name].failed:
+            if self._failed or self._missed:
+                return ItemStopped(f"stopped by --fail-fast: {self._failed or f'an item of {name} failed'}")
+            self._missed = True  # the result is about to be told, or there is none
         return ThresholdCrossed(f"stopped by a threshold: {reasons[0].text}") if reasons else None
