@@ -7,8 +7,9 @@ has ended is told in five ways; then nothing was done, and the call is made agai
 from __future__ import annotations
 
 import io
+import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,12 @@ from loadgen import Retry, Session
 
 RETRY = Retry(attempts=5, on=("connect", "timeout", 429, 500, 502, 503, 504))
 """For what can be repeated without harm.  Azkaban's 500 is permanent more often than not: few attempts."""
+UNSURE = (500, 502, 503, 504)
+"""They leave open whether anything was done."""
+PERMANENT = re.compile("Validator .* reports errors|Error unzipping", re.DOTALL)
+"""What a 500 says of an upload that will never be taken."""
+IN_DOUBT: Mapping[str, Any] = {"id": None, "created": None}
+"""What an item would have returned of its project that failed, or that nobody knows about."""
 LOGIN_PAGE = "<!-- /.login -->"
 LOGINS = 3
 """So often one call may find that the session has ended: more often in a row is no chance."""
@@ -55,10 +62,13 @@ def log_in(http: Session, user: str, password: str) -> None:
 def ask(http: Session, method: str, path: str, **request: Any) -> dict[str, Any]:
     """A call and the JSON in its answer; when the session has ended, after another login.
 
-    Azkaban says 200 to most errors, too.  Raises AzkabanError.
+    Azkaban says 200 to most errors, too.  Raises AzkabanError, and HTTPError for what is UNSURE.
     """
     for _ in range(LOGINS):
         response = http.request(method, path, **request)
+        if response.status_code in UNSURE and not PERMANENT.search(response.text):
+            shown = f"{method} {path} answered {response.status_code}: {excerpt(response)}"
+            raise requests.HTTPError(shown, response=response)
         said = answer(response)
         if not has_expired(said, response):
             break
@@ -77,9 +87,14 @@ def answer(response: requests.Response) -> dict[str, Any]:
     except requests.JSONDecodeError:
         if is_login(response):
             return {}
-        shown = " ".join(response.text.split())[:120]
-        raise AzkabanError(f"status {response.status_code}, and not JSON: {shown}") from None
+        shown = f"status {response.status_code}, and not JSON: {excerpt(response)}"
+        raise AzkabanError(shown) from None
     return said if isinstance(said, dict) else {}
+
+
+def excerpt(response: requests.Response) -> str:
+    """How an answer begins, in a line."""
+    return " ".join(response.text.split())[:120]
 
 
 def is_login(response: requests.Response) -> bool:
@@ -94,14 +109,19 @@ def has_expired(said: dict[str, Any], response: requests.Response) -> bool:
     return is_login(response)
 
 
-def create(http: Session, name: str) -> None:
-    """Create a project, unless it is there."""
+def create(http: Session, name: str) -> bool:
+    """Create a project, unless it is there; returns whether it is ours.
+
+    One that is there may come of an earlier try whose answer was lost; at the first try it is not ours.
+    """
     fields = {"action": "create", "name": name, "description": "made by loadgen"}
     try:
         ask(http, "POST", "/manager", data=fields, name="create project")
     except AzkabanError as error:
         if "already exists" not in str(error):
             raise AzkabanError(f"cannot create project {name}: {error}") from None
+        return http.attempt > 1
+    return True
 
 
 def bundle(flows: Sequence[str]) -> bytes:
@@ -129,7 +149,7 @@ def recent(http: Session, project: str, flow: str, count: int) -> Sequence[int]:
     """The ids of a flow's latest executions, the newest first; none, where there is no such project."""
     query = {"ajax": "fetchFlowExecutions", "project": project, "flow": flow, "start": 0, "length": count}
     try:
-        said = ask(http, "GET", "/manager", params=query, name="fetchFlowExecutions")
+        said = ask(http, "GET", "/manager", params=query, name="fetchFlowExecutions", expect=UNSURE)
     except AzkabanError as error:
         if "doesn't exist" in str(error):
             return ()
@@ -141,7 +161,7 @@ def parameters(http: Session, number: int) -> dict[str, Any]:
     """What an execution was told by flowOverride; nothing, where its flow is gone from the project."""
     query = {"ajax": "flowInfo", "execid": number}
     try:
-        said = ask(http, "GET", "/executor", params=query, name="flowInfo")
+        said = ask(http, "GET", "/executor", params=query, name="flowInfo", expect=UNSURE)
     except AzkabanError as error:
         if "doesn't exist" in str(error):
             return {}
@@ -152,7 +172,7 @@ def parameters(http: Session, number: int) -> dict[str, Any]:
 def fetch(http: Session, number: int) -> dict[str, Any]:
     """How an execution stands.  Raises AzkabanError while it is not to be seen."""
     query = {"ajax": "fetchexecflow", "execid": number}
-    return ask(http, "GET", "/executor", params=query, name="fetchexecflow")
+    return ask(http, "GET", "/executor", params=query, name="fetchexecflow", expect=UNSURE)
 
 
 def has_ended(said: Mapping[str, Any]) -> bool:
@@ -183,7 +203,7 @@ def upload(http: Session, project: str, flows: Sequence[str]) -> tuple[int, int]
     """Replace all that a project holds by these flows; returns its id, and the version that came of it."""
     fields = {"ajax": "upload", "project": project}
     files = {"file": (f"{project}.zip", bundle(flows), "application/zip")}
-    said = ask(http, "POST", "/manager", data=fields, files=files, name="upload")
+    said = ask(http, "POST", "/manager", data=fields, files=files, name="upload", expect=500)
     return int(said["projectId"]), int(said["version"])
 
 
@@ -205,6 +225,31 @@ def unschedule(http: Session, number: int) -> None:
     except AzkabanError as error:
         if "does not exist" not in str(error):
             raise
+
+
+def delete_ours(
+    http: Session, name: str, told: Sequence[Mapping[str, Any]], flows: Collection[str], named: str
+) -> str:
+    """Delete a project of a run, but not what others made or put there; returns why it stays, or nothing.
+
+    `told` is what the run's items returned of it; IN_DOUBT of those that failed, or that nobody knows about.
+    Where only these may have created it, all that it holds must be of `flows`, those of this run.  What the
+    run is known to have created, other runs may have filled, too: `named` is the pattern of their flows.
+    """
+    number = project_id(http, name)
+    ids = {entry["id"] for entry in told} - {None}
+    if number is None or (ids and number not in ids):
+        return ""  # it is gone, or another one that others have made since
+    created = {entry["created"] for entry in told if entry["id"] in (number, None)}
+    if created == {False}:
+        return f"{name}: others created it"
+    likely = named if True in created else "(?!)"
+    holds = listed(http, name) or ()
+    foreign = [flow for flow in holds if flow not in flows and not re.fullmatch(likely, flow)]
+    if foreign:
+        return f"{name} holds {min(foreign)}"
+    delete(http, name)
+    return ""
 
 
 def delete(http: Session, name: str) -> None:

@@ -18,13 +18,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
+from typing import Any
 
 import azkaban
 import requests
-from azkaban import RETRY, AzkabanError, ask
+from azkaban import RETRY, UNSURE, AzkabanError, ask
 from azkaban_plan import (
+    FLOW_NAME,
     Options,
     added,
     cron,
@@ -45,6 +48,8 @@ from loadgen import Made, Scenario, Session, Timed, Verification
 
 # Each process has so many connections.  Jetty serves 20 at a time by default: stay below that in all.
 scenario = Scenario(options=Options, target="sandbox:azkaban", concurrency=8)
+LOOKS = 10
+"""So often an execution is looked for that may have been started, `poll` seconds apart."""
 
 
 # ---- the job
@@ -76,8 +81,8 @@ def look_around(http: Session, options: Options) -> dict[str, list[str]]:
 def projects(http: Session, item: int, options: Options) -> dict[str, object]:
     """Create a project."""
     name = project_name(item, options)
-    azkaban.create(http, name)
-    return {"project": name, "id": azkaban.project_id(http, name)}
+    created = azkaban.create(http, name)
+    return {"project": name, "id": azkaban.project_id(http, name), "created": created}
 
 
 @projects.exists
@@ -99,14 +104,14 @@ def flows(http: Session, item: int, options: Options) -> dict[str, object]:
     """
     name, wanted = uploaded(item, options)
     there = azkaban.listed(http, name)
-    if there is None:
-        azkaban.create(http, name)
+    created = azkaban.create(http, name) if there is None else http.attempt > 1  # maybe by an earlier try
     more = set(there or ()) - set(wanted)
     foreign = more.difference(flows_of(item % options.projects, options))
     if foreign:
         raise AzkabanError(f"{name} holds {min(foreign)}, not of this run: an upload would delete it")
     number, version = azkaban.upload(http, name, [*wanted, *sorted(more)])
-    return {"project": name, "id": number, "version": version, "flows": len(wanted) + len(more)}
+    size = len(wanted) + len(more)
+    return {"project": name, "id": number, "created": created, "version": version, "flows": size}
 
 
 @flows.exists
@@ -176,9 +181,9 @@ def execute(http: Session, item: int, options: Options) -> int:
     fields = {"ajax": "executeFlow", "project": project, "flow": flow, **how_to_run(options)}
     fields["flowOverride[loadgen.token]"] = token(item, options)
     try:
-        said = ask(http, "POST", "/executor", data=fields, name="executeFlow")
+        said = ask(http, "POST", "/executor", data=fields, name="executeFlow", expect=UNSURE)
     except requests.RequestException:  # the answer is lost: was the question?
-        number = find_execution(http, item, options)
+        number = await_execution(http, item, options)
         if number is None:
             raise
         return number
@@ -200,6 +205,17 @@ def find_execution(http: Session, item: int, options: Options) -> int | None:
     for at in sorted(range(len(numbers)), key=lambda at: abs(at - newer)):
         if azkaban.parameters(http, numbers[at]).get("loadgen.token") == token(item, options):
             return numbers[at]
+    return None
+
+
+def await_execution(http: Session, item: int, options: Options) -> int | None:
+    """Look for an item's execution some times: it may still be on its way; None: it did not come."""
+    for _ in range(LOOKS):
+        with suppress(requests.HTTPError):
+            number = find_execution(http, item, options)
+            if number is not None:
+                return number
+        time.sleep(options.poll)
     return None
 
 
@@ -228,7 +244,8 @@ def watch(http: Session, item: int, options: Options) -> Timed:
     """Look at an execution until it has ended: the item's time is the time to finish, by Azkaban's clock."""
     number = find_execution(http, item, options)
     if number is None:
-        raise AzkabanError(f"there is no execution {token(item, options)}")
+        hint = "of another run? --set tag= takes the tag of the run that executed"
+        raise AzkabanError(f"there is no execution {token(item, options)}; {hint}")
     deadline = time.monotonic() + options.patience
     while not azkaban.has_ended(said := azkaban.fetch(http, number)):
         if time.monotonic() > deadline:
@@ -316,19 +333,24 @@ def compare_executions(http: Session, options: Options, made: Made) -> Compared:
 
 @scenario.teardown
 def take_back(http: Session, options: Options, made: Made) -> None:
-    """Take schedules off, stop what runs, delete projects; but nothing that was there before.
+    """Take schedules off, stop what runs, delete projects; but nothing of before, or of others.
 
     A project's schedules go with it, so only those in projects that stay are taken off one by one.
+    Raises AzkabanError at the end when projects that the run has made or filled are left.
     """
     stay = set((made.setup or {}).get("projects", ()))
     for number in to_unschedule(http, options, made) if stay else ():
         azkaban.unschedule(http, number)
     for number in started(http, options, made):
         azkaban.cancel(http, number)
-    for name, ids in sorted(touched(options, made).items()):
-        there = None if name.lower() in stay else azkaban.project_id(http, name)
-        if there is not None and (there in ids or not ids):  # not one that others have made since
-            azkaban.delete(http, name)
+    ours = {project_name(project, options): flows_of(project, options) for project in filled(options)}
+    left = [
+        azkaban.delete_ours(http, name, told, ours.get(name, ()), FLOW_NAME)
+        for name, told in sorted(touched(options, made).items())
+        if name.lower() not in stay
+    ]
+    if any(left):
+        raise AzkabanError(f"left, since not only this run's: {'; '.join(filter(None, left))}")
 
 
 def to_unschedule(http: Session, options: Options, made: Made) -> Iterator[int]:
@@ -355,12 +377,12 @@ def started(http: Session, options: Options, made: Made) -> Iterator[int]:
     return (number for number in chain(told, found) if number is not None and number not in ended)
 
 
-def touched(options: Options, made: Made) -> dict[str, set[int]]:
-    """The projects that the run has created or filled, or may have; with their ids, where it was told any."""
-    ids: dict[str, set[int]] = {}
+def touched(options: Options, made: Made) -> dict[str, list[Mapping[str, Any]]]:
+    """The projects that the run has created or filled, or may have; with what its items returned of them."""
+    told: dict[str, list[Mapping[str, Any]]] = {}
     for step in ("projects", "flows"):
         for entry in made(step):
-            ids.setdefault(entry["project"], set()).add(entry["id"])
+            told.setdefault(entry["project"], []).append(entry)
         for item in in_doubt(made, step):
-            ids.setdefault(project_name(item % options.projects, options), set())
-    return ids
+            told.setdefault(project_name(item % options.projects, options), []).append(azkaban.IN_DOUBT)
+    return told

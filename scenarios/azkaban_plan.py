@@ -14,6 +14,8 @@ from typing import Literal
 from loadgen import option
 
 DAY_MINUTES = 24 * 60
+FLOW_NAME = r"flow_\d{6,}"
+"""A pattern of the names that `place` gives, whatever the options."""
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ class Options:
         fill(self.path, anything, "path")
         headers(self, anything)
         body(self, anything)
+        fill(self.undo, {"value": 0}, "undo")
         if self.undo and not self.extract:
             raise ValueError("undo needs extract: what was made is known by what was extracted")
 
@@ -102,9 +103,18 @@ def in_string(value: Any) -> str:
 def as_json(value: Any) -> str:
     """A value as JSON; a text (of a CSV file) must be JSON by itself, like a number.  Raises ValueError."""
     if not isinstance(value, str):
-        return json.dumps(value)
-    json.loads(value)
+        return json.dumps(value, allow_nan=False)
+    from_json(value)
     return value
+
+
+def from_json(content: str) -> Any:
+    """Also refuse what only Python takes for JSON: NaN and Infinity.  Raises ValueError."""
+    return json.loads(content, parse_constant=_no_constant)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"JSON has no {name}")
 
 
 def text(value: Any) -> str:
@@ -149,7 +159,7 @@ def parsed(template: str, row: Mapping[str, Any], what: str) -> Any:
     """A filled JSON template.  Raises ValueError when it is none."""
     filled = fill(template, row, what, "json")
     try:
-        return json.loads(filled)
+        return from_json(filled)
     except ValueError as error:
         raise ValueError(f"{what}: not JSON: {error}: {filled[:80]}") from None
 
@@ -174,9 +184,9 @@ def body(options: Options, row: Mapping[str, Any]) -> bytes | None:
     if template is None and kind == "form":
         return "&".join(f"{in_form(name)}={in_form(value)}" for name, value in row.items()).encode()
     if template is None:
-        return json.dumps(dict(row)).encode()
+        return json.dumps(dict(row), allow_nan=False).encode()
     if kind == "json":
-        return json.dumps(parsed(template, row, "body")).encode()
+        return json.dumps(parsed(template, row, "body"), allow_nan=False).encode()  # 1e999 is read as inf
     return fill(template, row, "body", kind).encode()
 
 

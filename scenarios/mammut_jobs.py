@@ -16,7 +16,9 @@ leaves what it added to those that were there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import azkaban
 from azkaban import RETRY, AzkabanError, ask
@@ -41,6 +43,8 @@ class Options:
 
 # Of one project only one job is under way at a time: more slots than projects would idle.
 scenario = Scenario(options=Options, target="sandbox:azkaban?front=create-job", concurrency=8)
+JOB_NAME = r"job_\d{6,}"
+"""A pattern of the names that `place` gives, whatever the options."""
 
 
 def project_name(project: int, options: Options) -> str:
@@ -76,8 +80,8 @@ def look_around(http: Session, options: Options) -> dict[str, list[str]]:
 def projects(http: Session, item: int, options: Options) -> dict[str, object]:
     """Create a project, unless it is there."""
     name = project_name(item, options)
-    azkaban.create(http, name)
-    return {"project": name}
+    created = azkaban.create(http, name)
+    return {"project": name, "id": azkaban.project_id(http, name), "created": created}
 
 
 @projects.exists
@@ -127,9 +131,20 @@ def all_is_there(http: Session, options: Options, made: Made) -> Verification:
 
 @scenario.teardown
 def take_back(http: Session, options: Options, made: Made) -> None:
-    """Delete the projects that the run has made, or may have, but none that was there before."""
-    names = {entry["project"] for entry in made("projects")}
+    """Delete the projects that the run has made, or may have, but none of before, or of others.
+
+    Raises AzkabanError at the end when such are left.
+    """
+    ours: dict[str, set[str]] = {project_name(number, options): set() for number in range(filled(options))}
+    for item in range(options.jobs):
+        project, job = place(item, options)
+        ours[project].add(job)
     doubtful = (*made.failed("projects"), *made.unknown("projects"))
-    names |= {project_name(item, options) for item in doubtful}
-    for name in sorted(names - set(made.setup or ())):
-        azkaban.delete(http, name)
+    told: dict[str, Mapping[str, Any]] = {project_name(it, options): azkaban.IN_DOUBT for it in doubtful}
+    told |= {entry["project"]: entry for entry in made("projects")}
+    left = [
+        azkaban.delete_ours(http, name, [told[name]], ours[name], JOB_NAME)
+        for name in sorted(told.keys() - set(made.setup or ()))
+    ]
+    if any(left):
+        raise AzkabanError(f"left, since not only this run's: {'; '.join(filter(None, left))}")

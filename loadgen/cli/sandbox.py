@@ -30,7 +30,7 @@ class FrontEnd(StrEnum):
     CREATE_JOB = "create-job"
 
 
-SESSIONS, UPLOADS, SPEED, FAULTS, STORY = (
+SESSIONS, SITE, SPEED, FAULTS, STORY = (
     "Sessions",
     "What the site is like",
     "How fast it is",
@@ -61,14 +61,12 @@ def sandbox(
     ] = None,
     profile: Annotated[
         Version,
-        typer.Option(
-            "--profile", help="Which Azkaban it is like, where they differ.", rich_help_panel=UPLOADS
-        ),
+        typer.Option("--profile", help="Which Azkaban it is like, where they differ.", rich_help_panel=SITE),
     ] = Version.NEW,
     lockdown: Annotated[
         Lockdown | None,
         typer.Option(
-            "--lockdown", help="Only administrators may; the user guest is none.", rich_help_panel=UPLOADS
+            "--lockdown", help="Only administrators may; the user guest is none.", rich_help_panel=SITE
         ),
     ] = None,
     upload_user: Annotated[
@@ -77,7 +75,7 @@ def sandbox(
             "--upload-user",
             metavar="NAME",
             help="What they upload is locked: nobody else may upload to it.",
-            rich_help_panel=UPLOADS,
+            rich_help_panel=SITE,
         ),
     ] = "",
     site_validator: Annotated[
@@ -85,7 +83,7 @@ def sandbox(
         typer.Option(
             "--site-validator",
             help="Warn of Windows line ends in jobs; refuse them with fix=off.",
-            rich_help_panel=UPLOADS,
+            rich_help_panel=SITE,
         ),
     ] = False,
     session_ttl: Annotated[

@@ -1,6 +1,6 @@
 """The ASGI face of a stand-in target: read all, let the target respond, wait, log, answer.
 
-Plain ASGI on purpose: there are three paths to route, and a framework's form parser alone would take
+Plain ASGI on purpose: there are a few paths to route, and a framework's form parser alone would take
 several times as long as all that happens here to a small upload.
 """
 

@@ -145,6 +145,11 @@ def test_filled_topped_up_and_cleaned(cli: Cli, tmp_path: Path) -> None:
         cleaning.wait()
         assert len(it.projects()) > 2, "it was killed half way"
         assert "did not come to its end" in clean(cli, first.name, "--dry-run").out
+        it.client.upload("tale_0005", a_zip("nightly"))
+        left = clean(cli, first.name, "--yes")
+        assert (left.code, "tale_0005 holds nightly" in left.err) == (4, True), left
+        assert it.projects() == {"theirs", "tale_0002", "tale_0005"}
+        it.client.upload("tale_0005", a_zip())
         assert clean(cli, first.name, "--yes").code == 0
         assert it.projects() == {"theirs", "tale_0002"}
         assert it.schedules() == {"theirs/f": NOON}

@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 from harness import REPO, Cli, Finished, Running, fenced, taught, until
 
+from loadgen.sandbox import SandboxOptions, running
+
 PAGE = REPO / "docs" / "azkaban.md"
 TEXT = PAGE.read_text(encoding="utf-8")
+SECRET = "not the default"  # who forgets it is not let in
 
 
 class Walker:
@@ -20,6 +23,7 @@ class Walker:
     def __init__(self, cli: Cli) -> None:
         self.cli = cli
         self.url = ""
+        self.real = ""
         self.typed: list[str] = []
         (cli.home / "scenarios").symlink_to(REPO / "scenarios")
         self._runs = cli.home / "runs"
@@ -28,8 +32,8 @@ class Walker:
         """Only places and secrets are other ones."""
         self.typed.append(name)
         at = line.index("loadgen")
-        given = dict.fromkeys((word.partition("=")[0] for word in line[:at]), "azkaban")
-        elsewhere = {"http://127.0.0.1:8081": self.url, "http://azkaban.test:8081": self.url, "8081": "0"}
+        given = dict(word.replace("...", SECRET).split("=") for word in line[:at])
+        elsewhere = {"http://127.0.0.1:8081": self.url, "http://azkaban.test:8081": self.real, "8081": "0"}
         if "RUN" in line:
             elsewhere["RUN"] = self.runs()[-2]
         words = [elsewhere.get(word, word) for word in line[at + 1 :]]
@@ -88,9 +92,12 @@ def test_the_walk(walker: Walker) -> None:
 
     (file,) = (block for before, block in fenced(TEXT) if before == "<!-- file: loadgen.toml -->")
     (home / "loadgen.toml").write_text(file)
-    walker.type("real")
-    assert walker.summary()["verification"]["found"] == 200
-    walker.type("clean the real one")
+    log = home / "real.jsonl"
+    with running(SandboxOptions(user="tester", password=SECRET, access_log=log)) as walker.real:
+        walker.type("real")
+        assert walker.summary()["verification"]["found"] == 200
+        walker.type("clean the real one")
+    assert holds_nothing(log)
     assert holds_nothing(home / "azkaban.jsonl")
     assert walker.typed == marked(), "every command of the page, in its order"
 

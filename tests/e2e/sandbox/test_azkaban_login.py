@@ -45,10 +45,20 @@ def test_edge_09_stranger_uploads(url):
     assert (answer.status_code, answer.text) == (200, "Login error. Need username and password")
 
 
-def test_edge_09_a_restart_forgets_sessions_and_so_does_logout(client):
-    with running() as other:
-        answer = without_session(other, params={"ajax": "x", "session.id": client.session_id})
-        assert answer.json() == {"error": "session"}
+def test_edge_09_a_restart_forgets_sessions(tmp_path):
+    """And nothing else: the project is there."""
+    options = SandboxOptions(state=tmp_path / "state.jsonl")
+    query = {"ajax": "getProjectId", "project": "kept"}
+    with running(options) as url, closing(Client(url)) as before:
+        before.create("kept")
+        query["session.id"] = before.session_id
+        assert without_session(url, params=query).json()["projectId"] == 1
+    with running(options) as url, closing(Client(url)) as again:
+        assert without_session(url, params=query).json() == {"error": "session"}
+        assert again.get(ajax="getProjectId", project="kept").json()["projectId"] == 1
+
+
+def test_edge_09_logout_ends_a_session(client):
     out = client.get("/index", logout="")
     assert (out.status_code, out.headers["Location"]) == (302, f"{client.url}/")
     assert client.get(ajax="getProjectId", project="p").json() == {"error": "session"}

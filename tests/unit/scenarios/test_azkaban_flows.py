@@ -137,7 +137,7 @@ class TestLogin:
         azkaban.post(MANAGER, json={"status": "success"})
         azkaban.get(MANAGER, json={"projectId": 7})
         http.on_login = lambda it: flows.login(it, flows.Options())
-        assert do_item(flows.projects, 0, flows.Options(), http).value == {"project": "loadgen_0000", "id": 7}
+        assert do_item(flows.projects, 0, flows.Options(), http).value["id"] == 7
         assert do_item(flows.projects, 1, flows.Options(), http).result.outcome is Outcome.DONE
         asked = [call.request.path_url.partition("ajax")[0] for call in azkaban.calls]
         once = ["/?action=login", "/manager", "/manager?"]
@@ -157,7 +157,8 @@ class TestLogin:
         azkaban.post(MANAGER, **ended)
         azkaban.post(MANAGER, json={"projectId": "7", "version": "3"})
         tried = do_item(flows.flows, 100, flows.Options(), http)
-        assert tried.value == {"project": "loadgen_0000", "id": 7, "version": 3, "flows": 2}
+        there = {"project": "loadgen_0000", "id": 7, "created": False, "version": 3, "flows": 2}
+        assert tried.value == there
         assert len(azkaban.calls) == 3
 
     def test_one_that_always_ends_does(self, flows, azkaban, http) -> None:
@@ -173,7 +174,8 @@ class TestFlows:
         options = flows.Options(flows=40, projects=4, batch=2)
         tried = do_item(flows.flows, 9, options, http)  # the third upload to project 1
         assert tried.result.outcome is Outcome.DONE
-        assert tried.value == {"project": "loadgen_0001", "id": 7, "version": 3, "flows": 6}
+        there = {"project": "loadgen_0001", "id": 7, "created": False, "version": 3, "flows": 6}
+        assert tried.value == there
         names = [f"flow_{number:06d}.job" for number in (1, 5, 9, 13, 17, 21)]
         assert sent_zip(azkaban.calls[-1].request) == dict.fromkeys(names, "type=noop\n")
 
@@ -189,6 +191,33 @@ class TestFlows:
         tried = do_item(flows.flows, 1, flows.Options(flows=40, projects=4), http)
         words = "loadgen_0001 holds nightly, not of this run: an upload would delete it"
         assert tried.result.error == f"AzkabanError: {words}"
+
+    @pytest.mark.parametrize(
+        ("error", "tries"),
+        [
+            ("Validator Directory Flow reports errors:<br><br>Job doesn't have type", 1),
+            ("Installation Failed.<br>Error unzipping file.", 1),
+            ("Installation Failed.<br>Error saving project", 5),
+            (None, 5),
+        ],
+    )
+    def test_an_upload_that_can_never_be_is_not_tried_again(self, flows, azkaban, http, error, tries) -> None:
+        holds(azkaban, "loadgen_0000")
+        answer = {"json": {"error": error}} if error else {"body": "<html>java.lang"}
+        azkaban.post(MANAGER, status=500, **answer)
+        tried = do_item(flows.flows, 100, flows.Options(), http)
+        assert (tried.result.outcome, tried.result.attempt) == (Outcome.FAILED, tries)
+        assert (error or "POST /manager answered 500: <html>java.lang") in tried.result.error
+
+    @pytest.mark.parametrize(("lost", "created"), [(True, True), (False, False)])
+    def test_a_project_is_ours_if_only_the_answer_was_lost(self, flows, azkaban, http, lost, created) -> None:
+        """At the first try, it is there because others have made it."""
+        azkaban.get(MANAGER, json={"error": "Project loadgen_0003 doesn't exist."})
+        if lost:
+            azkaban.post(MANAGER, body=requests.ConnectionError("reset"))
+        azkaban.post(MANAGER, json={"status": "error", "message": "Project already exists."})
+        azkaban.post(MANAGER, json={"projectId": "7", "version": "1"})
+        assert do_item(flows.flows, 3, flows.Options(), http).value["created"] is created
 
     @pytest.mark.parametrize("item", [3, 103])
     def test_the_project_is_created_by_whoever_misses_it(self, flows, azkaban, http, item) -> None:
@@ -290,9 +319,23 @@ class TestExecutions:
     def test_one_that_never_came_fails(self, flows, azkaban, http) -> None:
         azkaban.post(EXECUTOR, body=requests.ConnectionError("reset"))
         ran(azkaban, {9: "loadgen-other-5"})
-        tried = do_item(flows.executions, 5, flows.Options(tag="t", executions=9), http)
+        tried = do_item(flows.executions, 5, flows.Options(tag="t", executions=9, poll=0.001), http)
         assert tried.result.outcome is Outcome.FAILED
         assert "reset" in tried.result.error
+        assert len(sent(azkaban, ajax="flowInfo")) == flows.LOOKS
+
+    @pytest.mark.parametrize("status", [500, 502, 503, 504])
+    def test_one_that_a_gateway_gave_up_on_may_come_a_moment_later(
+        self, flows, azkaban, http, status
+    ) -> None:
+        azkaban.post(EXECUTOR, status=status, body="<html>")
+        azkaban.get(MANAGER, status=status)  # nor is the first look answered
+        azkaban.get(MANAGER, json={"executions": []})
+        ran(azkaban, {8: "loadgen-t-5"})
+        azkaban.get(EXECUTOR, json={"status": "RUNNING"}, match=[ask_for(ajax="fetchexecflow", execid=8)])
+        tried = do_item(flows.executions, 5, flows.Options(tag="t", executions=9, poll=0.001), http)
+        assert (tried.result.outcome, tried.result.error) == (Outcome.DONE, "")
+        assert tried.value["execution"] == 8
 
     def test_one_that_is_done_again_is_looked_for_first(self, flows, azkaban, http) -> None:
         ran(azkaban, {8: "loadgen-t-5"})
@@ -421,8 +464,9 @@ class TestTeardown:
     )
     def test_only_what_azkaban_says_it_has_deleted(self, flows, azkaban, http, said, error) -> None:
         knows(azkaban, "loadgen_0000", 7)
+        holds(azkaban, "loadgen_0000", "flow_000000")
         self.deletes(azkaban, "loadgen_0000", said)
-        made = FakeMade({"flows": [{"project": "loadgen_0000", "id": 7}]})
+        made = FakeMade({"flows": [{"project": "loadgen_0000", "id": 7, "created": True}]})
         if error is None:
             flows.take_back(http, flows.Options(), made)
         else:
@@ -434,13 +478,50 @@ class TestTeardown:
         for number, id_there in ((1, 11), (2, None), (3, 13), (4, 99)):
             knows(azkaban, f"loadgen_000{number}", id_there)
         for number in (1, 3):
+            holds(azkaban, f"loadgen_000{number}", f"flow_00000{number}")
             self.deletes(azkaban, f"loadgen_000{number}", {"success": "deleted"})
-        done = [{"project": f"loadgen_000{number}", "id": 10 + number} for number in (0, 1, 2, 4)]
+        done = [
+            {"project": f"loadgen_000{number}", "id": 10 + number, "created": True} for number in (0, 1, 2, 4)
+        ]
         scheduled(azkaban)
         before = {"projects": ["loadgen_0000"], "schedules": []}
         made = FakeMade({"flows": done}, setup=before, broken={"flows": [13]}, in_doubt={"flows": [11, 14]})
         flows.take_back(http, flows.Options(flows=20, projects=10), made)
         assert sent(azkaban, delete="true") == ["loadgen_0001", "loadgen_0003"]
+
+    @pytest.mark.parametrize(
+        ("created", "doubt", "there", "stays"),
+        [
+            ([True, False], [], ["flow_000000", "flow_000777"], ""),  # another run of ours filled it further
+            ([True], [], ["flow_000000", "nightly"], "loadgen_0000 holds nightly"),
+            ([False], [], None, "loadgen_0000: others created it"),
+            ([False], [0], ["flow_000000"], ""),  # the first upload failed, after it created the project
+            ([], [0], ["flow_000000"], ""),
+            ([], [0], [], ""),
+            ([], [0], ["flow_000000", "flow_000777"], "loadgen_0000 holds flow_000777"),
+        ],
+    )
+    def test_of_projects_none_that_others_made_or_filled(
+        self, flows, azkaban, http, created, doubt, there, stays
+    ) -> None:
+        knows(azkaban, "loadgen_0000", 7)
+        if there is not None:
+            holds(azkaban, "loadgen_0000", *there)
+        if not stays:
+            self.deletes(azkaban, "loadgen_0000", {"success": "deleted"})
+        done = [{"project": "loadgen_0000", "id": 7, "created": it} for it in created]
+        made = FakeMade({"flows": done}, broken={"flows": doubt})
+        if not stays:
+            flows.take_back(http, flows.Options(flows=20, projects=10), made)
+        else:
+            with pytest.raises(flows.AzkabanError, match=f"left, since not only this run's: {stays}"):
+                flows.take_back(http, flows.Options(flows=20, projects=10), made)
+
+    def test_one_that_others_made_anew_and_the_run_filled_stays(self, flows, azkaban, http) -> None:
+        knows(azkaban, "loadgen_0000", 9)
+        done = [{"project": "loadgen_0000", "id": 7 + 2 * turn, "created": not turn} for turn in range(2)]
+        with pytest.raises(flows.AzkabanError, match="loadgen_0000: others created it"):
+            flows.take_back(http, flows.Options(), FakeMade({"flows": done}))
 
     def test_of_schedules_in_projects_that_stay_only_what_the_run_has_made(
         self, flows, azkaban, http

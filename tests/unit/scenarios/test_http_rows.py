@@ -181,6 +181,8 @@ def test_a_row_that_does_not_fit_is_told_before_the_first_is_sent(
         ("headers=[]", "headers: expected a JSON object"),
         ("body_type=xml", "json, form, text"),
         ("undo=/users/{value}", "undo needs extract"),
+        ("undo=/users/{id}", "undo: there is no column id; there are value"),
+        ('body={"n": NaN}', "body: not JSON: JSON has no NaN"),
         ("extract=id", None),
     ],
 )
@@ -191,6 +193,21 @@ def test_templates_that_no_row_could_fill(tmp_path: Path, setting: str, words: s
         return
     with pytest.raises(OptionError, match=words):
         planned(tmp_path / "a.csv", setting)
+
+
+@pytest.mark.parametrize(
+    ("template", "value"),
+    [
+        (None, float("nan")),
+        (None, float("inf")),
+        ('{"v": {v}}', float("nan")),
+        ('{"v": {v}}', "-Infinity"),
+        ('{"v": {v}}', "1e999"),
+    ],
+)
+def test_what_json_does_not_have_is_not_sent(rows: ModuleType, template: str | None, value: object) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        rows.body(rows.Options(body=template), {"v": value})
 
 
 def test_a_line_break_does_not_get_into_a_header(rows: ModuleType) -> None:

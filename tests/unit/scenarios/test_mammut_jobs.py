@@ -125,19 +125,36 @@ class TestAfterwards:
         assert seen.unexpected == ["mammut_0001/job_3"]
 
     def test_only_projects_of_the_run_are_deleted(self, mammut, server, http) -> None:
-        gone = [{"project": f"mammut_{number:04d}"} for number in range(2)]
+        """Deleted: 0, 2 and 3.  Not: 1, of before; 4, made anew; 5 and 6, with jobs of others."""
+        ids = {0: 10, 2: 12, 3: 13, 4: 99, 5: 15, 6: 16}
+        for number, id_there in ids.items():
+            query = {"ajax": "getProjectId", "project": f"mammut_{number:04d}"}
+            answer = {"projectId": id_there}
+            server.get(MANAGER, json=answer, match=[matchers.query_param_matcher(query)])
+        more = {5: ["nightly"], 6: ["job_000777"]}
+        there = {number: [f"job_{number:06d}", *more.get(number, ())] for number in ids if number != 4}
+        holds(server, {f"mammut_{number:04d}": jobs for number, jobs in there.items()})
+        for name in ("mammut_0000", "mammut_0002", "mammut_0003"):
+            asked = matchers.query_param_matcher({"delete": "true", "project": name})
+            said = {"Location": "/index", "Set-Cookie": 'azkaban.success.message="deleted"'}
+            server.get(MANAGER, status=302, headers=said, match=[asked])
+        done = [
+            {"project": f"mammut_{number:04d}", "id": 10 + number, "created": True} for number in (0, 1, 4, 5)
+        ]
         made = FakeMade(
-            {"projects": gone},
+            {"projects": done},
             setup={"mammut_0001": []},
-            in_doubt={"projects": [3]},
+            in_doubt={"projects": [3, 6]},
             broken={"projects": [2]},
         )
-        for name in ("mammut_0000", "mammut_0002", "mammut_0003"):
-            query = matchers.query_param_matcher({"delete": "true", "project": name})
-            said = {"Location": "/index", "Set-Cookie": 'azkaban.success.message="deleted"'}
-            server.get(MANAGER, status=302, headers=said, match=[query])
-        mammut.take_back(http, mammut.Options(projects=4), made)
-        assert len(server.calls) == 3
+        with pytest.raises(mammut.AzkabanError, match="0005 holds nightly; mammut_0006 holds job_000777"):
+            mammut.take_back(http, mammut.Options(projects=8), made)
+
+    def test_a_project_is_told_with_its_id(self, mammut, server, http) -> None:
+        server.post(MANAGER, json={"status": "success"})
+        server.get(MANAGER, json={"projectId": 7})
+        tried = do_item(mammut.projects, 0, mammut.Options(), http)
+        assert tried.value == {"project": "mammut_0000", "id": 7, "created": True}
 
 
 @pytest.mark.parametrize("wrong", [{"projects": 0}, {"jobs": -1}])
