@@ -23,8 +23,8 @@ LEAST_TICKS = 50
 """Wakings of the probe, one second of them: nothing is claimed on fewer."""
 IDLE_MS = 0.1
 """By how much a thread of an idle machine wakes late (the kernel's timer slack, and the way up): no wait."""
-TAIL = 1.5
-"""How much the p99 of calls grows by a p99 of the probe: a call has to wait more than once."""
+TAIL = 0.8
+"""How much the p99 of calls grows by a p99 of the probe: not each call that is late meets such a wait."""
 SUSPECT = 0.09
 """Share of a call's time, at p50 or at p99, that may be our own: true times would be a tenth less."""
 INVALID_P50, INVALID_P99 = 0.17, 0.33
