@@ -32,7 +32,7 @@ SHOWN = 5
 def clean(
     run: words.Run,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tell what would be undone, and send nothing.")
+        bool, typer.Option("--dry-run", help="Tell what the ledger says that the run made; send nothing.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Even if the run was cleaned before.")] = False,
