@@ -24,16 +24,8 @@ if TYPE_CHECKING:
 
 
 def check(
-    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO.py", help="The scenario file.")],
-    target: Annotated[
-        str | None,
-        typer.Option(
-            "--target",
-            envvar="LOADGEN_TARGET",
-            metavar="URL",
-            help="Base URL, or sandbox:azkaban.  [default: the scenario's]",
-        ),
-    ] = None,
+    scenario: words.ScenarioFile,
+    target: words.Target = None,
     allow_target: words.AllowTarget = False,
     settings: words.Settings = None,
     step: Annotated[

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,16 +11,8 @@ from loadgen.cli import words
 
 
 def run(
-    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO.py", help="The scenario file.")],
-    target: Annotated[
-        str | None,
-        typer.Option(
-            "--target",
-            envvar="LOADGEN_TARGET",
-            metavar="URL",
-            help="Base URL, or sandbox:azkaban.  [default: the scenario's]",
-        ),
-    ] = None,
+    scenario: words.ScenarioFile,
+    target: words.Target = None,
     allow_target: words.AllowTarget = False,
     settings: words.Settings = None,
     step: Annotated[

@@ -98,6 +98,16 @@ ChunkAgain: TypeAlias = Annotated[
     str | None, typer.Option("--chunk", metavar="N|auto", help="Items in one job.  [default: as before]")
 ]
 
+ScenarioFile: TypeAlias = Annotated[Path, typer.Argument(metavar="SCENARIO.py", help="The scenario file.")]
+Target: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        envvar="LOADGEN_TARGET",
+        metavar="URL",
+        help="Base URL, or sandbox:azkaban.  [default: the scenario's]",
+    ),
+]
 AllowTarget: TypeAlias = Annotated[
     bool,
     typer.Option(

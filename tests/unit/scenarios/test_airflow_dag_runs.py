@@ -1,8 +1,6 @@
 """What is said to Airflow, call by call; the whole of it is in tests/e2e/test_scenarios.py."""
 
-import importlib.util
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -10,8 +8,7 @@ import pytest
 import responses
 from responses import matchers
 
-from loadgen import Session
-from loadgen.testing import FakeMade, Outcome, do_item, session
+from loadgen.testing import FakeMade, Outcome, do_item
 
 FILE = Path(__file__).parents[3] / "scenarios" / "airflow_dag_runs.py"
 URL = "http://airflow.test:8080"
@@ -19,26 +16,15 @@ RUNS = f"{URL}/api/v2/dags/a%2Fb/dagRuns"
 
 
 @pytest.fixture(scope="module")
-def dag_runs() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("airflow_dag_runs", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def dag_runs(imported: Callable[[Path], ModuleType]) -> ModuleType:
+    """The scenario, imported from its file."""
+    return imported(FILE)
 
 
 @pytest.fixture
 def airflow() -> Iterator[responses.RequestsMock]:
     with responses.RequestsMock() as mock:
         yield mock
-
-
-@pytest.fixture
-def http() -> Iterator[Session]:
-    with session(URL) as it:
-        yield it
 
 
 def test_a_run_is_asked_for_by_its_own_id(dag_runs, airflow, http) -> None:

@@ -4,11 +4,9 @@ Steps and hooks are plain functions: call them with a Session from `loadgen.test
 item as a run would, and tells what the ledger would be told.
 """
 
-import importlib.util
 import io
-import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import parse_qs
@@ -21,7 +19,7 @@ from responses import matchers
 
 from loadgen import Retry, Scenario, Session
 from loadgen.loader import load, make_work
-from loadgen.testing import FakeMade, Outcome, do_item, session
+from loadgen.testing import FakeMade, Outcome, do_item
 
 FILE = Path(__file__).parents[3] / "scenarios" / "azkaban_flows.py"
 URL = "http://azkaban.test:8081"
@@ -31,19 +29,9 @@ SCHEDULE = f"{URL}/schedule"
 
 
 @pytest.fixture(scope="module")
-def flows() -> Iterator[ModuleType]:
-    """The scenario, imported from its file, with the module beside it."""
-    spec = importlib.util.spec_from_file_location("azkaban_flows", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FILE.parent))
-        patch.setitem(sys.modules, spec.name, module)
-        spec.loader.exec_module(module)
-        yield module
-        for name in ("azkaban", "azkaban_plan"):
-            sys.modules.pop(name, None)
+def flows(imported: Callable[[Path], ModuleType]) -> ModuleType:
+    """The scenario, imported from its file."""
+    return imported(FILE)
 
 
 @pytest.fixture
@@ -51,12 +39,6 @@ def azkaban() -> Iterator[responses.RequestsMock]:
     """Answers as Azkaban would; a request that no test has foreseen fails."""
     with responses.RequestsMock() as mock:
         yield mock
-
-
-@pytest.fixture
-def http() -> Iterator[Session]:
-    with session(URL) as it:
-        yield it
 
 
 def ask_for(**query: object) -> object:

@@ -1,9 +1,7 @@
 """Rows against an API: what is sent for a row, and what is told before any is sent."""
 
-import importlib.util
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,34 +14,22 @@ from loadgen import Session
 from loadgen.errors import LoadgenError, OptionError
 from loadgen.loader import load, make_work
 from loadgen.options import parse
-from loadgen.testing import FakeMade, Outcome, do_item, session
+from loadgen.testing import FakeMade, Outcome, do_item
 
 FILE = Path(__file__).parents[3] / "scenarios" / "http_rows.py"
 URL = "http://shop.test"
 
 
 @pytest.fixture(scope="module")
-def rows() -> ModuleType:
+def rows(imported: Callable[[Path], ModuleType]) -> ModuleType:
     """The scenario, imported from its file."""
-    spec = importlib.util.spec_from_file_location("http_rows", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return imported(FILE)
 
 
 @pytest.fixture
 def shop() -> Iterator[responses.RequestsMock]:
     with responses.RequestsMock() as mock:
         yield mock
-
-
-@pytest.fixture
-def http() -> Iterator[Session]:
-    with session(URL) as it:
-        yield it
 
 
 ANN = {"name": 'Ann "A" Lee/ä', "age": "42", "First Name": "Ann"}

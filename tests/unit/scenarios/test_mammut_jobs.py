@@ -1,8 +1,6 @@
 """What is said to the front end of the original story; the whole of it is in tests/e2e/test_create_job.py."""
 
-import importlib.util
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import parse_qs
@@ -12,9 +10,8 @@ import requests
 import responses
 from responses import matchers
 
-from loadgen import Session
 from loadgen.loader import load, make_work
-from loadgen.testing import FakeMade, Outcome, do_item, session
+from loadgen.testing import FakeMade, Outcome, do_item
 
 FILE = Path(__file__).parents[3] / "scenarios" / "mammut_jobs.py"
 URL = "http://mammut.test:8081"
@@ -23,30 +20,15 @@ EXISTS = {"status": "error", "message": "Job job_000005 already exists in projec
 
 
 @pytest.fixture(scope="module")
-def mammut() -> Iterator[ModuleType]:
-    """The scenario, imported from its file, with the module beside it."""
-    spec = importlib.util.spec_from_file_location("mammut_jobs", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FILE.parent))
-        patch.setitem(sys.modules, spec.name, module)
-        spec.loader.exec_module(module)
-        yield module
-        sys.modules.pop("azkaban", None)
+def mammut(imported: Callable[[Path], ModuleType]) -> ModuleType:
+    """The scenario, imported from its file."""
+    return imported(FILE)
 
 
 @pytest.fixture
 def server() -> Iterator[responses.RequestsMock]:
     with responses.RequestsMock() as mock:
         yield mock
-
-
-@pytest.fixture
-def http() -> Iterator[Session]:
-    with session(URL) as it:
-        yield it
 
 
 def holds(server: responses.RequestsMock, there: dict[str, list[str] | None]) -> None:
