@@ -166,6 +166,12 @@ def one_line(error: BaseException) -> str:
     return sayable(" ".join(str(error).split()))
 
 
+def pointed(message: str, line: str, at: int) -> str:
+    """The message, and below it the line that it is about, with a caret below its character `at`."""
+    said, shown = ("".join(char if char.isprintable() else " " for char in part) for part in (message, line))
+    return f"{said}\n  {shown}\n  {' ' * at}^"
+
+
 def sayable(text: str) -> str:
     """The text, without what UTF-8 has no bytes for."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -14,7 +14,7 @@
     time       = "p" PERCENTILE | "min" | "mean" | "max"
     comparison = "<" | "<=" | ">" | ">=" | "==" | "!="
     unit       = "us" | "ms" | "s" of a time; "/s" of a rate; "%" or none of a number
-    duration   = number ("ms" | "s" | "m" | "h")
+    duration   = [number "h"] [number "m"] [number "s"] [number "ms"]
 
 A label may hold anything, comparisons included: the last comparison of a line is the threshold's own.
 """
@@ -29,7 +29,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, NoReturn, TypeAlias
 
-from loadgen.errors import ThresholdError
+from loadgen.errors import ThresholdError, pointed
+from loadgen.rates import SPANS_US, read_span
 
 Of: TypeAlias = Literal["items", "calls"]
 Kind: TypeAlias = Literal["time", "rate", "number"]
@@ -60,10 +61,6 @@ _TIMELESS = ("unknown", "dropped", "cancelled")
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?(?![\d.])")
 _UNIT = re.compile(r"(?:us|ms|s)(?!\w)|%|/s(?!\w)")
 _WORD = re.compile(r"\w+")
-_SPAN_UNIT = re.compile(r"(?:ms|s|m|h)(?!\w)")
-_SPANS_US: Mapping[str, int] = MappingProxyType(
-    {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
-)
 _UNITS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {"time": ("us", "ms", "s"), "rate": ("/s",), "number": ("", "%")}
 )
@@ -241,14 +238,8 @@ class _Parser:
 
     def _span(self) -> int:
         self._skip()
-        found = _NUMBER.match(self._text, self._at)
-        unit = _SPAN_UNIT.match(self._text, found.end()) if found else None
-        if not found or not unit:
-            self._fail(
-                self._at if found is None else found.end(), "expected a duration like 500ms, 30s, 2m or 1h"
-            )
-        self._at = unit.end()
-        return round(float(found.group()) * _SPANS_US[unit.group()])
+        us, self._at = read_span(self._text, self._at, self._fail)
+        return us
 
     def _next(self, word: str) -> bool:
         """Whether the next word is this one; it is passed then."""
@@ -288,8 +279,7 @@ def _kind(measure: str) -> Kind:
 
 
 def _fail(text: str, at: int, message: str) -> NoReturn:
-    line, said = ("".join(char if char.isprintable() else " " for char in part) for part in (text, message))
-    raise ThresholdError(f"{said}\n  {line}\n  {' ' * at}^")
+    raise ThresholdError(pointed(message, text, at))
 
 
 def _instead(word: str, choices: Sequence[str]) -> str:
@@ -303,5 +293,5 @@ def _plain(number: float) -> str:
 
 
 def _span(us: int) -> str:
-    unit = next(unit for unit in ("h", "m", "s", "ms") if us % _SPANS_US[unit] == 0 or unit == "ms")
-    return f"{_plain(us / _SPANS_US[unit])}{unit}"
+    unit = next(unit for unit in ("h", "m", "s", "ms") if us % SPANS_US[unit] == 0 or unit == "ms")
+    return f"{_plain(us / SPANS_US[unit])}{unit}"
