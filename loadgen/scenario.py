@@ -224,8 +224,8 @@ class Scenario:
     `options` is a frozen dataclass; each of its fields is a `--set NAME=VALUE`.  `target` is the base
     URL, or `sandbox:NAME` for a built-in stand-in, with its options behind a `?`.  `timeout` is in
     seconds, in all, for calls that say nothing else.  `http` and `connections` say how the target is
-    spoken to; `processes`, `concurrency` (items in flight a process), `connections` and `thresholds` hold
-    unless the command line says otherwise.
+    spoken to; `processes`, `concurrency` (items in flight a process), `connections`, `thresholds`, and
+    `rate`, `stages`, `arrivals`, `max_lag` (when items start) hold unless the command line says otherwise.
     """
 
     def __init__(
@@ -240,6 +240,10 @@ class Scenario:
         http: Http = "1.1",
         connections: Connections = "keep",
         thresholds: Sequence[str] = (),
+        rate: str | None = None,
+        stages: str | None = None,
+        arrivals: str | None = None,
+        max_lag: str | None = None,
     ) -> None:
         caller = sys._getframe(1)  # noqa: SLF001 - the line to name when two scenarios stand in one file
         self.location = f"{caller.f_code.co_filename}:{caller.f_lineno}"
@@ -256,6 +260,7 @@ class Scenario:
         self.thresholds = tuple(parse(text, self.location) for text in thresholds)
         self.processes = processes
         self.concurrency = concurrency
+        self.rate, self.stages, self.arrivals, self.max_lag = rate, stages, arrivals, max_lag
         self.steps: list[Step[..., Any]] = []
         self.hooks: dict[str, Callable[..., Any]] = {}
 

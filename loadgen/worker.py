@@ -24,8 +24,9 @@ from urllib.parse import quote
 
 import msgspec
 
+from loadgen.backlog import marks, without
 from loadgen.clock import Clock
-from loadgen.desk import Desk, marks, without
+from loadgen.desk import Desk
 from loadgen.errors import Incomplete, LoadgenError, MasterGone, Refused, UsageError
 from loadgen.execution.pipe import Setup, Task
 from loadgen.execution.pool import Pool
@@ -82,6 +83,8 @@ class WorkerSettings:
     """Where results lie until the master has them."""
     scenario: Path | None = None
     """Run only this copy of the scenario, never code that the master sends."""
+    max_clock_error_us: int = 10_000
+    """In an open model: how well the master's clock has to be known."""
 
 
 class Worker:
@@ -110,11 +113,15 @@ class Worker:
             version=__version__,
         )
         self._link = Link(find, hello, settings.patience_s, clock, say)
+        self._link.max_clock_error_us = settings.max_clock_error_us
         self._session = hello.session
         self._ttl_us = 0
         self._wait_until_us = 0
         self._reported_us = 0
         self._end = ""
+        self._clock_us = 0
+        """How far the master's clock is ahead of ours."""
+        self._clock_error_us: int | None = None
         self._finished = threading.Event()
         self._welcome: Welcome
         self._pool: Pool
@@ -155,6 +162,7 @@ class Worker:
             stack.callback(spool.close)
             self._desk = Desk(self._clock, spool, self._link.hello.slots)
             self._hand_over(welcome.run)
+            self._set_clock()
             most = welcome.most if self._settings.concurrency is None else setup.threads
             self._warmup = WarmUp(self._settings.processes, setup.threads, most)
             self._pool = Pool(setup, self._settings.processes, self._desk.put, self._desk.lose)
@@ -181,6 +189,7 @@ class Worker:
     def _meet_again(self) -> None:
         """The master is back; if it has other settings, what was begun under the old ones ends here."""
         welcome, before = self._link.join(), self._welcome
+        self._set_clock()
         self._ttl_us = round(welcome.ttl_s * 1_000_000)
         if msgspec.structs.replace(welcome, ttl_s=before.ttl_s) != before:
             self.finish("the run goes on with other settings: join again")
@@ -202,6 +211,7 @@ class Worker:
             threads=self._settings.concurrency or welcome.concurrency,
             connections=welcome.connections,
             top_up=welcome.top_up,
+            max_lag_us=welcome.max_lag_us,
             run=quote(welcome.run, safe=string.punctuation + " ") if welcome.correlate else "",
         )
 
@@ -242,7 +252,8 @@ class Worker:
             tasks = self._desk.next_tasks(room)
             if tasks:
                 self._pool.submit(self._armed(tasks))
-        return self._desk.backlog < max(slots / 2, self._ahead / 3)
+        paced = self._welcome.max_lag_us is not None  # then it is the master who says when there is more
+        return paced or self._desk.backlog < max(slots / 2, self._ahead / 3)
 
     def _warm_up(self) -> None:
         """Have as many slots as pay; the master is told how many."""
@@ -310,7 +321,7 @@ class Worker:
         answer = self._link.ask(lambda client: client.lease(request))
         if isinstance(answer, Lease):
             if self._clock.monotonic_us() - asked_us < self._margin_us:
-                self._desk.accept(answer)
+                self._desk.accept(answer, self._clock_us)
             else:  # it was long under way: it may end before the fence does
                 self._desk.decline(answer)
         elif isinstance(answer, Drained):
@@ -332,9 +343,8 @@ class Worker:
         interval_s = min(BEAT_S, self._ttl_us / 1_000_000 / BEATS_PER_LIFE)
         while not self._finished.wait(interval_s):
             sent_us = self._clock.monotonic_us()
-            beat = Beat(self._session, self._desk.leases, self._cpu_s(), self._in_flight(), self._pool.lag)
             try:
-                receipt = self._link.client.beat(beat)
+                receipt = self._link.client.beat(self._alive())
             except LoadgenError:  # whatever it is, the main thread finds out
                 self._link.lost.set()
             else:
@@ -345,6 +355,23 @@ class Worker:
                     self._pool.drop(receipt.dropped)
                     self._desk.drop(receipt.dropped)
                 self._fence(sent_us)
+
+    def _alive(self) -> Beat:
+        """What a beat says."""
+        return Beat(
+            self._session,
+            self._desk.leases,
+            self._cpu_s(),
+            self._in_flight(),
+            self._pool.lag,
+            self._clock_error_us,
+        )
+
+    def _set_clock(self) -> None:
+        """Find out how far the master's clock is ahead, before anything is to start at a time of his."""
+        skew = self._link.skew()
+        if skew is not None:
+            self._clock_us, self._clock_error_us = skew.ahead_us, skew.error_us
 
     def _fence(self, heard_us: int) -> None:
         """Leases live at least until `heard_us` plus their life: start nothing after that."""

@@ -375,11 +375,12 @@ class _Session:
             digest=loaded.bundle.digest,
             bundle=loaded.bundle,
             ttl_s=order.lease_ttl_s,
-            concurrency=order.width,
+            concurrency=order.widest if self.prepared.pace.is_open else order.width,
             most=order.widest,
             connections=order.connections,
             correlate=order.correlate,
             top_up=order.top_up,
+            max_lag_us=self.prepared.pace.max_lag_us,
         )
 
     def past(self, step: int) -> Past | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -84,6 +84,7 @@ class Order:
             "target": prepared.target,
             "thresholds": [each.text for each in self.thresholds],
             "fail_fast": self.fail_fast,
+            "pace": asdict(prepared.pace) if prepared.pace.is_open else None,
         }
 
 

@@ -34,7 +34,9 @@ def resume(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="failed|unknown", help="Do these items again; may be repeated."),
+        typer.Option(
+            "--only", metavar="failed|unknown|dropped", help="Do these items again; may be repeated."
+        ),
     ] = None,
     accept_changed_scenario: Annotated[
         bool,
@@ -61,6 +63,7 @@ def resume(
     from loadgen.cli.conduct import Conductor
     from loadgen.cli.gates import settle_thresholds
     from loadgen.cli.order import Order, identity_for
+    from loadgen.cli.pace import PaceOrder
     from loadgen.cli.prepare import parse_chunk, prepare
     from loadgen.ledger import directory
     from loadgen.ledger.reader import Reader
@@ -88,6 +91,7 @@ def resume(
         target or facts.target,
         steps=[step.name for step in steps],
         chunk=parse_chunk(chunk or str(before.get("chunk", "auto"))),
+        pace=PaceOrder.kept(before),
     )
     if [step.items for step in prepared.steps] != [step.items for step in steps]:
         raise ScenarioError(
@@ -119,8 +123,8 @@ def resume(
 
 def _outcomes(names: Sequence[str]) -> list[Outcome]:
     """The outcomes that `--only` names.  Raises UsageError."""
-    choices = {"failed": Outcome.FAILED, "unknown": Outcome.UNKNOWN}
+    choices = {"failed": Outcome.FAILED, "unknown": Outcome.UNKNOWN, "dropped": Outcome.DROPPED}
     for name in names:
         if name not in choices:
-            raise UsageError(f"--only {name}: expected failed or unknown")
+            raise UsageError(f"--only {name}: expected failed, unknown or dropped")
     return [choices[name] for name in names]

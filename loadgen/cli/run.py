@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from loadgen.cli import pace as pace_words
 from loadgen.cli import words
 
 
@@ -45,6 +46,11 @@ def run(
         ),
     ] = False,
     lease_ttl: words.LeaseTtl = words.LEASE_TTL_S,
+    rate: pace_words.Rate = None,
+    stages: pace_words.Stages = None,
+    arrivals: pace_words.Arrivals = None,
+    seed: pace_words.Seed = None,
+    max_lag: pace_words.MaxLag = None,
 ) -> int:
     """Run a scenario: every item once, in parallel, recorded, verified and timed."""
     from loadgen import options as scenario_options
@@ -57,7 +63,10 @@ def run(
 
     loaded = load(scenario)
     options: Any = scenario_options.parse(loaded.scenario.options, settings or (), os.environ)
-    prepared = prepare(loaded, options, target, steps=step or (), chunk=parse_chunk(chunk))
+    pace = pace_words.PaceOrder.settle(
+        loaded.scenario, rate=rate, stages=stages, arrivals=arrivals, seed=seed, max_lag=max_lag
+    )
+    prepared = prepare(loaded, options, target, steps=step or (), chunk=parse_chunk(chunk), pace=pace)
     if top_up:
         check_top_up(prepared)
     order = Order.settle(

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeAlias, overload
 
 import msgspec
 
@@ -20,6 +20,7 @@ from loadgen import options as _options
 from loadgen.clock import SystemClock
 from loadgen.errors import LoadgenError
 from loadgen.execution import cores
+from loadgen.execution.agenda import Agenda
 from loadgen.execution.gate import Gate
 from loadgen.execution.multi import Lane, Multi
 from loadgen.execution.outbox import Outbox
@@ -39,11 +40,13 @@ from loadgen.execution.pipe import (
 from loadgen.execution.runner import Errand, LeaseLost, Runner, TopUpRunner, explain, open_session
 from loadgen.execution.session import Session
 from loadgen.loader import Loaded, load
-from loadgen.sample import Result, Sample
+from loadgen.sample import Outcome, Result, Sample
 from loadgen.scenario import Step
 
 SWITCH_S = 0.0005
 """How long a thread may keep the others waiting: with Python's 5 ms, one that computes delays all calls."""
+Tasks_: TypeAlias = "queue.SimpleQueue[Task | None] | Agenda"
+
 LOOKERS = 16
 """Threads where all steps describe their calls: to look for items in doubt."""
 
@@ -63,7 +66,8 @@ class Errands(Sequence[Errand]):
         """All of them, at a third of the cost of asking for one after the other."""
         task = self._task
         arguments: Iterable[Any] = map(msgspec.msgpack.decode, task.rows) if task.rows else task.items
-        return map(Errand, repeat(self._step), task.items, arguments, task.attempts or repeat(1))
+        attempts, due_us = task.attempts or repeat(1), task.due_us or repeat(0)
+        return map(Errand, repeat(self._step), task.items, arguments, attempts, due_us)
 
     @overload
     def __getitem__(self, index: int) -> Errand: ...
@@ -77,7 +81,8 @@ class Errands(Sequence[Errand]):
         task = self._task
         item = task.items[index]
         argument: Any = msgspec.msgpack.decode(task.rows[index]) if task.rows else item
-        return Errand(self._step, item, argument, task.attempts[index] if task.attempts else 1)
+        attempt = task.attempts[index] if task.attempts else 1
+        return Errand(self._step, item, argument, attempt, task.due_us[index] if task.due_us else 0)
 
 
 class Child:
@@ -90,11 +95,11 @@ class Child:
         self._options: Any = _options.unpack(loaded.scenario.options, setup.options)
         self._steps = [loaded.step(name) for name in setup.steps]
         self._gate = Gate(SystemClock())
-        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._tasks = self._queue()
         self._engine: Engine | None = None
         if loaded.scenario.transport == "curl" and any(step.described for step in self._steps):
             multi = Multi(self._options, self._session(), SystemClock(), setup.threads, setup.run)
-            self._engine = Engine(multi, self._steps, self._gate, outbox)
+            self._engine = Engine(multi, self._queue(), self._steps, self._gate, outbox)
         scripted = self._engine is None or any(not step.described for step in self._steps)
         self._most = None if scripted else LOOKERS
         self._threads: list[threading.Thread] = []
@@ -152,6 +157,24 @@ class Child:
             thread.join()
         if self._engine is not None:
             self._engine.finish()
+
+    def _queue(self) -> Tasks_:
+        """Where tasks wait for a slot."""
+        max_lag_us = self._setup.max_lag_us
+        if max_lag_us is None:
+            return queue.SimpleQueue()
+        return Agenda(SystemClock(), max_lag_us, self._drop)
+
+    def _drop(self, task: Task) -> None:
+        """No slot was free in time."""
+        clock, (due_us,) = SystemClock(), task.due_us
+        late_us, waited_s = clock.monotonic_us() - due_us, (self._setup.max_lag_us or 0) / 1_000_000
+        error = f"no slot was free within {waited_s:g} s of its time"
+        attempt = task.attempts[0] if task.attempts else 1
+        dropped = Result(
+            task.items[0], attempt, Outcome.DROPPED, clock.now_us() - late_us, 0, error, lag_us=late_us
+        )
+        self._outbox.add(task, dropped, ())
 
     def _assign(self, task: Task) -> None:
         looked_for = task.verifying or self._setup.top_up
@@ -216,9 +239,11 @@ class Slot:
 class Engine:
     """The thread of the described steps: its tasks are the lanes of `Multi`."""
 
-    def __init__(self, multi: Multi, steps: Sequence[Step[..., Any]], gate: Gate, outbox: Outbox) -> None:
+    def __init__(
+        self, multi: Multi, tasks: Tasks_, steps: Sequence[Step[..., Any]], gate: Gate, outbox: Outbox
+    ) -> None:
         self.multi = multi
-        self.tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self.tasks = tasks
         self.may_start, self.may_go_on = gate.may_start, gate.may_go_on
         self._steps = steps
         self._outbox = outbox
@@ -241,6 +266,10 @@ class Engine:
             return self._lane(self.tasks.get_nowait())
         except queue.Empty:
             return None
+
+    def wait_s(self) -> float | None:
+        """For `Multi`: when to ask for the next task."""
+        return self.tasks.wait_s() if isinstance(self.tasks, Agenda) else None
 
     def wait(self) -> Lane | None:
         """For `Multi`: the next task that comes."""

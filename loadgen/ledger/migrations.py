@@ -24,7 +24,8 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE worker (
         id INTEGER PRIMARY KEY, session TEXT NOT NULL UNIQUE, name TEXT NOT NULL, host TEXT NOT NULL,
         slots INTEGER NOT NULL, seq INTEGER NOT NULL DEFAULT 0, cpu_s REAL NOT NULL DEFAULT 0,
-        alive_s REAL NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0, lag BLOB
+        alive_s REAL NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0, lag BLOB,
+        clock_error_us INTEGER
     );
     CREATE TABLE lease (
         id INTEGER PRIMARY KEY, worker INTEGER NOT NULL, step INTEGER NOT NULL, chunk BLOB NOT NULL,
@@ -53,7 +54,8 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE attempt (
         step INTEGER NOT NULL, item INTEGER NOT NULL, attempt INTEGER NOT NULL, worker INTEGER NOT NULL,
         outcome INTEGER NOT NULL, start_us INTEGER NOT NULL, duration_us INTEGER NOT NULL,
-        error INTEGER, final INTEGER NOT NULL, counted INTEGER NOT NULL, found INTEGER NOT NULL
+        error INTEGER, final INTEGER NOT NULL, counted INTEGER NOT NULL, found INTEGER NOT NULL,
+        lag_us INTEGER NOT NULL
     );
     CREATE TABLE sample (
         step INTEGER NOT NULL, worker INTEGER NOT NULL, calls INTEGER NOT NULL, columns BLOB NOT NULL

@@ -128,7 +128,8 @@ class Reader:
         ((total, retries, duplicates, found),) = self._all(
             """SELECT coalesce(sum(NOT found), 0), coalesce(sum(attempt > 1 AND NOT found), 0),
                       coalesce(sum(final AND NOT counted), 0), coalesce(sum(found AND counted), 0)
-               FROM attempt"""
+               FROM attempt WHERE outcome != ?""",
+            Outcome.DROPPED,
         )
         ((plain,),) = self._all("SELECT coalesce(sum(items), 0) FROM plain")
         return Attempts(total + plain, retries, duplicates, resolved, found)
@@ -164,6 +165,7 @@ class Reader:
                     result.duration_us,
                     "",
                     counted=True,
+                    lag_us=result.lag_us,
                 )
         yield from self.other_attempts()
 
@@ -171,12 +173,12 @@ class Reader:
         """The tries that are in no table, in the order in which they were reported."""
         rows = self._connection.execute(
             """SELECT step, item, attempt, worker, outcome, start_us, duration_us,
-                      coalesce(text.value, ''), counted, found
+                      coalesce(text.value, ''), counted, found, lag_us
                FROM attempt LEFT JOIN text ON text.id = attempt.error ORDER BY attempt.rowid"""
         )
         return (
-            AttemptRow(a, b, c, d, Outcome(e), f, g, h, counted=bool(i), found=bool(j))
-            for a, b, c, d, e, f, g, h, i, j in rows
+            AttemptRow(a, b, c, d, Outcome(e), f, g, h, counted=bool(i), found=bool(j), lag_us=k)
+            for a, b, c, d, e, f, g, h, i, j, k in rows
         )
 
     def call_tables(self) -> Iterator[CallTable]:
@@ -192,12 +194,12 @@ class Reader:
                       (SELECT count(*) FROM attempt WHERE attempt.worker = worker.id AND counted)
                       + (SELECT coalesce(sum(items), 0) FROM plain WHERE plain.worker = worker.id),
                       (SELECT coalesce(sum(calls), 0) FROM sample WHERE sample.worker = worker.id),
-                      cpu_s, alive_s, lost, lag
+                      cpu_s, alive_s, lost, lag, clock_error_us
                FROM worker ORDER BY id"""
         )
         return [
-            WorkerFacts(a, b, c, d, e, f, g, h, bool(lost), _lag(lag))
-            for a, b, c, d, e, f, g, h, lost, lag in rows
+            WorkerFacts(a, b, c, d, e, f, g, h, bool(lost), _lag(lag), error_us)
+            for a, b, c, d, e, f, g, h, lost, lag, error_us in rows
         ]
 
     def events(self) -> list[Event]:

@@ -183,7 +183,7 @@ class Ledger:
         if entry.counted:
             connection.executemany(_COUNT, _items(entry))
         connection.executemany(
-            "INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [self._attempt(connection, entry, result) for result in entry.results],
         )
         if entry.samples:
@@ -218,6 +218,7 @@ class Ledger:
             result.retry_ms is None,
             (result.item, result.attempt) in entry.counted,
             result.found,
+            result.lag_us,
         )
 
     def _text(self, connection: sqlite3.Connection, value: str) -> int:
@@ -293,8 +294,15 @@ def _keep_joined(connection: sqlite3.Connection, entry: Joined) -> None:
 
 def _keep_load(connection: sqlite3.Connection, entry: WorkerLoad) -> None:
     connection.execute(
-        "UPDATE worker SET cpu_s = ?, alive_s = ?, lost = ?, lag = ? WHERE id = ?",
-        (entry.cpu_s, entry.alive_s, entry.lost, msgspec.msgpack.encode(entry.lag), entry.worker),
+        "UPDATE worker SET cpu_s = ?, alive_s = ?, lost = ?, lag = ?, clock_error_us = ? WHERE id = ?",
+        (
+            entry.cpu_s,
+            entry.alive_s,
+            entry.lost,
+            msgspec.msgpack.encode(entry.lag),
+            entry.clock_error_us,
+            entry.worker,
+        ),
     )
 
 

@@ -14,6 +14,7 @@ when a lease expires, only armed items without a result are in doubt; the rest w
     LEASED      lease expired or released           PENDING, same attempt
     ARMED       result                              DONE, FAILED
     ARMED       result that asks for a retry        PENDING, attempt + 1, not before its time
+    ARMED       result: no slot was free in time    DROPPED, never sent
     ARMED       lease released, item never started  PENDING, same attempt
     ARMED       lease expired, at_most_once         UNKNOWN
     ARMED       lease expired, at_least_once        PENDING, attempt + 1
@@ -42,9 +43,10 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from loadgen.plan import Chunk
-from loadgen.queues.decisions import Decisions, Grant, Loss, Rules
+from loadgen.queues.decisions import Decisions, Grant, Loss, Rules, Wanted
 from loadgen.queues.states import State, States
 from loadgen.queues.supply import Supply
 from loadgen.record import Fate, ItemCounts, LeaseRecord, OpenItem, Past
@@ -64,8 +66,10 @@ _BY_OUTCOME = {
     Outcome.DONE: State.DONE,
     Outcome.FAILED: State.FAILED,
     Outcome.UNKNOWN: State.UNKNOWN,
+    Outcome.DROPPED: State.DROPPED,
     Outcome.CANCELLED: State.CANCELLED,
 }
+_FINAL = (State.DONE, State.FAILED, State.CANCELLED, State.DROPPED)
 
 
 @dataclass(slots=True)
@@ -177,6 +181,7 @@ class LeaseMachine:
             done=counts[State.DONE],
             failed=counts[State.FAILED],
             unknown=counts[State.UNKNOWN],
+            dropped=counts[State.DROPPED],
             cancelled=counts[State.CANCELLED],
         )
 
@@ -201,26 +206,26 @@ class LeaseMachine:
 
     # Events
 
-    def grant(self, session: str, size: int, lanes: int, now_us: int) -> Grant | None:
-        """Hand out a chunk of at most `size` items in at most `lanes` lanes; None: nothing is free now.
+    def grant(self, wanted: Wanted, now_us: int) -> Grant | None:
+        """Hand out a chunk; None: nothing is free now.
 
         Items to be verified go first: keys and the end of the run wait for them.
         """
         self._return_due(now_us)
-        doubtful = self._take_doubtful(size)
+        doubtful = self._take_doubtful(wanted.size)
         if doubtful:
             chunk: Chunk | None = Chunk(self._rules.step, lanes=tuple((item,) for item in doubtful))
         else:
-            chunk = self._supply.take(size, lanes) if self._supply else None
+            chunk = self._supply.take(wanted) if self._supply else None
         if chunk is None:
             return None
-        order: Sequence[int] = tuple(chunk) if chunk.lanes else range(chunk.start, chunk.stop)
-        if not (isinstance(order, range) and self._states.move(order, State.PENDING, State.LEASED)):
+        order = chunk.items
+        if not (_neighbours(order) and self._states.move(order, State.PENDING, State.LEASED)):
             for item in order:
                 self._states[item] = State.VERIFYING if doubtful else State.LEASED
         number, self._next_lease = self._next_lease, self._next_lease + 1
         expires_us = now_us + self._rules.ttl_us
-        self._leases[number] = _Lease(session, order, expires_us, set(order), bool(doubtful))
+        self._leases[number] = _Lease(wanted.session, order, expires_us, set(order), bool(doubtful))
         known = self._attempts
         attempts = {item: known[item] for item in order if item in known} if known else {}
         return Grant(number, chunk, attempts, bool(doubtful))
@@ -247,7 +252,7 @@ class LeaseMachine:
     def _arm_range(self, lease: _Lease, span: tuple[int, int]) -> bool:
         """Arm neighbouring items that are all ours and all LEASED: the usual case, at a tenth of the cost."""
         items = lease.order[span[0] : span[1]]
-        if not isinstance(items, range) or not lease.outstanding.issuperset(items):
+        if not _neighbours(items) or not lease.outstanding.issuperset(items):
             return False
         return self._states.move(items, State.LEASED, State.ARMED)
 
@@ -369,10 +374,11 @@ class LeaseMachine:
 
     def _settle_one(self, number: int, result: Result, now_us: int, made: Decisions) -> None:
         item, state = result.item, State(self._states[result.item])
-        self._tries += 1
+        self._tries += result.outcome is not Outcome.DROPPED
         lease = self._leases.get(number)
         ours = lease is not None and item in lease.outstanding and not lease.verifying
-        if state in (State.DONE, State.FAILED, State.CANCELLED) and not self._welcome(result, state):
+        for_holder = result.retry_ms is not None or result.outcome is Outcome.DROPPED
+        if state in _FINAL and not self._welcome(result, state):
             if result.attempt == self._attempts.get(item, 1) and _BY_OUTCOME[result.outcome] != state:
                 made.conflicts.add(item)
         elif result.retry_ms is not None and ours and self._may_retry():
@@ -380,7 +386,7 @@ class LeaseMachine:
             lease.outstanding.discard(item)  # type: ignore[union-attr]
             self._try_again(item, result.attempt + 1, now_us + result.retry_ms * 1000, made)
             return
-        elif result.retry_ms is not None and not ours and state in (State.PENDING, State.LEASED, State.ARMED):
+        elif for_holder and not ours and state in (State.PENDING, State.LEASED, State.ARMED):
             return  # its next attempt is on its way already
         else:
             if state not in (State.LEASED, State.ARMED, State.PENDING):
@@ -558,3 +564,8 @@ class LeaseMachine:
             self._attempts[item] = attempt
         else:
             self._attempts.pop(item, None)
+
+
+def _neighbours(items: Sequence[int]) -> TypeGuard[range]:
+    """Whether they are items in a row."""
+    return isinstance(items, range) and items.step == 1

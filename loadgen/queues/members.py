@@ -44,10 +44,13 @@ class Member:
     """It was not heard of in time, at least once."""
     here: bool = True
     lag: Lag = NO_LAG
+    clock_error_us: int | None = None
 
     def note(self, message: Beat | Report) -> None:
         """What it says of itself.  Beats and reports overtake each other: more CPU time is later."""
         self.in_flight = message.in_flight
+        if isinstance(message, Beat) and message.clock_error_us is not None:
+            self.clock_error_us = message.clock_error_us
         if message.cpu_s >= self.cpu_s:
             self.cpu_s, self.lag = message.cpu_s, message.lag
 

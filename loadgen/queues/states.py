@@ -26,6 +26,7 @@ class State(IntEnum):
     FAILED = 6
     UNKNOWN = 7
     CANCELLED = 8
+    DROPPED = 9
 
 
 class States:

@@ -93,6 +93,12 @@ class StepSummary(msgspec.Struct, frozen=True):
     """Settled items a second, from the first one's start to the last one's end."""
     item_time: Stats
     """How long the step's function ran, in the attempts that settled their items."""
+    response_time: Stats | None = None
+    """From when an item was meant to start until its end; None in a closed model."""
+    start_lag: Stats | None = None
+    """From when an item was meant to start until it was started."""
+    target_rate_per_s: float | None = None
+    """Items a second that were meant to start, from the first to the last that was due."""
 
 
 class CallSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +153,8 @@ class WorkerSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Of the times that it took; None: too little was seen, nothing is claimed."""
     slots: int
     """Items that it had in flight at most, in all its processes."""
+    clock_error_ms: float | None = None
+    """How well it knew the master's clock, at worst; None: it had no need to."""
 
 
 class ErrorSummary(msgspec.Struct, frozen=True):

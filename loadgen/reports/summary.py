@@ -6,16 +6,13 @@ One pass over the rows, in memory that does not grow with them.
 from __future__ import annotations
 
 import datetime
-import operator
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from loadgen.columns import Samples
 from loadgen.record import (
     AttemptRow,
     Attempts,
@@ -29,14 +26,13 @@ from loadgen.record import (
     Verified,
     WorkerFacts,
 )
+from loadgen.reports.collect import Called, Tried
 from loadgen.reports.gates import RESUMED, Gates
-from loadgen.reports.metrics import OTHER, ErrorKind, ErrorKinds, Timings
+from loadgen.reports.metrics import ErrorKind
 from loadgen.reports.schema import (
-    CallSummary,
     ErrorSummary,
     Items,
     Run,
-    StepSummary,
     Summary,
     Tries,
     Verdict,
@@ -45,11 +41,7 @@ from loadgen.reports.schema import (
 )
 from loadgen.reports.truth import Finding, hold, judge_generator, judge_worker
 from loadgen.reports.verdict import cross
-from loadgen.sample import NO_ITEM, Outcome
 from loadgen.thresholds import parse
-
-MAX_CALLS = 200
-"""Labels that are told apart; a scenario that puts ids into its labels must not fill the memory."""
 
 
 class Record(Protocol):
@@ -122,7 +114,8 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
     facts, phases = record.facts(), record.phases()
     steps = record.steps()
     counts = [record.counts(step) for step in steps]
-    tried, called, gates = _Tried(phases.started_us), _Called(), _gates(record)
+    paced = bool(facts.settings.get("pace"))
+    tried, called, gates = Tried(phases.started_us, paced=paced), Called(paced=paced), _gates(record)
     for tries in record.try_tables():
         tried.add_table(tries)
         gates.add_tries(tries)
@@ -180,137 +173,6 @@ def write(summary: Summary, path: Path) -> None:
 def encode(summary: Summary) -> bytes:
     """The summary as JSON for people and machines."""
     return msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"
-
-
-class _Span:
-    """From the first start to the last end."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._first_us = 0
-        self._last_us = 0
-
-    def add(self, starts_us: Sequence[int], durations_us: Sequence[int]) -> None:
-        first_us, last_us = min(starts_us), max(map(operator.add, starts_us, durations_us))
-        self._first_us = min(self._first_us, first_us) if self.count else first_us
-        self._last_us = max(self._last_us, last_us) if self.count else last_us
-        self.count += len(starts_us)
-
-    def rate_per_s(self) -> float | None:
-        """None when nothing took any time."""
-        span_us = self._last_us - self._first_us
-        return round(self.count * 1_000_000 / span_us, 3) if span_us > 0 else None
-
-
-class _Tried:
-    """What the attempts tell."""
-
-    def __init__(self, started_us: int) -> None:
-        self.errors = ErrorKinds()
-        self._started_us = started_us
-        self._times: dict[int, Timings] = {}
-        self._spans: dict[int, _Span] = {}
-
-    def add_table(self, table: TryTable) -> None:
-        starts_us, durations_us = table.plain.times()
-        self._count(table.step, starts_us, durations_us)
-
-    def add(self, row: AttemptRow) -> None:
-        start_us = self._started_us + row.start_us
-        if row.error:
-            self.errors.add(row.error, start_us + row.duration_us)
-        if row.counted and not row.found and row.outcome in (Outcome.DONE, Outcome.FAILED):
-            self._count(row.step, [start_us], [row.duration_us])
-
-    def _count(self, step: int, starts_us: Sequence[int], durations_us: Sequence[int]) -> None:
-        self._times.setdefault(step, Timings()).add(durations_us)
-        self._spans.setdefault(step, _Span()).add(starts_us, durations_us)
-
-    def step(self, step: StepFacts, counts: ItemCounts) -> StepSummary:
-        span = self._spans.get(step.index, _Span())
-        times = self._times.get(step.index, Timings())
-        return StepSummary(step.name, Items.of(counts), span.rate_per_s(), times.stats())
-
-
-class _Label:
-    """What the calls of one label tell."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._span = _Span()
-        self._service, self._first_byte = Timings(), Timings()
-        self._connect, self._dns, self._tls = Timings(), Timings(), Timings()
-        self._bytes_in = self._bytes_out = 0
-        self._statuses: Counter[int] = Counter()
-        self.errors = 0
-
-    def add(self, samples: Samples) -> None:
-        numbers = samples.numbers
-        totals_us = numbers("total_us")
-        self._span.add(numbers("start_us"), totals_us)
-        self._service.add(totals_us)
-        self._first_byte.add([us for us in numbers("first_byte_us") if us])
-        connects_us = numbers("connect_us")
-        self._connect.add([us for us in connects_us if us])
-        self._dns.add([us for us in numbers("dns_us") if us])
-        tls_us = numbers("tls_us")
-        self._tls.add([tls - tcp for tls, tcp in zip(tls_us, connects_us, strict=True) if tls])
-        self._bytes_in += sum(numbers("bytes_in"))
-        self._bytes_out += sum(numbers("bytes_out"))
-        self._statuses.update(numbers("status"))
-
-    def summary(self) -> CallSummary:
-        return CallSummary(
-            name=self._name,
-            count=self._span.count,
-            errors=self.errors,
-            rate_per_s=self._span.rate_per_s(),
-            service_time=self._service.stats(),
-            time_to_first_byte=self._first_byte.stats(),
-            connect_time=self._connect.stats(),
-            dns_time=self._dns.stats(),
-            tls_time=self._tls.stats(),
-            bytes_in=self._bytes_in,
-            bytes_out=self._bytes_out,
-            statuses={str(status): count for status, count in sorted(self._statuses.items())},
-        )
-
-
-class _Called:
-    """What the calls tell."""
-
-    def __init__(self) -> None:
-        self.errors = ErrorKinds()
-        self._labels: dict[str, _Label] = {}
-
-    def add(self, table: CallTable) -> None:
-        samples = table.samples
-        labels = samples.texts("label")
-        if any(samples.words[place] for place in set(samples.numbers("error"))):
-            self._add_errors(samples)
-        names = list(dict.fromkeys(labels))
-        for name in names:
-            mine = samples if len(names) == 1 else samples.chosen([label == name for label in labels])
-            self._label(name).add(mine)
-
-    def _label(self, name: str) -> _Label:
-        name = name if name in self._labels or len(self._labels) < MAX_CALLS else OTHER
-        label = self._labels.get(name)
-        if label is None:
-            label = self._labels[name] = _Label(name)
-        return label
-
-    def _add_errors(self, samples: Samples) -> None:
-        for sample in samples.rows():
-            if not sample.error:
-                continue
-            self._label(sample.label).errors += 1
-            # the error of a call within an item is told by the item's attempt, in more words
-            if sample.item == NO_ITEM:
-                self.errors.add(f"{sample.label}: {sample.error}", sample.start_us + sample.total_us)
-
-    def summaries(self) -> tuple[CallSummary, ...]:
-        return tuple(label.summary() for label in self._labels.values())
 
 
 def _sum(counts: Sequence[ItemCounts]) -> ItemCounts:
@@ -383,6 +245,7 @@ def _worker(facts: WorkerFacts, finding: Finding) -> WorkerSummary:
         lost=facts.lost,
         verdict=finding.verdict,
         slots=facts.slots,
+        clock_error_ms=None if facts.clock_error_us is None else facts.clock_error_us / 1000,
     )
 
 

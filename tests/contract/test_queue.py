@@ -286,7 +286,7 @@ def test_beats_keep_a_lease_alive_only_when_they_name_it(bench: Bench) -> None:
     kept, forgotten = lease(bench), lease(bench)
     for _ in range(3):
         bench.clock.step(TTL_S / 2)
-        assert bench.queue.beat(Beat("w1", (kept.id,), 0.1, 1)) == Receipt()
+        assert bench.queue.beat(Beat("w1", (kept.id,), 0.1, 1)).dropped == ()
         bench.memory.expire()
     assert bench.memory.view().leased == 2
     again = lease(bench)

@@ -10,7 +10,8 @@ import pytest
 
 from loadgen.clock import SteppedClock
 from loadgen.columns import Harvest
-from loadgen.desk import LARGEST_REPORT, Desk, marks
+from loadgen.backlog import marks
+from loadgen.desk import LARGEST_REPORT, Desk
 from loadgen.execution.pipe import Returned
 from loadgen.plan import Chunk
 from loadgen.queues.messages import Lease, Mark

@@ -303,7 +303,7 @@ class SimWorker:
     def accept(self, lease: Lease) -> None:
         """A lease was granted."""
         lanes, position = [], 0
-        for run in lease.chunk.runs():
+        for run in lease.chunk.lanes or [(item,) for item in lease.chunk]:
             lanes.append(list(range(position, position + len(run))))
             position += len(run)
         self.held[lease.id] = Held(lease, lanes)

@@ -11,6 +11,7 @@ from lease_model import QUARANTINE_S, TTL_S, Cut, Setup, Violated, World
 
 from loadgen.errors import Refused
 from loadgen.plan import Chunk, Delivery, StepPlan
+from loadgen.queues.decisions import Wanted
 from loadgen.queues.leases import Decisions, Grant, LeaseMachine, Rules, State
 from loadgen.queues.messages import Release
 from loadgen.queues.supply import supply
@@ -41,12 +42,12 @@ class Desk:
         self.machine.stock(lambda is_pending: supply(step, self.keys, is_pending, resumed=resumed))
 
     def grant(self, size: int = 1, session: str = "w1", lanes: int = 1) -> Grant:
-        granted = self.machine.grant(session, size, lanes, self.now)
+        granted = self.machine.grant(Wanted(session, size, lanes), self.now)
         assert granted is not None
         return granted
 
     def nothing(self) -> bool:
-        return self.machine.grant("w9", 10, 10, self.now) is None
+        return self.machine.grant(Wanted("w9", 10, 10), self.now) is None
 
     def arm(self, lease: Grant, start: int = 0, stop: int = 99, session: str = "w1") -> Any:
         return self.machine.arm(session, lease.lease, (start, stop), self.now)

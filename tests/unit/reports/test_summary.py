@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen.record import Attempts, ItemCounts, Phases, StepFacts, Verified, WorkerFacts
-from loadgen.reports import summary as summary_module
+from loadgen.reports import collect
 from loadgen.reports.schema import Summary, Verdict
 from loadgen.reports.summary import encode, summarize, total, write
 from loadgen.sample import NO_ITEM, Outcome
@@ -55,7 +55,10 @@ def test_the_keys_are_those_of_the_contract(kind):
     tries = ["total", "retries", "duplicate_executions", "in_doubt_resolved", "found"]
     assert list(told["attempts"]) == tries
     for step in told["steps"]:
-        assert list(step) == ["name", "items", "rate_per_s", "item_time"]
+        assert list(step) == [
+            *("name", "items", "rate_per_s", "item_time"),
+            *("response_time", "start_lag", "target_rate_per_s"),
+        ]
         assert list(step["items"]) == ITEMS
         assert list(step["item_time"]) == STATS
     for call in told["calls"]:
@@ -225,6 +228,7 @@ def test_cpu_is_the_share_of_one_core():
         "lost": True,
         "verdict": None,
         "slots": 8,
+        "clock_error_ms": None,
     }
     assert second["cpu"] == 0.0
 
@@ -251,7 +255,7 @@ def test_verification_attempts_and_verdict_are_passed_on(monkeypatch):
 
 
 def test_labels_beyond_the_limit_are_counted_together(monkeypatch):
-    monkeypatch.setattr(summary_module, "MAX_CALLS", 3)
+    monkeypatch.setattr(collect, "MAX_CALLS", 3)
     told = as_json(a_record(calls=[a_call(label=f"GET /{n % 8}") for n in range(16)]))["calls"]
     assert {call["name"]: call["count"] for call in told} == {
         "GET /0": 2,
