@@ -245,14 +245,15 @@ class Worker:
         What is armed is in doubt when this worker dies, so no more is armed than is about to be started;
         but enough at once that marks cost nothing.
         """
+        paced = self._welcome.max_lag_us is not None
         slots, rate = self._desk.slots, self._desk.rate()
         ahead = max(2, round(rate * ARM_S))
         room = slots + ahead - self._pool.outstanding
-        if room >= ahead / 2:
-            tasks = self._desk.next_tasks(room)
+        if room >= ahead / 2 or paced:  # what is due goes to the pool, which drops it if need be
+            tasks = self._desk.next_tasks(max(room, 0))
             if tasks:
                 self._pool.submit(self._armed(tasks))
-        paced = self._welcome.max_lag_us is not None  # then it is the master who says when there is more
+        # in a paced run it is the master who says when there is more
         return paced or self._desk.backlog < max(slots / 2, self._ahead / 3)
 
     def _warm_up(self) -> None:
