@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loadgen.sandbox.azkaban.executions import Executions, Limits, Order, Receipt, Refused
-from loadgen.sandbox.azkaban.flows import with_embedded
+from loadgen.sandbox.azkaban.flows import run_by, with_embedded
 from loadgen.sandbox.azkaban.schedules import Schedules
 
 if TYPE_CHECKING:
@@ -109,5 +109,8 @@ class Engine:
             mail_creator="default",
         )
         flows = with_embedded(flow, project.flows)
-        order = Order(project.id, project.name, project.version, flow, flows, user, options)
+        if project.files is not None:
+            flows = run_by(flows, project.files)
+        version = project.version
+        order = Order(project.id, project.name, version, flows[flow.id], flows, user, options)
         return self.executions.submit(order, now_ms)

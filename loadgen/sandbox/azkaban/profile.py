@@ -20,6 +20,8 @@ class Profile:
     """Whether a validator's complaints are a list in HTML, and not lines."""
     accepted: str = "queued"
     """What an execution that was taken on is: `Execution queued successfully ...`."""
+    version_last: bool = True
+    """Whether an upload shows its flows before it sets their version: a run in between has the old files."""
     drops_schedules: bool = True
     """Whether an upload removes the schedules of flows that are no longer there; since 3.73."""
 
@@ -34,9 +36,10 @@ PROFILES = {
             checks_extension=False,
             bullets=True,
             accepted="submitted",
+            version_last=False,
             drops_schedules=False,
         ),
-        Profile(version="3.90"),
+        Profile(version="3.90", version_last=False),
         Profile(version="4.0"),
     )
 }

@@ -107,11 +107,11 @@ def _finish_possible(
 
 
 def _run(job: Job, start: int, flows: Mapping[str, Flow], course: Course) -> Node:
-    inner = flows.get(job.embeds) if job.embeds is not None else None
+    inner = flows.get(job.embeds) if job.embeds is not None and not job.lost else None
     if inner is not None:
         nodes = shift(plan(inner, flows, _inside(course, job.name)), start)
         return Node(job, start, length(nodes, start), outcome(nodes), nodes)
-    if job.type not in JOB_TYPES or (job.type == COMMAND and not job.commands):
+    if job.lost or job.type not in JOB_TYPES or (job.type == COMMAND and not job.commands):
         return Node(job, start, start, Status.FAILED)
     text = "\n".join(job.commands)
     sleeps = _SLEEP.findall(text)

@@ -3,13 +3,16 @@
 Tests named `test_edge_NN_...` are the edge cases of the facts about Azkaban, by their number there.
 """
 
+import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import count, pairwise
+from types import SimpleNamespace
 
 import pytest
-from sandbox_client import GUEST, LOGIN_PAGE, Client, a_zip, without_session
+from sandbox_client import DEADLINE_S, GUEST, LOGIN_PAGE, Client, a_zip, without_session
 
 from loadgen.clock import SteppedClock
 from loadgen.sandbox import SandboxOptions, running
@@ -119,6 +122,50 @@ def test_edge_25_the_status_goes_on_with_time_and_the_version_does_not(client, c
     }
     gone = f"Error loading flow. Flow a doesn't exist in {told['projectId']}"
     assert fetch(client, execid, "flowInfo") == {"error": gone}
+
+
+@pytest.mark.parametrize(
+    ("profile", "ends"), [("3.57", "SUCCEEDED"), ("3.90", "SUCCEEDED"), ("4.0", "FAILED")]
+)
+def test_edge_25_a_run_of_a_flow_that_is_being_uploaded_has_the_old_files(monkeypatch, profile, ends):
+    """Flows first, then the cost, then the version; up to 3.90 the version comes with the flows.
+
+    `old` has a file in both; only its command is another one by then.
+    """
+    clock, through = SteppedClock(MIDNIGHT_US), threading.Event()
+
+    async def cost(_seconds: float) -> None:
+        assert await asyncio.to_thread(through.wait, DEADLINE_S)
+
+    held = SimpleNamespace(sleep=cost, Lock=asyncio.Lock, to_thread=asyncio.to_thread)
+    options = SandboxOptions(profile=profile, base_cost_ms=1)
+    with running(options, clock) as url, closing(Client(url)) as client, ThreadPoolExecutor() as pool:
+        client.create("p")
+        client.upload("p", a_zip(old="type=command\ncommand=sleep 5"))
+        monkeypatch.setattr("loadgen.sandbox.azkaban.upload.asyncio", held)
+        with closing(Client(url)) as other:
+            more = a_zip("new", old="type=command\ncommand=sleep 7")
+            uploading = pool.submit(other.upload, "p", more)
+            until(lambda: client.flows("p") == {"old", "new"})
+            during = {flow: execute(client, "p", flow)["execid"] for flow in ("new", "old")}
+            through.set()
+            assert uploading.result().json()["version"] == "2"
+        after = execute(client, "p", "new", concurrentOption="ignore")["execid"]
+        clock.step(6)
+        assert fetch(client, during["new"])["status"] == ends
+        assert fetch(client, during["old"])["status"] == ("SUCCEEDED" if ends == "FAILED" else "RUNNING")
+        assert fetch(client, after)["status"] == "SUCCEEDED"
+        assert client.flows("p") == {"old", "new"}
+
+
+def until(condition) -> None:
+    """Ask until it is so."""
+    tick = threading.Event()
+    for _ in range(DEADLINE_S * 200):
+        if condition():
+            return
+        tick.wait(0.005)
+    raise AssertionError("it never was")
 
 
 def test_commands_decide_how_long_a_flow_runs_and_how_it_ends(client, clock, project):
