@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,14 +29,22 @@ IN_DOUBT: Mapping[str, Any] = {"id": None, "created": None}
 LOGIN_PAGE = "<!-- /.login -->"
 LOGINS = 3
 """So often one call may find that the session has ended: more often in a row is no chance."""
+LOOKS = 10
+"""So often it is looked whether something has happened that should any moment."""
 RECENT = 50
 """Executions of others, of a flow, that one is looked for among."""
+GONE = ("Cannot find", "not found", "is unreachable")
+"""What is said of an execution that needs not be stopped any more."""
 TERMINAL = frozenset({"SUCCEEDED", "KILLED", "EXECUTION_STOPPED", "FAILED"})
 """How an execution may end."""
 
 
 class AzkabanError(Exception):
     """What Azkaban answered instead of doing what it was asked."""
+
+
+class NothingSaid(AzkabanError):
+    """An empty answer."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,8 @@ def answer(response: requests.Response) -> dict[str, Any]:
     except requests.JSONDecodeError:
         if is_login(response):
             return {}
+        if response.ok and not response.content:
+            raise NothingSaid("the answer is empty") from None
         shown = f"status {response.status_code}, and not JSON: {excerpt(response)}"
         raise AzkabanError(shown) from None
     return said if isinstance(said, dict) else {}
@@ -133,28 +144,31 @@ def bundle(flows: Sequence[str]) -> bytes:
     return buffer.getvalue()
 
 
-def listed(http: Session, project: str) -> list[str] | None:
-    """The flows that a project holds; None: there is no such project."""
-    query = {"ajax": "fetchprojectflows", "project": project}
+def about(
+    http: Session, project: str, ajax: str, expect: Collection[int] = (), **query: object
+) -> dict[str, Any] | None:
+    """What Azkaban answers to a question about a project; None: there is no such project."""
+    query = {"ajax": ajax, "project": project, **query}
     try:
-        listing = ask(http, "GET", "/manager", params=query, name="fetchprojectflows")
+        return ask(http, "GET", "/manager", params=query, name=ajax, expect=expect)
+    except NothingSaid:  # so old versions put it
+        return None
     except AzkabanError as error:
         if "doesn't exist" in str(error):
             return None
         raise
-    return [flow["flowId"] for flow in listing["flows"]]
+
+
+def listed(http: Session, project: str) -> list[str] | None:
+    """The flows that a project holds; None: there is no such project."""
+    said = about(http, project, "fetchprojectflows")
+    return None if said is None else [flow["flowId"] for flow in said["flows"]]
 
 
 def recent(http: Session, project: str, flow: str, count: int) -> Sequence[int]:
     """The ids of a flow's latest executions, the newest first; none, where there is no such project."""
-    query = {"ajax": "fetchFlowExecutions", "project": project, "flow": flow, "start": 0, "length": count}
-    try:
-        said = ask(http, "GET", "/manager", params=query, name="fetchFlowExecutions", expect=UNSURE)
-    except AzkabanError as error:
-        if "doesn't exist" in str(error):
-            return ()
-        raise
-    return [execution["execId"] for execution in said["executions"]]
+    said = about(http, project, "fetchFlowExecutions", UNSURE, flow=flow, start=0, length=count)
+    return () if said is None else [execution["execId"] for execution in said["executions"]]
 
 
 def parameters(http: Session, number: int) -> dict[str, Any]:
@@ -190,13 +204,8 @@ def schedules_there(http: Session) -> Iterator[Schedule]:
 
 def project_id(http: Session, project: str) -> int | None:
     """None: there is no such project."""
-    query = {"ajax": "getProjectId", "project": project}
-    try:
-        return int(ask(http, "GET", "/manager", params=query, name="getProjectId")["projectId"])
-    except AzkabanError as error:
-        if "doesn't exist" in str(error):
-            return None
-        raise
+    said = about(http, project, "getProjectId")
+    return None if said is None else int(said["projectId"])
 
 
 def upload(http: Session, project: str, flows: Sequence[str]) -> tuple[int, int]:
@@ -207,14 +216,26 @@ def upload(http: Session, project: str, flows: Sequence[str]) -> tuple[int, int]
     return int(said["projectId"]), int(said["version"])
 
 
-def cancel(http: Session, number: int) -> None:
-    """One that has ended is none to cancel, nor one whose project is gone."""
-    over = ("isn't running", "Cannot find", "not found", "is unreachable")
-    try:
-        ask(http, "GET", "/executor", params={"ajax": "cancelFlow", "execid": number}, name="cancelFlow")
-    except AzkabanError as error:
-        if not any(words in str(error) for words in over):
-            raise
+def cancel(http: Session, number: int, poll_s: float) -> None:
+    """Stop an execution; one that has ended is none to stop, nor one whose project is gone.
+
+    "isn't running" is also said of one that is on its way to an executor just then: it is asked again.
+    """
+    query = {"ajax": "cancelFlow", "execid": number}
+    for _ in range(LOOKS):
+        try:
+            ask(http, "GET", "/executor", params=query, name="cancelFlow")
+        except AzkabanError as error:
+            if any(words in str(error) for words in GONE):
+                return
+            if "isn't running" not in str(error):
+                raise
+        else:
+            return
+        if has_ended(fetch(http, number)):
+            return
+        time.sleep(poll_s)
+    raise AzkabanError(f"execution {number} has not ended, and is not to be stopped")
 
 
 def unschedule(http: Session, number: int) -> None:

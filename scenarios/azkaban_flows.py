@@ -25,7 +25,7 @@ from typing import Any
 
 import azkaban
 import requests
-from azkaban import RETRY, UNSURE, AzkabanError, ask
+from azkaban import LOOKS, RETRY, UNSURE, AzkabanError, ask
 from azkaban_plan import (
     FLOW_NAME,
     Options,
@@ -48,8 +48,6 @@ from loadgen import Made, Scenario, Session, Timed, Verification
 
 # Each process has so many connections.  Jetty serves 20 at a time by default: stay below that in all.
 scenario = Scenario(options=Options, target="sandbox:azkaban", concurrency=8)
-LOOKS = 10
-"""So often an execution is looked for that may have been started, `poll` seconds apart."""
 
 
 # ---- the job
@@ -342,7 +340,7 @@ def take_back(http: Session, options: Options, made: Made) -> None:
     for number in to_unschedule(http, options, made) if stay else ():
         azkaban.unschedule(http, number)
     for number in started(http, options, made):
-        azkaban.cancel(http, number)
+        azkaban.cancel(http, number, options.poll)
     ours = {project_name(project, options): flows_of(project, options) for project in filled(options)}
     left = [
         azkaban.delete_ours(http, name, told, ours.get(name, ()), FLOW_NAME)

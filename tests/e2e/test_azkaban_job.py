@@ -54,7 +54,8 @@ class Site:
 
     def at_work(self) -> int:
         """Executions that run, or wait."""
-        bean = "azkaban.jmx.JmxExecutorManager:name=executorManager"
+        names = self.client.get("/jmx", ajax="getMBeans").json()["mbeans"]
+        (bean,) = (name for name in names if "Execut" in name)
         said = self.client.get("/jmx", ajax="getAllMBeanAttributes", mBean=bean).json()["attributes"]
         return int(said["NumRunningFlows"]) + len(json.loads(said["QueuedFlows"]))
 
@@ -157,13 +158,16 @@ def test_filled_topped_up_and_cleaned(cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(60)
-def test_faults_that_retries_overcome(cli: Cli, tmp_path: Path) -> None:
-    """Sessions end all the time, uploads fail or are not answered: no item fails, all is there.
+@pytest.mark.parametrize("profile", ["3.57", "3.90", "4.0"])
+def test_faults_that_retries_overcome(cli: Cli, tmp_path: Path, profile: str) -> None:
+    """The whole job, on each Azkaban that there is a profile of.
+
+    Sessions end all the time, uploads fail or are not answered: no item fails, all is there.
 
     Chunks are so large that an upload that is tried again comes after all later ones of its project.
     """
     words = job(*STEPS, flows=120, projects=6, schedules=120, executions=20, poll=0.05)
-    with site(tmp_path, session_calls=20, fail_rate=0.01, drop_rate=0.01, seed=0) as it:
+    with site(tmp_path, session_calls=20, fail_rate=0.01, drop_rate=0.01, profile=profile) as it:
         assert run(cli, it, *words, "--chunk", 120).code == 0
         summary = cli.summary()
         adds_up(summary)

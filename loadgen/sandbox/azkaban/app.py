@@ -48,7 +48,7 @@ class Azkaban:
         projects = Projects(journal.record)
         scan_ms = max(1, round(options.scan_interval_s * 1000))
         self._engine = engine = Engine(
-            projects, _limits(options), scan_ms, clock, journal.record, site.profile.accepted
+            projects, _limits(options), scan_ms, clock, journal.record, site.profile
         )
         upload = Upload(projects, site, engine.uploaded if site.profile.drops_schedules else _nothing)
         self._login = Login(site.users, _sessions(options), clock)
@@ -57,9 +57,9 @@ class Azkaban:
             "/index": Index(projects),
             "/manager": Manager(projects, upload, site, clock, engine),
             "/executor": Executor(projects, engine, site.users),
-            "/schedule": ScheduleServlet(projects, engine, site.users),
+            "/schedule": ScheduleServlet(projects, engine, site),
             "/history": History(engine),
-            "/jmx": Jmx(engine, options.threads or THREADS),
+            "/jmx": Jmx(engine, options.threads or THREADS, site.profile),
         }
         if options.front:
             self._servlets[PATH] = Mammut(projects, upload, site)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from loadgen.sandbox.azkaban.executions import Executions, Limits, Order, Receipt, Refused
 from loadgen.sandbox.azkaban.flows import run_by, with_embedded
+from loadgen.sandbox.azkaban.profile import NEWEST
 from loadgen.sandbox.azkaban.schedules import Schedules
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from loadgen.clock import Clock
     from loadgen.sandbox.azkaban.flow_options import FlowOptions
     from loadgen.sandbox.azkaban.flows import Flow
+    from loadgen.sandbox.azkaban.profile import Profile
     from loadgen.sandbox.azkaban.projects import Project, Projects
     from loadgen.sandbox.azkaban.schedules import Schedule
     from loadgen.sandbox.journal import Event
@@ -36,10 +38,10 @@ class Engine:
         scan_ms: int,
         clock: Clock,
         record: Callable[[Event], None] = lambda _event: None,
-        accepted: str = "queued",
+        profile: Profile = NEWEST,
     ) -> None:
-        """See `Executions` for `record` and `accepted`."""
-        self.executions = Executions(limits, record, accepted)
+        """See `Executions` for `record`."""
+        self.executions = Executions(limits, record, profile)
         self.schedules = Schedules(record)
         self._projects = projects
         self._scan_ms = scan_ms

@@ -6,8 +6,8 @@ of the execution and the time.  All that clients do comes in as a change, which 
 applied; together with the options the changes determine everything, so that the same ones, read back from
 a journal, give the same executions again.
 
-As in AbstractExecutorManagerAdapter.java (submission), ExecutionController.java (polling executors)
-and FlowRunner.java (pause, resume, kill).
+As in AbstractExecutorManagerAdapter.java (submission), ExecutionController.java (polling executors),
+ExecutorManager.java (pushing to them) and FlowRunner.java (pause, resume, kill).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 
 from loadgen.sandbox.azkaban.flow_options import FlowOptions
 from loadgen.sandbox.azkaban.flows import Flow
+from loadgen.sandbox.azkaban.profile import NEWEST, Profile
 from loadgen.sandbox.azkaban.timeline import (
     NEVER,
     Course,
@@ -53,7 +54,7 @@ class Limits:
     flow_threads: int = 30
     """Executions that run at once."""
     queue_size: int = 100_000
-    """Executions that may wait."""
+    """Executions that may wait; of no meaning where executors poll."""
     runs_of_flow: int = 30
     """With more unfinished executions than that of one flow no further one is taken."""
 
@@ -167,12 +168,12 @@ class Executions:
         self,
         limits: Limits,
         record: Callable[[Event], None] = lambda _event: None,
-        accepted: str = "queued",
+        profile: Profile = NEWEST,
     ) -> None:
-        """`record` is told of every change before it is made; `accepted` is what a new one is said to be."""
+        """`record` is told of every change before it is made."""
         self._limits = limits
         self._record = record
-        self._accepted = accepted
+        self._profile = profile
         self._by_id: dict[int, Execution] = {}
         self._index = _Index()
         self._moved_ms = 0
@@ -198,18 +199,26 @@ class Executions:
         elif running:
             ids = ",".join(map(str, running))
             message = f"Flow {flow} is already running with exec id {ids}. Will execute concurrently. \n"
-        if len(self._index.waiting) >= self._limits.queue_size:
+        if not self._profile.polls and len(self._index.waiting) >= self._limits.queue_size:
             full = "Azkaban has overrun its webserver queue capacity"
             return Receipt(-1, f"Failed to submit {flow} for project {order.project}. {full}")
         number = len(self._by_id) + 1
         self._change(Submitted(number, now_ms, order))
-        return Receipt(number, f"{message}Execution {self._accepted} successfully with exec id {number}")
+        return Receipt(
+            number, f"{message}Execution {self._profile.accepted} successfully with exec id {number}"
+        )
 
     def cancel(self, number: int, now_ms: int) -> None:
-        """End an execution.  Raises Refused; one that waits is ended nevertheless."""
+        """End an execution.  Raises Refused; where executors poll, one that waits is ended nevertheless.
+
+        Where it is pushed to them, the first that waits is off the queue, and not yet with any: it goes on.
+        """
         execution = self._unfinished(number, now_ms)
+        waits = execution.start_ms > now_ms
+        if waits and not self._profile.polls and number == next(iter(self._index.waiting)):
+            raise Refused(f"Execution {number} of flow {execution.order.flow.id} isn't running.")
         self._change(Cancelled(number, now_ms))
-        if execution.start_ms > now_ms:
+        if waits and self._profile.polls:
             called = "Cancel action has been called but the flow is unreachable."
             raise Refused(f"{called} Finalizing the flow.")
 

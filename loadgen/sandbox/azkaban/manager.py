@@ -136,7 +136,7 @@ class Manager:
         project = self._projects.find(name)
         if project is None:
             said["error"] = f"Project {name} doesn't exist."
-            return write_json(said)
+            return write_json(said) if self._site.profile.names_unknown else Answer()
         said["projectId"] = project.id
         if not self._site.users.may(user, project):
             said["error"] = "Permission denied. Need READ access."

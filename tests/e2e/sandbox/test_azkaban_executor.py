@@ -24,7 +24,7 @@ BOTH = (
     "The legacy param group flowOverride is not allowed in combination with the runtimeProperty param group. "
     "Migrate flowOverride to runtimeProperty[ROOT]."
 )
-OPTIONS = SandboxOptions(run_time_ms=1000, scan_interval_s=30, queue_size=100)
+OPTIONS = SandboxOptions(run_time_ms=1000, scan_interval_s=30)
 
 
 @pytest.fixture(scope="module")
@@ -230,13 +230,16 @@ def test_edge_16_a_locked_flow_has_a_message_and_no_error(client, clock, project
     assert execute(client, project)["execid"] > 0
 
 
-def test_edge_16_a_full_queue_has_a_message_and_no_error(client, clock, project):
-    flows = [f"f{number}" for number in range(101)]
-    client.upload(project, a_zip(*flows))
-    said = [execute(client, project, flow) for flow in flows]
-    assert said[99]["execid"] > 0
-    full = f"Failed to submit f100 for project {project}. Azkaban has overrun its webserver queue capacity"
-    assert said[100] == {"project": project, "flow": "f100", "message": full, "execid": -1}
+def test_edge_16_a_full_queue_has_a_message_and_no_error():
+    """Of a server that pushes; where executors poll, what waits is in the database."""
+    options = SandboxOptions(profile="3.90", queue_size=3)
+    with running(options, SteppedClock(MIDNIGHT_US)) as url, closing(Client(url)) as client:
+        client.create("p")
+        client.upload("p", a_zip("a", "b", "c", "d"))
+        said = [execute(client, "p", flow) for flow in "abcd"]
+    assert [each["execid"] for each in said[:3]] == [1, 2, 3]
+    full = "Failed to submit d for project p. Azkaban has overrun its webserver queue capacity"
+    assert said[3] == {"project": "p", "flow": "d", "message": full, "execid": -1}
 
 
 def test_edge_17_who_may_not_execute_hears_that_there_is_no_project(client, project):
@@ -352,6 +355,34 @@ def test_edge_22_a_cancel_before_it_runs_says_error_and_works(client, project):
     error = "Cancel action has been called but the flow is unreachable. Finalizing the flow."
     assert fetch(client, execid, "cancelFlow") == {"error": error}
     assert fetch(client, execid)["status"] == "FAILED"
+
+
+@pytest.mark.parametrize("profile", ["3.57", "3.90"])
+def test_edge_22_a_cancel_of_what_is_being_pushed_does_nothing_and_of_what_waits_works(profile):
+    """The first that waits is off the queue, and with no executor yet."""
+    clock = SteppedClock(MIDNIGHT_US)
+    with running(SandboxOptions(profile=profile), clock) as url, closing(Client(url)) as client:
+        client.create("p")
+        client.upload("p", a_zip("a", "b"))
+        first, second = (execute(client, "p", flow)["execid"] for flow in "ab")
+        assert fetch(client, first, "cancelFlow") == {"error": "Execution 1 of flow a isn't running."}
+        assert fetch(client, second, "cancelFlow") == {}
+        assert [fetch(client, each)["status"] for each in (first, second)] == ["PREPARING", "FAILED"]
+        clock.step(1)
+        assert fetch(client, first)["status"] == "SUCCEEDED"
+        beans = client.get("/jmx", ajax="getMBeans").json()["mbeans"]
+        assert "azkaban.jmx.JmxExecutorManager:name=executorManager" in beans
+        assert not [each for each in beans if "Controller" in each]
+
+
+@pytest.mark.parametrize(("profile", "told"), [("3.57", {None}), ("3.90", {None}), ("4.0", {True})])
+def test_a_schedule_that_makes_up_is_new(profile, told):
+    with running(SandboxOptions(profile=profile)) as url, closing(Client(url)) as client:
+        client.create("p")
+        client.upload("p", a_zip("a"))
+        assert schedule(client, "p", backExecuteOnce="true")["scheduleId"] == 1
+        said = client.get("/schedule", ajax="fetchSchedule", projectId="1", flowId="a").json()["schedule"]
+        assert {said.get("backExecuteOnce")} == told
 
 
 def test_edge_20_empty_means_none(client, clock, project):
@@ -561,12 +592,8 @@ def test_the_figures(client, clock, project):
     told = attributes(triggers)
     assert (told["NumTriggers"], told["TriggerIds"]) == (1, str(number))
     assert 0 <= told["ScannerIdleTime"] < 30_000
-    for name in (
-        "JmxExecutionController:name=executionController",
-        "JmxExecutorManager:name=executorManager",
-    ):
-        told = attributes(f"azkaban.jmx.{name}")
-        assert (told["NumRunningFlows"], len(json.loads(told["QueuedFlows"]))) == (2, 2)
+    told = attributes("azkaban.jmx.JmxExecutionController:name=executionController")
+    assert (told["NumRunningFlows"], len(json.loads(told["QueuedFlows"]))) == (2, 2)
     clock.step(2)
     told = attributes("azkaban.jmx.JmxExecutionController:name=executionController")
     assert (told["NumRunningFlows"], told["QueuedFlows"]) == (0, "[]")

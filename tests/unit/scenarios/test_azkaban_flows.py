@@ -201,6 +201,16 @@ class TestFlows:
         azkaban.post(MANAGER, json={"projectId": "7", "version": "1"})
         assert do_item(flows.flows, 3, flows.Options(), http).value["created"] is created
 
+    def test_old_versions_say_nothing_of_a_project_that_there_is_not(self, flows, azkaban, http) -> None:
+        azkaban.get(MANAGER, body=b"")
+        assert flows.flows_exist(http, 3, flows.Options()) is False
+        assert flows.project_exists(http, 3, flows.Options()) is False
+        assert flows.find_execution(http, 3, flows.Options(executions=9)) is None
+        azkaban.post(MANAGER, body=b"")
+        tried = do_item(flows.projects, 3, flows.Options(), http)
+        words = "AzkabanError: cannot create project loadgen_0003: the answer is empty"
+        assert tried.result.error == words, "which is no word of success for anything else"
+
     @pytest.mark.parametrize("item", [3, 103])
     def test_the_project_is_created_by_whoever_misses_it(self, flows, azkaban, http, item) -> None:
         """Not only the first upload: its creation may have failed, and be tried again later."""
@@ -533,6 +543,36 @@ class TestTeardown:
         made = FakeMade(done, in_doubt={"executions": [2]})
         flows.take_back(http, flows.Options(flows=1, projects=1, executions=3, tag="t"), made)
         assert sent(azkaban, ajax="cancelFlow") == ["5", "7"]
+
+    @pytest.mark.parametrize(
+        ("then", "error"),
+        [
+            ([{"error": "isn't running"}, {}], None),
+            ([{"error": "Cancel action has been called but the flow is unreachable."}], None),
+            ([{"error": "isn't running"}] * 10, "execution 5 has not ended, and is not to be stopped"),
+            ([{"error": "no permission"}], "no permission"),
+        ],
+        ids=["on its way", "not yet with an executor", "never", "forbidden"],
+    )
+    def test_what_is_said_not_to_run_may_be_about_to(self, flows, azkaban, http, then, error) -> None:
+        for said in then:
+            azkaban.get(EXECUTOR, json=said, match=[ask_for(ajax="cancelFlow", execid=5)])
+        if "running" in str(then):
+            waits = {"status": "PREPARING", "endTime": -1}
+            azkaban.get(EXECUTOR, json=waits, match=[ask_for(ajax="fetchexecflow", execid=5)])
+        made = FakeMade({"executions": [{"item": 0, "execution": 5}]})
+        if error is None:
+            flows.take_back(http, flows.Options(poll=0.001), made)
+        else:
+            with pytest.raises(flows.AzkabanError, match=error):
+                flows.take_back(http, flows.Options(poll=0.001), made)
+
+    def test_what_is_said_not_to_run_and_has_ended_is_left(self, flows, azkaban, http) -> None:
+        azkaban.get(EXECUTOR, json={"error": "isn't running"}, match=[ask_for(ajax="cancelFlow", execid=5)])
+        over = {"status": "KILLED", "endTime": 7}
+        azkaban.get(EXECUTOR, json=over, match=[ask_for(ajax="fetchexecflow", execid=5)])
+        flows.take_back(http, flows.Options(), FakeMade({"executions": [{"item": 0, "execution": 5}]}))
+        assert len(azkaban.calls) == 2
 
     def test_a_run_whose_setup_broke_has_made_nothing(self, flows, azkaban, http) -> None:
         flows.take_back(http, flows.Options(), FakeMade({"flows": []}))
