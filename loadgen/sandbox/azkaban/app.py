@@ -29,20 +29,19 @@ if TYPE_CHECKING:
     from loadgen.clock import Clock
     from loadgen.sandbox.azkaban.login import Servlet
     from loadgen.sandbox.azkaban.projects import Project
+    from loadgen.sandbox.connections import Threads
     from loadgen.sandbox.journal import Journal
     from loadgen.sandbox.messages import Answer, Request
     from loadgen.sandbox.options import SandboxOptions
 
 NOT_YET = frozenset({"/triggers", "/flowtrigger", "/flowtriggerinstance", "/stats", "/notes"})
 """Routes of the real server that the sandbox has no servlet for; better a clear word than a wrong answer."""
-THREADS = 20
-"""Of Jetty's pool."""
 
 
 class Azkaban:
     """A target for the front."""
 
-    def __init__(self, options: SandboxOptions, clock: Clock, journal: Journal) -> None:
+    def __init__(self, options: SandboxOptions, clock: Clock, journal: Journal, threads: Threads) -> None:
         """Raises UsageError when the journal cannot be used."""
         self._site = site = site_of(options)
         projects = Projects(journal.record)
@@ -59,7 +58,7 @@ class Azkaban:
             "/executor": Executor(projects, engine, site.users),
             "/schedule": ScheduleServlet(projects, engine, site),
             "/history": History(engine),
-            "/jmx": Jmx(engine, options.threads or THREADS, site.profile),
+            "/jmx": Jmx(engine, threads, site.profile),
         }
         if options.front:
             self._servlets[PATH] = Mammut(projects, upload, site)

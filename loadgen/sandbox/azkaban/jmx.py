@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from loadgen.sandbox.azkaban.engine import Engine
     from loadgen.sandbox.azkaban.profile import Profile
+    from loadgen.sandbox.connections import Threads
     from loadgen.sandbox.messages import FilePart, Request
 
 TRIGGERS = "azkaban.jmx.JmxTriggerManager:name=triggerManager"
@@ -24,7 +25,7 @@ MANAGER = "azkaban.jmx.JmxExecutorManager:name=executorManager"
 class Jmx:
     """The servlet at /jmx; any session will do."""
 
-    def __init__(self, engine: Engine, threads: int, profile: Profile) -> None:
+    def __init__(self, engine: Engine, threads: Threads, profile: Profile) -> None:
         self._engine = engine
         self._threads = threads
         self._beans: dict[str, Callable[[], dict[str, object]]] = {
@@ -90,12 +91,13 @@ class Jmx:
         }
 
     def _jetty(self) -> dict[str, object]:
-        """It answers one request at a time: the one that asks."""
+        """A thread is idle that has no connection; one that has an idle connection is not."""
+        threads = self._threads
         return {
             "Running": True,
             "Failed": False,
             "Stopped": False,
-            "NumThreads": self._threads,
-            "NumIdleThreads": self._threads - 1,
-            "ConnectionsOpen": 1,
+            "NumThreads": threads.total,
+            "NumIdleThreads": threads.total - threads.busy,
+            "ConnectionsOpen": threads.connections,
         }

@@ -16,6 +16,7 @@ from loadgen.sandbox.azkaban.executions import Executions, Limits, Order
 from loadgen.sandbox.azkaban.flow_options import parse_options
 from loadgen.sandbox.azkaban.flows import Flow, Job, with_embedded
 from loadgen.sandbox.azkaban.schedules import Schedules, Terms
+from loadgen.sandbox.connections import Threads
 from loadgen.sandbox.journal import Journal
 
 LIMITS = Limits(run_ms=100, poll_ms=10, kill_ms=5, flow_threads=3)
@@ -126,7 +127,7 @@ def test_what_cannot_be_recorded_stays_due(tmp_path):
     state = tmp_path / "state.jsonl"
     clock, journal = SteppedClock(START * 1000), Journal(state)
     with closing(journal):
-        target = Azkaban(SandboxOptions(scan_interval_s=60), clock, journal)
+        target = Azkaban(SandboxOptions(scan_interval_s=60), clock, journal, Threads())
         engine, projects = target._engine, target._engine._projects
         project = projects.create("p", "d", "azkaban", START)
         projects.install(project.id, FLOWS, "azkaban")
