@@ -7,6 +7,7 @@ has ended is told in five ways; then nothing was done, and the call is made agai
 from __future__ import annotations
 
 import io
+import math
 import re
 import time
 import zipfile
@@ -32,7 +33,7 @@ LOGINS = 3
 LOOKS = 10
 """So often it is looked whether something has happened that should any moment."""
 RECENT = 50
-"""Executions of others, of a flow, that one is looked for among."""
+"""Executions of others, of a flow, that a page has room for."""
 GONE = ("Cannot find", "not found", "is unreachable")
 """What is said of an execution that needs not be stopped any more."""
 TERMINAL = frozenset({"SUCCEEDED", "KILLED", "EXECUTION_STOPPED", "FAILED"})
@@ -165,10 +166,25 @@ def listed(http: Session, project: str) -> list[str] | None:
     return None if said is None else [flow["flowId"] for flow in said["flows"]]
 
 
-def recent(http: Session, project: str, flow: str, count: int) -> Sequence[int]:
-    """The ids of a flow's latest executions, the newest first; none, where there is no such project."""
-    said = about(http, project, "fetchFlowExecutions", UNSURE, flow=flow, start=0, length=count)
-    return () if said is None else [execution["execId"] for execution in said["executions"]]
+def executions_of(
+    http: Session, project: str, flow: str, size: int, since_ms: int = 0
+) -> Iterator[Sequence[int]]:
+    """The ids of a flow's executions since then, the newest first, in pages; none of what is not there.
+
+    New ones push the others on, so that a page may begin with what has been seen: that is left out.
+    """
+    start, total, last = 0, 1, math.inf
+    while start < total:
+        said = about(http, project, "fetchFlowExecutions", UNSURE, flow=flow, start=start, length=size)
+        entries = [] if said is None else said["executions"]
+        recent = [each for each in entries if each.get("submitTime", since_ms) >= since_ms]
+        numbers = [each["execId"] for each in recent if each["execId"] < last]
+        if numbers:
+            last = numbers[-1]
+            yield numbers
+        if said is None or not entries or len(recent) < len(entries):
+            return
+        start, total = start + len(entries), said.get("total", 0)
 
 
 def parameters(http: Session, number: int) -> dict[str, Any]:

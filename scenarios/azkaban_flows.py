@@ -30,11 +30,13 @@ from azkaban_plan import (
     FLOW_NAME,
     Options,
     added,
+    begun_ms,
     cron,
     executed,
     filled,
     flows_of,
     how_to_run,
+    item_of,
     place,
     project_name,
     schedule_of,
@@ -190,19 +192,20 @@ def execute(http: Session, item: int, options: Options) -> int:
     return int(said["execid"])
 
 
-def latest(http: Session, item: int, options: Options) -> Sequence[int]:
-    """The latest executions of an item's flow, newest first: all that may be ours, and some of others."""
-    turns = -(-executed(options) // options.flows)
-    return azkaban.recent(http, *place(item % options.flows, options), turns + azkaban.RECENT)
+def latest(http: Session, item: int, options: Options) -> Iterator[Sequence[int]]:
+    """The executions of an item's flow since the run began, newest first; a page has room for all of ours."""
+    room = -(-executed(options) // options.flows) + azkaban.RECENT
+    return azkaban.executions_of(http, *place(item % options.flows, options), room, begun_ms(options))
 
 
 def find_execution(http: Session, item: int, options: Options) -> int | None:
     """The id of an item's execution, by its token; None: there is none."""
-    numbers = latest(http, item, options)
     newer = (executed(options) - 1 - item) // options.flows  # of ours, in the end: look there first
-    for at in sorted(range(len(numbers)), key=lambda at: abs(at - newer)):
-        if azkaban.parameters(http, numbers[at]).get("loadgen.token") == token(item, options):
-            return numbers[at]
+    for numbers in latest(http, item, options):
+        for at in sorted(range(len(numbers)), key=lambda at: abs(at - newer)):
+            if azkaban.parameters(http, numbers[at]).get("loadgen.token") == token(item, options):
+                return numbers[at]
+        newer -= len(numbers)
     return None
 
 
@@ -317,16 +320,18 @@ def compare_schedules(http: Session, options: Options, made: Made) -> Compared:
 
 
 def compare_executions(http: Session, options: Options, made: Made) -> Compared:
-    """By the ids that we were told; by token where the answer was lost."""
-    told = {each["item"]: each["execution"] for each in made("executions")}
+    """By the ids that we were told; others by their tokens: an answer was lost, or a flow was run twice."""
+    told = {each["execution"]: each["item"] for each in made("executions")}
     runs = {item: "/".join(place(item % options.flows, options)) for item in range(executed(options))}
-    found: list[int] = []
+    found: list[int | None] = []
     for flow in range(min(options.flows, executed(options))):
-        there = set(latest(http, flow, options))
-        items = range(flow, executed(options), options.flows)
-        found += [item for item in items if told.get(item) in there]
-        found += [item for item in items if item not in told and execution_exists(http, item, options)]
-    return {f"{flow} run {item}" for item, flow in runs.items()}, [f"{runs[it]} run {it}" for it in found]
+        for number in chain.from_iterable(latest(http, flow, options)):
+            if number in told:
+                found.append(told[number])
+            else:
+                found.append(item_of(azkaban.parameters(http, number).get("loadgen.token"), options))
+    names = {item: f"{flow} run {item}" for item, flow in runs.items()}
+    return set(names.values()), [names[item] for item in found if item in names]
 
 
 @scenario.teardown

@@ -5,6 +5,7 @@ item as a run would, and tells what the ledger would be told.
 """
 
 import io
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,14 +19,18 @@ from requests import PreparedRequest
 from responses import matchers
 
 from loadgen import Retry, Scenario, Session
+from loadgen.clock import SteppedClock
 from loadgen.loader import load, make_work
-from loadgen.testing import FakeMade, Outcome, do_item
+from loadgen.sandbox import SandboxOptions, running
+from loadgen.testing import FakeMade, Outcome, do_item, session
 
 FILE = Path(__file__).parents[3] / "scenarios" / "azkaban_flows.py"
 URL = "http://azkaban.test:8081"
 MANAGER = f"{URL}/manager"
 EXECUTOR = f"{URL}/executor"
 SCHEDULE = f"{URL}/schedule"
+NEW_YEAR_US = 1_767_225_600_000_000
+"""2026-01-01."""
 
 
 @pytest.fixture(scope="module")
@@ -285,6 +290,14 @@ class TestSchedules:
         assert {name: said[name] for name in told} == {name: [value] for name, value in told.items()}
 
     @pytest.mark.parametrize(
+        ("level", "told"), [({"concurrent_option": "pipeline", "pipeline_level": 2}, ["2"]), ({}, None)]
+    )
+    def test_pipelining_needs_a_level(self, flows, azkaban, http, level, told) -> None:
+        azkaban.post(SCHEDULE, json={"status": "success", "scheduleId": 12})
+        do_item(flows.schedules, 3, flows.Options(**level), http)
+        assert parse_qs(str(azkaban.calls[0].request.body)).get("pipelineLevel") == told
+
+    @pytest.mark.parametrize(
         ("answer", "exists"),
         [({"schedule": {"cronExpression": "0 0 18 ? * *"}}, True), ({"schedule": {}}, False), ({}, False)],
     )
@@ -423,11 +436,86 @@ class TestVerify:
 
     def test_executions_by_id_and_where_it_was_not_told_by_token(self, flows, azkaban, http) -> None:
         """Four of one flow: told and there, told and gone, not told and there, not told and never run."""
+        azkaban.assert_all_requests_are_fired = False
         ran(azkaban, {7: "loadgen-t-2", 5: "loadgen-t-0"})
         made = FakeMade({"executions": [{"item": 0, "execution": 5}, {"item": 1, "execution": 6}]})
         found = flows.all_is_there(http, flows.Options(flows=1, projects=1, executions=4, tag="t"), made)
         assert (found.expected, found.found, found.unexpected) == (4, 2, [])
         assert found.missing == [f"loadgen_0000/flow_000000 run {item}" for item in (1, 3)]
+        assert sent(azkaban, ajax="flowInfo") == ["7"], "what was told needs no token"
+
+
+class TestOfMany:
+    """Executions of others before, between and after ours, on a sandbox whose clock the test steps."""
+
+    @pytest.fixture
+    def clock(self) -> SteppedClock:
+        return SteppedClock(NEW_YEAR_US)
+
+    @pytest.fixture
+    def site(self, flows, clock) -> Iterator[Session]:
+        with running(SandboxOptions(run_time_ms=1, session_ttl_s=1e9), clock) as url, session(url) as http:
+            http.on_login = lambda it: flows.login(it, flows.Options())
+            assert (
+                do_item(flows.flows, 0, flows.Options(flows=1, projects=1), http).result.outcome
+                is Outcome.DONE
+            )
+            yield http
+
+    def others(self, http: Session, clock: SteppedClock, count: int) -> None:
+        """Somebody else runs the flow so many times."""
+        told = {"ajax": "executeFlow", "project": "loadgen_0000", "flow": "flow_000000"}
+        for _ in range(count):
+            assert http.post("/executor", data=told | {"concurrentOption": "ignore"}).json()["execid"] > 0
+            clock.step(1)
+
+    def test_one_is_found_below_any_number_of_others(self, flows, site, clock) -> None:
+        options = flows.Options(flows=1, projects=1, executions=2, tag="t")
+        ours = [do_item(flows.executions, item, options, site).value["execution"] for item in range(2)]
+        self.others(site, clock, 120)
+        assert [flows.find_execution(site, item, options) for item in range(2)] == ours
+        found = flows.all_is_there(site, options, FakeMade({"executions": []}))
+        assert (found.expected, found.found, found.ok) == (2, 2, True)
+
+    def test_one_that_was_run_twice_is_one_too_many(self, flows, site, clock) -> None:
+        options = flows.Options(flows=1, projects=1, executions=2, tag="t")
+        made = [do_item(flows.executions, item, options, site).value for item in (0, 1, 1)]
+        self.others(site, clock, 60)
+        found = flows.all_is_there(site, options, FakeMade({"executions": made[:2]}))
+        assert (found.expected, found.missing) == (2, [])
+        assert found.unexpected == ["loadgen_0000/flow_000000 run 1, 2 times"]
+
+    def test_pipelined_ones_keep_behind_each_other(self, flows, site) -> None:
+        pipelined = flows.Options(flows=1, projects=1, executions=2, tag="t", concurrent_option="pipeline")
+        made = [do_item(flows.executions, item, pipelined, site).value["execution"] for item in range(2)]
+        query = {"ajax": "flowInfo", "execid": made[1]}
+        told = site.get("/executor", params=query).json()
+        assert (told["concurrentOptions"], told["pipelineLevel"]) == ("pipeline", 1)
+        assert told["pipelineExecution"] == made[0]
+
+    def test_what_ran_before_the_run_began_is_not_looked_at(self, flows, site, clock) -> None:
+        self.others(site, clock, 30)
+        clock.step(2 * 24 * 3600)
+        options = flows.Options(
+            flows=1, projects=1, executions=1, tag=f"{clock.now_us() // 1_000_000:08x}_0123abcd"
+        )
+        self.others(site, clock, 1)
+        site.begin("", 0, 1)
+        assert flows.find_execution(site, 0, options) is None
+        assert [sample.label for sample in site.samples] == ["fetchFlowExecutions", "flowInfo"]
+
+    def test_a_tag_tells_when_it_was_made(self, flows) -> None:
+        assert 0 <= time.time() * 1000 - flows.begun_ms(flows.Options()) - 24 * 3_600_000 < 60_000
+
+
+def test_pages_do_not_repeat_what_new_executions_push_on(flows, azkaban, http) -> None:
+    asked = []
+    for start, numbers in ((0, (9, 8)), (2, (8, 7)), (4, (6,))):
+        entries = [{"execId": number} for number in numbers]
+        query = {"project": "p", "flow": "f", "ajax": "fetchFlowExecutions", "start": start, "length": 2}
+        azkaban.get(MANAGER, json={"executions": entries, "total": 5}, match=[ask_for(**query)])
+        asked.append(query)
+    assert list(flows.azkaban.executions_of(http, "p", "f", 2)) == [[9, 8], [7], [6]]
 
 
 def test_setup_sees_what_is_there_whatever_the_case(flows, azkaban, http) -> None:
@@ -589,6 +677,7 @@ class TestOptions:
             {"executions": -1},
             {"flows": 1, "schedules": 2},
             {"patience": 0},
+            {"pipeline_level": 3},
             {"prefix": "7up"},
             {"prefix": "a b"},
             {"flow_override": ("=3",)},
