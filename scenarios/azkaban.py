@@ -6,6 +6,7 @@ has ended is told in five ways; then nothing was done, and the call is made agai
 
 from __future__ import annotations
 
+import html
 import io
 import math
 import re
@@ -121,19 +122,39 @@ def has_expired(said: dict[str, Any], response: requests.Response) -> bool:
     return is_login(response)
 
 
-def create(http: Session, name: str) -> bool:
+def mark(tag: str) -> str:
+    """How the projects of a run are described."""
+    return f"made by loadgen, {tag}"
+
+
+def create(http: Session, name: str, tag: str) -> bool:
     """Create a project, unless it is there; returns whether it is ours.
 
     One that is there may come of an earlier try whose answer was lost; at the first try it is not ours.
     """
-    fields = {"action": "create", "name": name, "description": "made by loadgen"}
+    fields = {"action": "create", "name": name, "description": mark(tag)}
     try:
         ask(http, "POST", "/manager", data=fields, name="create project")
     except AzkabanError as error:
         if "already exists" not in str(error):
             raise AzkabanError(f"cannot create project {name}: {error}") from None
-        return http.attempt > 1
+        return http.attempt > 1 and is_ours(http, name, tag)
     return True
+
+
+def is_ours(http: Session, name: str, tag: str) -> bool:
+    """Whether a run of that tag created a project: only the page for people tells how it is described."""
+    return mark(tag) in html.unescape(page(http, "project page", project=name).text)
+
+
+def page(http: Session, name: str, **query: str) -> requests.Response:
+    """A page of Azkaban's; when the session has ended, after another login."""
+    for _ in range(LOGINS):
+        response = http.get("/manager", params=query, name=name, allow_redirects=False)
+        if not is_login(response):
+            break
+        http.expire()
+    return response
 
 
 def bundle(flows: Sequence[str]) -> bytes:
@@ -265,38 +286,47 @@ def unschedule(http: Session, number: int) -> None:
 
 
 def delete_ours(
-    http: Session, name: str, told: Sequence[Mapping[str, Any]], flows: Collection[str], named: str
+    http: Session, name: str, told: Sequence[Mapping[str, Any]], flows: Collection[str], named: str, tag: str
 ) -> str:
-    """Delete a project of a run, but not what others made or put there; returns why it stays, or nothing.
+    """Delete a project of a run, and purge it, but not what others made or put there.
 
-    `told` is what the run's items returned of it; IN_DOUBT of those that failed, or that nobody knows about.
-    Where only these may have created it, all that it holds must be of `flows`, those of this run.  What the
-    run is known to have created, other runs may have filled, too: `named` is the pattern of their flows.
+    Returns what is left and why, or nothing.  `told` is what the run's items returned of it; IN_DOUBT of
+    those that failed, or that nobody knows about.  Where only these may have created it, its description
+    decides.  What it holds must be of `flows`, or of other runs: `named` is the pattern of their flows.
     """
     number = project_id(http, name)
     ids = {entry["id"] for entry in told} - {None}
-    if number is None or (ids and number not in ids):
-        return ""  # it is gone, or another one that others have made since
+    if number is None or (
+        ids and number not in ids
+    ):  # it is gone, or another one that others have made since
+        made = {entry["id"] for entry in told if entry["created"]}
+        return "; ".join(filter(None, (purge(http, name, each) for each in sorted(made))))
     created = {entry["created"] for entry in told if entry["id"] in (number, None)}
     if created == {False}:
         return f"{name}: others created it"
-    likely = named if True in created else "(?!)"
+    if True not in created and not is_ours(http, name, tag):
+        return f"{name} is not described as made by this run"
     holds = listed(http, name) or ()
-    foreign = [flow for flow in holds if flow not in flows and not re.fullmatch(likely, flow)]
+    foreign = [flow for flow in holds if flow not in flows and not re.fullmatch(named, flow)]
     if foreign:
         return f"{name} holds {min(foreign)}"
     delete(http, name)
-    return ""
+    return purge(http, name, number)
 
 
 def delete(http: Session, name: str) -> None:
     """Azkaban tells what came of it in a cookie of the redirect; without a session, by a login page."""
-    query = {"delete": "true", "project": name}
-    for _ in range(LOGINS):
-        response = http.get("/manager", params=query, name="delete project", allow_redirects=False)
-        if not is_login(response):
-            break
-        http.expire()
+    response = page(http, "delete project", delete="true", project=name)
     failure = response.cookies.get("azkaban.failure.message") or ""
     if "azkaban.success.message" not in response.cookies and "doesn't exist" not in failure:
         raise AzkabanError(f"cannot delete project {name}: {failure or 'it was not said what came of it'}")
+
+
+def purge(http: Session, name: str, number: int) -> str:
+    """Drop what the database holds of a deleted project; returns why that could not be, or nothing."""
+    query = {"purge": "true", "project": number}  # its name may be another's by now
+    try:
+        ask(http, "GET", "/manager", params=query, name="purge project")
+    except AzkabanError as error:
+        return f"{name} in the database, deleted: {error}"
+    return ""

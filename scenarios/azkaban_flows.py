@@ -81,7 +81,7 @@ def look_around(http: Session, options: Options) -> dict[str, list[str]]:
 def projects(http: Session, item: int, options: Options) -> dict[str, object]:
     """Create a project."""
     name = project_name(item, options)
-    created = azkaban.create(http, name)
+    created = azkaban.create(http, name, options.tag)
     return {"project": name, "id": azkaban.project_id(http, name), "created": created}
 
 
@@ -104,7 +104,10 @@ def flows(http: Session, item: int, options: Options) -> dict[str, object]:
     """
     name, wanted = uploaded(item, options)
     there = azkaban.listed(http, name)
-    created = azkaban.create(http, name) if there is None else http.attempt > 1  # maybe by an earlier try
+    if there is None:
+        created = azkaban.create(http, name, options.tag)
+    else:
+        created = http.attempt > 1 and azkaban.is_ours(http, name, options.tag)  # by an earlier try
     more = set(there or ()) - set(wanted)
     foreign = more.difference(flows_of(item % options.projects, options))
     if foreign:
@@ -336,7 +339,7 @@ def compare_executions(http: Session, options: Options, made: Made) -> Compared:
 
 @scenario.teardown
 def take_back(http: Session, options: Options, made: Made) -> None:
-    """Take schedules off, stop what runs, delete projects; but nothing of before, or of others.
+    """Take schedules off, stop what runs, delete and purge projects; but nothing of before, or of others.
 
     A project's schedules go with it, so only those in projects that stay are taken off one by one.
     Raises AzkabanError at the end when projects that the run has made or filled are left.
@@ -348,12 +351,12 @@ def take_back(http: Session, options: Options, made: Made) -> None:
         azkaban.cancel(http, number, options.poll)
     ours = {project_name(project, options): flows_of(project, options) for project in filled(options)}
     left = [
-        azkaban.delete_ours(http, name, told, ours.get(name, ()), FLOW_NAME)
+        azkaban.delete_ours(http, name, told, ours.get(name, ()), FLOW_NAME, options.tag)
         for name, told in sorted(touched(options, made).items())
         if name.lower() not in stay
     ]
     if any(left):
-        raise AzkabanError(f"left, since not only this run's: {'; '.join(filter(None, left))}")
+        raise AzkabanError(f"left: {'; '.join(filter(None, left))}")
 
 
 def to_unschedule(http: Session, options: Options, made: Made) -> Iterator[int]:

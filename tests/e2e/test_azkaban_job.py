@@ -41,6 +41,11 @@ class Site:
         lines = map(json.loads, self.log_file.read_text().splitlines())
         return [line for line in lines if line["action"] == action and line["run"]]
 
+    def purged(self) -> set[int]:
+        """The projects that were purged, by anybody."""
+        lines = map(json.loads, self.log_file.read_text().splitlines())
+        return {int(line["project"]) for line in lines if line["action"] == "purge"}
+
     def projects(self) -> set[str]:
         found = self.client.get("/index", ajax="fetchallprojects").json()["projects"]
         return {project["projectName"] for project in found}
@@ -153,6 +158,7 @@ def test_filled_topped_up_and_cleaned(cli: Cli, tmp_path: Path) -> None:
         it.client.upload("tale_0005", a_zip())
         assert clean(cli, first.name, "--yes").code == 0
         assert it.projects() == {"theirs", "tale_0002"}
+        assert len(it.purged()) == 6, "tale_0001 twice, also what was deleted before the kill"
         assert it.schedules() == {"theirs/f": NOON}
         assert it.at_work() == 0
 
@@ -180,6 +186,7 @@ def test_faults_that_retries_overcome(cli: Cli, tmp_path: Path, profile: str) ->
         assert logins > 20, "sessions end all the time: there are 8 threads"
         assert clean(cli, "latest", "--yes").code == 0
         assert (it.projects(), it.schedules(), it.at_work()) == (set(), {}, 0)
+        assert it.purged() == {1, 2, 3, 4, 5, 6}
 
 
 @pytest.mark.timeout(60)

@@ -63,6 +63,18 @@ def knows(azkaban: responses.RequestsMock, project: str, number: int | None) -> 
     azkaban.get(MANAGER, json=said, match=[ask_for(ajax="getProjectId", project=project)])
 
 
+def described(azkaban: responses.RequestsMock, project: str, words: str) -> None:
+    """The project's page says so."""
+    body = f"<p id='project-description'>{words}</p>"
+    azkaban.get(MANAGER, body=body, match=[ask_for(project=project)])
+
+
+def purges(azkaban: responses.RequestsMock, number: int, said: dict[str, object] | None = None) -> None:
+    """What is left of a deleted project goes, unless Azkaban says otherwise."""
+    asked = [ask_for(purge="true", project=number)]
+    azkaban.get(MANAGER, json=said or {"success": True}, match=asked)
+
+
 def ran(azkaban: responses.RequestsMock, tokens: dict[int, str]) -> None:
     """Whatever flow is asked for, these are its executions, the newest first, with these tokens."""
     azkaban.get(MANAGER, json={"executions": [{"execId": number} for number in tokens]})
@@ -190,21 +202,43 @@ class TestFlows:
     )
     def test_an_upload_that_can_never_be_is_not_tried_again(self, flows, azkaban, http, error, tries) -> None:
         holds(azkaban, "loadgen_0000")
+        if tries > 1:
+            described(azkaban, "loadgen_0000", "theirs")
         answer = {"json": {"error": error}} if error else {"body": "<html>java.lang"}
         azkaban.post(MANAGER, status=500, **answer)
         tried = do_item(flows.flows, 100, flows.Options(), http)
         assert (tried.result.outcome, tried.result.attempt) == (Outcome.FAILED, tries)
         assert (error or "POST /manager answered 500: <html>java.lang") in tried.result.error
 
-    @pytest.mark.parametrize(("lost", "created"), [(True, True), (False, False)])
-    def test_a_project_is_ours_if_only_the_answer_was_lost(self, flows, azkaban, http, lost, created) -> None:
-        """At the first try, it is there because others have made it."""
+    @pytest.mark.parametrize(
+        ("lost", "page", "created"),
+        [
+            (True, "made by loadgen, &lt;t&gt;", True),
+            (True, "made by loadgen, u", False),
+            (False, None, False),
+        ],
+    )
+    def test_a_project_is_ours_if_only_the_answer_was_lost(
+        self, flows, azkaban, http, lost, page, created
+    ) -> None:
+        """At the first try, it is there because others have made it; at the next, its description decides."""
         azkaban.get(MANAGER, json={"error": "Project loadgen_0003 doesn't exist."})
         if lost:
             azkaban.post(MANAGER, body=requests.ConnectionError("reset"))
         azkaban.post(MANAGER, json={"status": "error", "message": "Project already exists."})
+        if page is not None:
+            described(azkaban, "loadgen_0003", page)
         azkaban.post(MANAGER, json={"projectId": "7", "version": "1"})
-        assert do_item(flows.flows, 3, flows.Options(), http).value["created"] is created
+        assert do_item(flows.flows, 3, flows.Options(tag="<t>"), http).value["created"] is created
+
+    @pytest.mark.parametrize("ours", [True, False])
+    def test_a_project_that_a_retry_finds_is_ours_if_it_says_so(self, flows, azkaban, http, ours) -> None:
+        azkaban.get(MANAGER, json={"error": "Project loadgen_0003 doesn't exist."})
+        azkaban.post(MANAGER, body=requests.ConnectionError("reset"))
+        holds(azkaban, "loadgen_0003")
+        described(azkaban, "loadgen_0003", "made by loadgen, t" if ours else "mine")
+        azkaban.post(MANAGER, json={"projectId": "7", "version": "1"})
+        assert do_item(flows.flows, 3, flows.Options(tag="t"), http).value["created"] is ours
 
     def test_old_versions_say_nothing_of_a_project_that_there_is_not(self, flows, azkaban, http) -> None:
         azkaban.get(MANAGER, body=b"")
@@ -546,6 +580,8 @@ class TestTeardown:
         knows(azkaban, "loadgen_0000", 7)
         holds(azkaban, "loadgen_0000", "flow_000000")
         self.deletes(azkaban, "loadgen_0000", said)
+        if error is None:
+            purges(azkaban, 7)
         made = FakeMade({"flows": [{"project": "loadgen_0000", "id": 7, "created": True}]})
         if error is None:
             flows.take_back(http, flows.Options(), made)
@@ -554,20 +590,27 @@ class TestTeardown:
                 flows.take_back(http, flows.Options(), made)
 
     def test_of_projects_only_what_the_run_has_made(self, flows, azkaban, http) -> None:
-        """Deleted: 1, and 3, whose upload failed.  Not: 0, of before; 2, gone; 4, made anew by others."""
+        """Deleted: 1, and 3, whose upload failed.  Not: 0, of before; 2, gone; 4, made anew by others.
+
+        Purged are also what was 2 and 4 once: an earlier clean may have come so far.
+        """
         for number, id_there in ((1, 11), (2, None), (3, 13), (4, 99)):
             knows(azkaban, f"loadgen_000{number}", id_there)
         for number in (1, 3):
             holds(azkaban, f"loadgen_000{number}", f"flow_00000{number}")
             self.deletes(azkaban, f"loadgen_000{number}", {"success": "deleted"})
+        described(azkaban, "loadgen_0003", "made by loadgen, t")
+        for number in (11, 12, 13, 14):
+            purges(azkaban, number)
         done = [
             {"project": f"loadgen_000{number}", "id": 10 + number, "created": True} for number in (0, 1, 2, 4)
         ]
         scheduled(azkaban)
         before = {"projects": ["loadgen_0000"], "schedules": []}
         made = FakeMade({"flows": done}, setup=before, broken={"flows": [13]}, in_doubt={"flows": [11, 14]})
-        flows.take_back(http, flows.Options(flows=20, projects=10), made)
+        flows.take_back(http, flows.Options(flows=20, projects=10, tag="t"), made)
         assert sent(azkaban, delete="true") == ["loadgen_0001", "loadgen_0003"]
+        assert sorted(sent(azkaban, purge="true")) == ["11", "12", "13", "14"]
 
     @pytest.mark.parametrize(
         ("created", "doubt", "there", "stays"),
@@ -578,24 +621,52 @@ class TestTeardown:
             ([False], [0], ["flow_000000"], ""),  # the first upload failed, after it created the project
             ([], [0], ["flow_000000"], ""),
             ([], [0], [], ""),
-            ([], [0], ["flow_000000", "flow_000777"], "loadgen_0000 holds flow_000777"),
+            ([], [0], ["flow_000000", "flow_000777"], ""),
+            ([], [0], ["flow_000000", "nightly"], "loadgen_0000 holds nightly"),
         ],
     )
     def test_of_projects_none_that_others_made_or_filled(
         self, flows, azkaban, http, created, doubt, there, stays
     ) -> None:
         knows(azkaban, "loadgen_0000", 7)
+        if doubt:
+            described(azkaban, "loadgen_0000", "made by loadgen, t")
         if there is not None:
             holds(azkaban, "loadgen_0000", *there)
         if not stays:
             self.deletes(azkaban, "loadgen_0000", {"success": "deleted"})
+            purges(azkaban, 7)
         done = [{"project": "loadgen_0000", "id": 7, "created": it} for it in created]
         made = FakeMade({"flows": done}, broken={"flows": doubt})
         if not stays:
-            flows.take_back(http, flows.Options(flows=20, projects=10), made)
+            flows.take_back(http, flows.Options(flows=20, projects=10, tag="t"), made)
         else:
-            with pytest.raises(flows.AzkabanError, match=f"left, since not only this run's: {stays}"):
-                flows.take_back(http, flows.Options(flows=20, projects=10), made)
+            with pytest.raises(flows.AzkabanError, match=f"left: {stays}"):
+                flows.take_back(http, flows.Options(flows=20, projects=10, tag="t"), made)
+
+    @pytest.mark.parametrize("created", [[], [False]])
+    def test_one_in_doubt_that_does_not_say_whose_it_is_stays_even_if_empty(
+        self, flows, azkaban, http, created
+    ) -> None:
+        knows(azkaban, "loadgen_0000", 7)
+        described(azkaban, "loadgen_0000", "made by loadgen, u")
+        done = [{"project": "loadgen_0000", "id": 7, "created": it} for it in created]
+        made = FakeMade({"flows": done}, in_doubt={"flows": [0]})
+        with pytest.raises(
+            flows.AzkabanError, match="left: loadgen_0000 is not described as made by this run"
+        ):
+            flows.take_back(http, flows.Options(tag="t"), made)
+
+    def test_what_azkaban_does_not_purge_is_told(self, flows, azkaban, http) -> None:
+        knows(azkaban, "loadgen_0000", 7)
+        holds(azkaban, "loadgen_0000", "flow_000000")
+        self.deletes(azkaban, "loadgen_0000", {"success": "deleted"})
+        purges(azkaban, 7, {"success": False, "error": "Cannot purge. User 'u' is not an ADMIN."})
+        made = FakeMade({"flows": [{"project": "loadgen_0000", "id": 7, "created": True}]})
+        with pytest.raises(
+            flows.AzkabanError, match="left: loadgen_0000 in the database, deleted: Cannot purge"
+        ):
+            flows.take_back(http, flows.Options(), made)
 
     def test_one_that_others_made_anew_and_the_run_filled_stays(self, flows, azkaban, http) -> None:
         knows(azkaban, "loadgen_0000", 9)
