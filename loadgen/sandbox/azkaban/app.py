@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from loadgen.sandbox.azkaban.engine import Engine
-from loadgen.sandbox.azkaban.executions import EVENTS as EXECUTION_EVENTS
+from loadgen.sandbox.azkaban.execution import EVENTS as EXECUTION_EVENTS
 from loadgen.sandbox.azkaban.executions import Limits
 from loadgen.sandbox.azkaban.executor import Executor
 from loadgen.sandbox.azkaban.history import History
@@ -67,7 +67,8 @@ class Azkaban:
                 **dict.fromkeys(PROJECT_EVENTS, projects.apply),
                 **dict.fromkeys(EXECUTION_EVENTS, engine.executions.apply),
                 **dict.fromkeys(SCHEDULE_EVENTS, engine.schedules.apply),
-            }
+            },
+            engine.executions.stand,
         )
 
     def tick(self) -> None:

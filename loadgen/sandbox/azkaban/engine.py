@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from loadgen.sandbox.azkaban.executions import Executions, Limits, Order, Receipt, Refused
+from loadgen.sandbox.azkaban.execution import Order
+from loadgen.sandbox.azkaban.executions import Executions, Limits, Receipt, Refused
 from loadgen.sandbox.azkaban.flows import run_by, with_embedded
 from loadgen.sandbox.azkaban.profile import NEWEST
 from loadgen.sandbox.azkaban.schedules import Schedules

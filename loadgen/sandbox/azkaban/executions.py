@@ -14,11 +14,19 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from loadgen.sandbox.azkaban.flow_options import FlowOptions
-from loadgen.sandbox.azkaban.flows import Flow
+from loadgen.sandbox.azkaban.execution import (
+    Cancelled,
+    Change,
+    Execution,
+    Order,
+    Paused,
+    Resumed,
+    Stood,
+    Submitted,
+)
 from loadgen.sandbox.azkaban.profile import NEWEST, Profile
 from loadgen.sandbox.azkaban.timeline import (
     NEVER,
@@ -27,7 +35,6 @@ from loadgen.sandbox.azkaban.timeline import (
     Node,
     Status,
     cut,
-    first_failure,
     length,
     outcome,
     pipelined,
@@ -57,88 +64,6 @@ class Limits:
     """Executions that may wait; of no meaning where executors poll."""
     runs_of_flow: int = 30
     """With more unfinished executions than that of one flow no further one is taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be executed, and for whom: pinned when it is submitted, whatever is uploaded later."""
-
-    project_id: int
-    project: str
-    version: int
-    flow: Flow
-    flows: Mapping[str, Flow]
-    """The flow, and those of that version that are embedded in it."""
-    user: str
-    options: FlowOptions
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """One execution; times are milliseconds since 1970, NEVER for what has not been decided yet."""
-
-    id: int
-    order: Order
-    submit_ms: int
-    start_ms: int = NEVER
-    end_ms: int = NEVER
-    outcome: Status = Status.SUCCEEDED
-    """What it is from `end_ms` on."""
-    nodes: tuple[Node, ...] = ()
-    """Its jobs; their times count from `start_ms`."""
-    paused_ms: int = NEVER
-    killed_ms: int = NEVER
-
-    @property
-    def flow_key(self) -> tuple[int, str]:
-        """Project and flow."""
-        return self.order.project_id, self.order.flow.id
-
-    def status(self, now_ms: int) -> Status:
-        """How it stands."""
-        if self.end_ms <= now_ms:
-            return self.outcome
-        if self.start_ms > now_ms:
-            return Status.PREPARING
-        if self.killed_ms <= now_ms:
-            return Status.KILLING
-        if self.paused_ms <= now_ms:
-            return Status.PAUSED
-        failed = self.start_ms + first_failure(self.nodes) <= now_ms
-        return Status.FAILED_FINISHING if failed else Status.RUNNING
-
-
-class Change(Event, frozen=True, tag=True):
-    """What happened to an execution, and when; nothing that happens later makes it superfluous."""
-
-    id: int
-    at_ms: int
-
-    @property
-    def subject(self) -> Hashable:
-        """This one alone."""
-        return object()
-
-
-class Submitted(Change, frozen=True):
-    """An execution of that id was taken."""
-
-    order: Order
-
-
-class Cancelled(Change, frozen=True):
-    """The execution ends before its time."""
-
-
-class Paused(Change, frozen=True):
-    """The execution starts no further job."""
-
-
-class Resumed(Change, frozen=True):
-    """It goes on."""
-
-
-EVENTS = (Submitted, Cancelled, Paused, Resumed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +158,15 @@ class Executions:
         if self._running(number, now_ms).paused_ms != NEVER:
             self._change(Resumed(number, now_ms))
 
+    def stand(self) -> Iterator[Stood]:
+        """What all changes came to so far; applied to no executions, they give these."""
+        return (Stood.of(execution, self._moved_ms) for execution in self._by_id.values())
+
     def apply(self, change: Change) -> None:
         """The one place where something happens to an execution that time alone would not bring."""
+        if isinstance(change, Stood):
+            self._restore(change)
+            return
         self.advance(change.at_ms)
         match change:
             case Submitted(number, at_ms, order):
@@ -295,6 +227,20 @@ class Executions:
     def newest_first(self) -> Iterator[Execution]:
         """All."""
         return reversed(self._by_id.values())
+
+    def _restore(self, stood: Stood) -> None:
+        execution, number = stood.execution(), stood.id
+        self._by_id[number] = execution
+        self._moved_ms = stood.at_ms
+        self._index.of_flow.setdefault(execution.flow_key, []).append(number)
+        if execution.end_ms <= stood.at_ms:
+            return
+        self._index.unfinished.setdefault(execution.flow_key, {})[number] = None
+        if execution.start_ms == NEVER:
+            self._index.waiting[number] = None
+        else:
+            self._index.running[number] = None
+            self._put(execution)
 
     def _change(self, change: Change) -> None:
         self._record(change)

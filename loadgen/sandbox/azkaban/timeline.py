@@ -13,6 +13,8 @@ from enum import StrEnum
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from loadgen.sandbox.azkaban.flows import COMMAND
 
 if TYPE_CHECKING:
@@ -64,6 +66,15 @@ class Node:
     """What it is from its end on."""
     nodes: tuple[Node, ...] = ()
     """The jobs of the flow that it stands for."""
+
+
+class Span(msgspec.Struct, frozen=True, array_like=True):
+    """A node without its job, which its flow has."""
+
+    start: int
+    end: int
+    outcome: Status
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +192,25 @@ def _shift(node: Node, by: int, since: int) -> Node:
     if node.start < since:
         return replace(node, end=length(inner, node.start), nodes=inner)
     return replace(node, start=node.start + by, end=node.end + by, nodes=inner)
+
+
+def spans(nodes: Iterable[Node]) -> tuple[Span, ...]:
+    """The nodes of a flow, in its order, without their jobs."""
+    return tuple(Span(node.start, node.end, node.outcome, spans(node.nodes)) for node in nodes)
+
+
+def with_jobs(spans: Iterable[Span], flow: Flow, flows: Mapping[str, Flow]) -> tuple[Node, ...]:
+    """The nodes again.  Raises ValueError when they are not those of the flow."""
+    return tuple(
+        Node(
+            job,
+            span.start,
+            span.end,
+            span.outcome,
+            with_jobs(span.spans, flows[job.embeds], flows) if job.embeds and span.spans else (),
+        )
+        for span, job in zip(spans, flow.jobs, strict=True)
+    )
 
 
 def pipelined(before: Collection[Node], level: int) -> dict[str, int]:

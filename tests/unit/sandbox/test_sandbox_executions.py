@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from loadgen.sandbox.azkaban.execution import Order
 from loadgen.sandbox.azkaban.execution_json import flow_update, whole_flow
-from loadgen.sandbox.azkaban.executions import Executions, Limits, Order, Refused
+from loadgen.sandbox.azkaban.executions import Executions, Limits, Refused
 from loadgen.sandbox.azkaban.flow_options import FlowOptions
 from loadgen.sandbox.azkaban.flows import Flow, Job
 from loadgen.sandbox.azkaban.profile import PROFILES
