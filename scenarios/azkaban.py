@@ -77,6 +77,8 @@ def ask(http: Session, method: str, path: str, **request: Any) -> dict[str, Any]
     """
     for _ in range(LOGINS):
         response = http.request(method, path, **request)
+        if response.status_code in UNSURE:
+            http.forgive()  # what is raised tells whether the item fails
         if response.status_code in UNSURE and not PERMANENT.search(response.text):
             shown = f"{method} {path} answered {response.status_code}: {excerpt(response)}"
             raise requests.HTTPError(shown, response=response)
@@ -166,13 +168,11 @@ def bundle(flows: Sequence[str]) -> bytes:
     return buffer.getvalue()
 
 
-def about(
-    http: Session, project: str, ajax: str, expect: Collection[int] = (), **query: object
-) -> dict[str, Any] | None:
+def about(http: Session, project: str, ajax: str, **query: object) -> dict[str, Any] | None:
     """What Azkaban answers to a question about a project; None: there is no such project."""
     query = {"ajax": ajax, "project": project, **query}
     try:
-        return ask(http, "GET", "/manager", params=query, name=ajax, expect=expect)
+        return ask(http, "GET", "/manager", params=query, name=ajax)
     except NothingSaid:  # so old versions put it
         return None
     except AzkabanError as error:
@@ -196,7 +196,7 @@ def executions_of(
     """
     start, total, last = 0, 1, math.inf
     while start < total:
-        said = about(http, project, "fetchFlowExecutions", UNSURE, flow=flow, start=start, length=size)
+        said = about(http, project, "fetchFlowExecutions", flow=flow, start=start, length=size)
         entries = [] if said is None else said["executions"]
         recent = [each for each in entries if each.get("submitTime", since_ms) >= since_ms]
         numbers = [each["execId"] for each in recent if each["execId"] < last]
@@ -212,7 +212,7 @@ def parameters(http: Session, number: int) -> dict[str, Any]:
     """What an execution was told by flowOverride; nothing, where its flow is gone from the project."""
     query = {"ajax": "flowInfo", "execid": number}
     try:
-        said = ask(http, "GET", "/executor", params=query, name="flowInfo", expect=UNSURE)
+        said = ask(http, "GET", "/executor", params=query, name="flowInfo")
     except AzkabanError as error:
         if "doesn't exist" in str(error):
             return {}
@@ -223,7 +223,7 @@ def parameters(http: Session, number: int) -> dict[str, Any]:
 def fetch(http: Session, number: int) -> dict[str, Any]:
     """How an execution stands.  Raises AzkabanError while it is not to be seen."""
     query = {"ajax": "fetchexecflow", "execid": number}
-    return ask(http, "GET", "/executor", params=query, name="fetchexecflow", expect=UNSURE)
+    return ask(http, "GET", "/executor", params=query, name="fetchexecflow")
 
 
 def has_ended(said: Mapping[str, Any]) -> bool:
@@ -249,7 +249,7 @@ def upload(http: Session, project: str, flows: Sequence[str]) -> tuple[int, int]
     """Replace all that a project holds by these flows; returns its id, and the version that came of it."""
     fields = {"ajax": "upload", "project": project}
     files = {"file": (f"{project}.zip", bundle(flows), "application/zip")}
-    said = ask(http, "POST", "/manager", data=fields, files=files, name="upload", expect=500)
+    said = ask(http, "POST", "/manager", data=fields, files=files, name="upload")
     return int(said["projectId"]), int(said["version"])
 
 

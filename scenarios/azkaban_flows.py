@@ -25,7 +25,7 @@ from typing import Any
 
 import azkaban
 import requests
-from azkaban import LOOKS, RETRY, UNSURE, AzkabanError, ask
+from azkaban import LOOKS, RETRY, AzkabanError, ask
 from azkaban_plan import (
     FLOW_NAME,
     Options,
@@ -184,7 +184,7 @@ def execute(http: Session, item: int, options: Options) -> int:
     fields = {"ajax": "executeFlow", "project": project, "flow": flow, **how_to_run(options)}
     fields["flowOverride[loadgen.token]"] = token(item, options)
     try:
-        said = ask(http, "POST", "/executor", data=fields, name="executeFlow", expect=UNSURE)
+        said = ask(http, "POST", "/executor", data=fields, name="executeFlow")
     except requests.RequestException:  # the answer is lost: was the question?
         number = await_execution(http, item, options)
         if number is None:

@@ -181,6 +181,8 @@ def test_faults_that_retries_overcome(cli: Cli, tmp_path: Path, profile: str) ->
         faults = [line["status"] for line in it.log("upload") + it.log("create") if line["status"] != 200]
         assert set(faults) == {500, None}
         assert summary["attempts"]["retries"] == len(faults)
+        errors = {call["name"]: call["errors"] for call in summary["calls"]}
+        assert errors["upload"] + errors["create project"] == len(faults)
         assert summary["verification"]["found"] == 6 + 120 + 120 + 20
         logins = next(call["count"] for call in summary["calls"] if call["name"] == "login")
         assert logins > 20, "sessions end all the time: there are 8 threads"

@@ -208,6 +208,7 @@ class TestFlows:
         azkaban.post(MANAGER, status=500, **answer)
         tried = do_item(flows.flows, 100, flows.Options(), http)
         assert (tried.result.outcome, tried.result.attempt) == (Outcome.FAILED, tries)
+        assert [each.error for each in tried.samples if each.label == "upload"] == ["HTTP 500"] * tries
         assert (error or "POST /manager answered 500: <html>java.lang") in tried.result.error
 
     @pytest.mark.parametrize(
@@ -375,6 +376,8 @@ class TestExecutions:
         tried = do_item(flows.executions, 5, flows.Options(tag="t", executions=9, poll=0.001), http)
         assert (tried.result.outcome, tried.result.error) == (Outcome.DONE, "")
         assert tried.value["execution"] == 8
+        errors = [each.label for each in tried.samples if each.error == f"HTTP {status}"]
+        assert errors == ["executeFlow", "fetchFlowExecutions"], "which they are for the report"
 
     def test_one_that_is_done_again_is_looked_for_first(self, flows, azkaban, http) -> None:
         ran(azkaban, {8: "loadgen-t-5"})
