@@ -112,7 +112,10 @@ class Rates:
         stop, last = self.points[at + 1]
         if last >= first:
             return min(start + _climb(rest, first, (last - first) / (stop - start)), stop)
-        missing = self._sums[at + 1] - arrivals  # from the far end a fall is a climb too
+        # Backwards from its end a fall is a climb, too; its own area, since the sum there was snapped.
+        missing = max((first + last) / 2 * (stop - start) - rest, 0.0)
+        if not missing:
+            return stop
         return max(stop - _climb(missing, last, (first - last) / (stop - start)), start)
 
     def changed(self, at_s: float, rate: float) -> Rates:

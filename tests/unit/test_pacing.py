@@ -134,6 +134,12 @@ def test_even_offsets_are_those_one_writes_down() -> None:
     assert climb.offsets_us(0, 500) == [round(math.sqrt(item / 5) * SECOND) for item in range(500)]
 
 
+def test_half_a_microsecond_is_due_when_it_is_said_to_come() -> None:
+    pace = Even(Rates(((0.0, 400_000.0),)))
+    assert pace.offsets_us(0, 4) == [0, 2, 5, 8], "2.5 and 7.5, to the even one"
+    assert [pace.due(at) for at in range(9)] == [1, 1, 2, 2, 2, 3, 3, 3, 4]
+
+
 def test_stages_jump_and_rest() -> None:
     pace = Even(parse_stages("0:50/s,1s:50/s,1s:0/s,2s:0/s,2s:100/s,3s:100/s,3s:0/s"))
     assert pace.total == 150
@@ -173,6 +179,8 @@ def test_a_run_is_steered() -> None:
     )
     replay = Trace((0, 5, 5, 7_000_000), "old.csv").changed(5, 2.0)
     assert replay.offsets_us(0, 5) == [0, 5, 5, 5, 500_005]
+    earlier = Trace((0, SECOND, 2 * SECOND, 3 * SECOND)).changed(3 * SECOND, 2.0).changed(SECOND, 1.0)
+    assert earlier.offsets_us(0, 4) == [0, SECOND, SECOND, 2 * SECOND], "the later change never was"
     assert Trace((0, 0, 9)).changed(0, 1.0).offsets_us(0, 4) == [0, 0, 1, 1_000_001]
     assert (paused.text, replay.text) == (
         "50/s; from 1.01s 100/s; from 1.02s 0/s",

@@ -40,9 +40,10 @@ def test_the_inverse_of_the_integral(rates: Rates, part: float) -> None:
         assert rates.arrivals(latest + 0.1) > arrivals
 
 
-@given(some_rates(), st.floats(min_value=0, max_value=200))
-def test_the_integral_is_that_of_the_lines(rates: Rates, seconds: float) -> None:
+@given(some_rates(), st.integers(0, 200_000))
+def test_the_integral_is_that_of_the_lines(rates: Rates, at_ms: int) -> None:
     """Summed up by hand, in steps that end at the points."""
+    seconds = at_ms / 1000
     ends = sorted({at for at, _ in rates.points if at < seconds} | {seconds})
     middles = [(start + stop) / 2 for start, stop in pairwise(ends)]
     widths = [stop - start for start, stop in pairwise(ends)]
@@ -75,6 +76,13 @@ def test_a_ramp_from_and_to_0_to_the_last_digit() -> None:
 def test_a_line_that_is_almost_level_is_as_good_as_a_level_one(tilt: float, arrivals: float) -> None:
     rates = Rates(((0.0, 50.0), (100.0, 50.0 + tilt)))
     assert rates.seconds(arrivals) == pytest.approx(arrivals / 50, rel=1e-10, abs=2e-11)
+
+
+def test_a_fall_begins_where_it_begins() -> None:
+    """Its sum is no round number, and the first item comes at once nevertheless."""
+    rates = Rates(((0.0, 1001.0859375), (19.996, 0.0)))
+    assert rates.seconds(1e-300) == pytest.approx(0, abs=1e-14)
+    assert rates.arrivals(rates.seconds(1e-6)) == pytest.approx(1e-6, abs=1e-11)
 
 
 def test_where_the_rate_is_0_for_a_while() -> None:
