@@ -30,7 +30,7 @@ from types import MappingProxyType
 from typing import Literal, NoReturn, TypeAlias
 
 from loadgen.errors import ThresholdError, pointed
-from loadgen.rates import SPANS_US, read_span
+from loadgen.rates import SPANS_US, plain, read_span
 
 Of: TypeAlias = Literal["items", "calls"]
 Kind: TypeAlias = Literal["time", "rate", "number"]
@@ -123,7 +123,7 @@ class Threshold:
         """The same again, without spaces that mean nothing."""
         place = "calls." if self.of == "calls" else ""
         place += f"{self.name}." if self.name else ""
-        text = f"{place}{self.measure}{self.comparison}{_plain(self.limit)}{self.unit}"
+        text = f"{place}{self.measure}{self.comparison}{plain(self.limit)}{self.unit}"
         text += "" if self.window_us is None else f" over {_span(self.window_us)}"
         text += " abort" if self.abort else ""
         return text + (f" after {_span(self.grace_us)}" if self.grace_us else "")
@@ -287,11 +287,6 @@ def _instead(word: str, choices: Sequence[str]) -> str:
     return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(choices)}"
 
 
-def _plain(number: float) -> str:
-    """Without exponent, and without zeros at the end."""
-    return f"{number:.6f}".rstrip("0").rstrip(".")
-
-
 def _span(us: int) -> str:
     unit = next(unit for unit in ("h", "m", "s", "ms") if us % SPANS_US[unit] == 0 or unit == "ms")
-    return f"{_plain(us / SPANS_US[unit])}{unit}"
+    return f"{plain(us / SPANS_US[unit])}{unit}"
