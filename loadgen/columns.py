@@ -108,6 +108,12 @@ class Plain(msgspec.Struct, frozen=True, array_like=True):
         for item, start_us, duration_us in zip(self.items(), *self.times(), strict=True):
             yield Result(item, 1, Outcome.DONE, start_us, duration_us)
 
+    def chosen(self, which: Sequence[bool]) -> Plain:
+        """Those where it is true."""
+        items = list(compress(self.items(), which))
+        columns = (pack(list(compress(times, which))) for times in self.times())
+        return Plain(_spans(items) if items else (), *columns)
+
     def check(self) -> None:
         """Raises ValueError when it contradicts itself."""
         ends = [end for span in self.spans for end in span]
@@ -196,6 +202,14 @@ class Samples(msgspec.Struct, frozen=True, array_like=True):
     def chosen(self, which: Sequence[bool]) -> Samples:
         """Those where it is true."""
         return Samples(self.words, tuple(pack(list(compress(unpack(c), which))) for c in self.columns))
+
+    def by_label(self) -> dict[str, Samples]:
+        """Those of each label."""
+        labels = self.texts("label")
+        names = dict.fromkeys(labels)
+        if len(names) == 1:
+            return dict.fromkeys(names, self)
+        return {name: self.chosen([label == name for label in labels]) for name in names}
 
     def rows(self) -> Iterator[Sample]:
         """Each sample by itself."""

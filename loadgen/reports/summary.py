@@ -5,7 +5,6 @@ One pass over the rows, in memory that does not grow with them.
 
 from __future__ import annotations
 
-import datetime
 import operator
 import os
 from collections import Counter
@@ -30,6 +29,7 @@ from loadgen.record import (
     WorkerFacts,
 )
 from loadgen.reports.gates import RESUMED, Gates
+from loadgen.reports.measured import Measured
 from loadgen.reports.metrics import OTHER, ErrorKind, ErrorKinds, Timings
 from loadgen.reports.schema import (
     CallSummary,
@@ -45,6 +45,7 @@ from loadgen.reports.schema import (
 )
 from loadgen.reports.truth import Finding, hold, judge_generator, judge_worker
 from loadgen.reports.verdict import cross
+from loadgen.reports.words import iso
 from loadgen.sample import NO_ITEM, Outcome
 from loadgen.thresholds import parse
 
@@ -117,23 +118,30 @@ def total(record: Record) -> ItemCounts:
 def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], None] | None = None) -> Summary:
     """What there is to say: one pass over the attempts and one over the calls.
 
-    `watch` sees the calls too, so that a timeline needs no second pass.
+    `watch` sees the calls that are measured, so that a timeline needs no second pass.
     """
     facts, phases = record.facts(), record.phases()
     steps = record.steps()
     counts = [record.counts(step) for step in steps]
+    measured = Measured.of(facts.settings.get("warm_up"), steps, record.events())
     tried, called, gates = _Tried(phases.started_us), _Called(), _gates(record)
-    for tries in record.try_tables():
+    for tries in map(measured.tries, record.try_tables()):
         tried.add_table(tries)
         gates.add_tries(tries)
     for attempt in record.other_attempts():
+        start_us = phases.started_us + attempt.start_us
+        tried.add_error(attempt)
+        if not measured.has(attempt.step, attempt.item, start_us):
+            measured.items += attempt.counted
+            continue
         tried.add(attempt)
-        gates.add_try(attempt, phases.started_us + attempt.start_us)
+        gates.add_try(attempt, start_us)
     for calls in record.call_tables():
-        called.add(calls)
-        gates.add_calls(calls)
+        kept = measured.calls_of(calls)
+        called.add(calls, kept)
+        gates.add_calls(calls, kept)
         if watch is not None:
-            watch(calls)
+            watch(kept)
     tried.errors.merge(called.errors)
     for reason, items in record.fates():
         tried.errors.add(reason, phases.settled_us or phases.started_us, items)
@@ -143,7 +151,7 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
     thresholds = gates.judge({step.name: count for step, count in zip(steps, counts, strict=True)})
     held = hold(verdict, generator) if facts.settings.get("strict") else verdict
     return Summary(
-        run=_run(facts, phases),
+        run=_run(facts, phases, measured),
         verdict=cross(held, thresholds),
         items=Items.of(_sum(counts)),
         attempts=_tries(record.attempts()),
@@ -191,6 +199,8 @@ class _Span:
         self._last_us = 0
 
     def add(self, starts_us: Sequence[int], durations_us: Sequence[int]) -> None:
+        if not starts_us:
+            return
         first_us, last_us = min(starts_us), max(map(operator.add, starts_us, durations_us))
         self._first_us = min(self._first_us, first_us) if self.count else first_us
         self._last_us = max(self._last_us, last_us) if self.count else last_us
@@ -215,10 +225,12 @@ class _Tried:
         starts_us, durations_us = table.plain.times()
         self._count(table.step, starts_us, durations_us)
 
+    def add_error(self, row: AttemptRow) -> None:
+        if row.error:
+            self.errors.add(row.error, self._started_us + row.start_us + row.duration_us)
+
     def add(self, row: AttemptRow) -> None:
         start_us = self._started_us + row.start_us
-        if row.error:
-            self.errors.add(row.error, start_us + row.duration_us)
         if row.counted and not row.found and row.outcome in (Outcome.DONE, Outcome.FAILED):
             self._count(row.step, [start_us], [row.duration_us])
 
@@ -242,7 +254,14 @@ class _Label:
         self._connect, self._dns, self._tls = Timings(), Timings(), Timings()
         self._bytes_in = self._bytes_out = 0
         self._statuses: Counter[int] = Counter()
-        self.errors = 0
+        self._count = self.errors = 0
+
+    def count(self, samples: Samples) -> None:
+        numbers = samples.numbers
+        self._count += len(samples)
+        self._bytes_in += sum(numbers("bytes_in"))
+        self._bytes_out += sum(numbers("bytes_out"))
+        self._statuses.update(numbers("status"))
 
     def add(self, samples: Samples) -> None:
         numbers = samples.numbers
@@ -255,14 +274,11 @@ class _Label:
         self._dns.add([us for us in numbers("dns_us") if us])
         tls_us = numbers("tls_us")
         self._tls.add([tls - tcp for tls, tcp in zip(tls_us, connects_us, strict=True) if tls])
-        self._bytes_in += sum(numbers("bytes_in"))
-        self._bytes_out += sum(numbers("bytes_out"))
-        self._statuses.update(numbers("status"))
 
     def summary(self) -> CallSummary:
         return CallSummary(
             name=self._name,
-            count=self._span.count,
+            count=self._count,
             errors=self.errors,
             rate_per_s=self._span.rate_per_s(),
             service_time=self._service.stats(),
@@ -283,14 +299,14 @@ class _Called:
         self.errors = ErrorKinds()
         self._labels: dict[str, _Label] = {}
 
-    def add(self, table: CallTable) -> None:
+    def add(self, table: CallTable, measured: CallTable) -> None:
         samples = table.samples
-        labels = samples.texts("label")
         if any(samples.words[place] for place in set(samples.numbers("error"))):
             self._add_errors(samples)
-        names = list(dict.fromkeys(labels))
-        for name in names:
-            mine = samples if len(names) == 1 else samples.chosen([label == name for label in labels])
+        parts = samples.by_label()
+        for name, mine in parts.items():
+            self._label(name).count(mine)
+        for name, mine in (parts if measured is table else measured.samples.by_label()).items():
             self._label(name).add(mine)
 
     def _label(self, name: str) -> _Label:
@@ -320,7 +336,7 @@ def _sum(counts: Sequence[ItemCounts]) -> ItemCounts:
     return added
 
 
-def _run(facts: RunFacts, phases: Phases) -> Run:
+def _run(facts: RunFacts, phases: Phases, measured: Measured) -> Run:
     return Run(
         id=facts.id,
         scenario=facts.scenario,
@@ -328,8 +344,8 @@ def _run(facts: RunFacts, phases: Phases) -> Run:
         digest=facts.digest,
         target=facts.target,
         options=facts.options,
-        started_at=_iso(phases.started_us),
-        ended_at=None if phases.ended_us is None else _iso(phases.ended_us),
+        started_at=iso(phases.started_us),
+        ended_at=None if phases.ended_us is None else iso(phases.ended_us),
         wait_s=_between(phases.started_us, phases.first_lease_us),
         active_s=_between(phases.first_lease_us, phases.draining_us),
         drain_s=_between(phases.draining_us, phases.settled_us),
@@ -337,6 +353,7 @@ def _run(facts: RunFacts, phases: Phases) -> Run:
         seed=facts.seed,
         undoable=facts.undoable,
         versions=facts.versions,
+        warm_up=measured.summary(),
     )
 
 
@@ -345,12 +362,6 @@ def _between(start_us: int | None, end_us: int | None) -> float | None:
     if start_us is None or end_us is None or end_us < start_us:
         return None
     return round((end_us - start_us) / 1_000_000, 3)
-
-
-def _iso(at_us: int) -> str:
-    # whole milliseconds first: as a float, a time of today in seconds is good to a few microseconds only
-    at = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(milliseconds=at_us // 1000)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _tries(attempts: Attempts) -> Tries:
@@ -387,4 +398,4 @@ def _worker(facts: WorkerFacts, finding: Finding) -> WorkerSummary:
 
 
 def _error(kind: ErrorKind) -> ErrorSummary:
-    return ErrorSummary(kind.fingerprint, kind.count, _iso(kind.first_us), _iso(kind.last_us), kind.sample)
+    return ErrorSummary(kind.fingerprint, kind.count, iso(kind.first_us), iso(kind.last_us), kind.sample)

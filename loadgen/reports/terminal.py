@@ -58,6 +58,7 @@ def report(
     _thresholds(page, summary)
     _steps(page, summary)
     _calls(page, summary)
+    _warm_up(page, summary)
     _chart(page, timeline)
     _errors(page, summary)
     _workers(page, summary)
@@ -231,6 +232,12 @@ def _calls(page: Page, summary: Summary) -> None:
     if len(calls) < len(summary.calls):
         page.note(f"and {count(len(summary.calls) - len(calls), 'label')} more, in summary.json", 2)
     _statuses(page, calls)
+
+
+def _warm_up(page: Page, summary: Summary) -> None:
+    """What the times above do not tell."""
+    if summary.run.warm_up is not None:
+        page.note(summary.run.warm_up.text, 2)
 
 
 def _phases(calls: Sequence[CallSummary]) -> list[Column]:
