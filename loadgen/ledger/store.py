@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from loadgen.errors import LedgerFailed, RunDirectoryError
+from loadgen.lag import Lag
 from loadgen.ledger.migrations import migrate
 from loadgen.record import (
     Acknowledged,
@@ -94,7 +95,7 @@ class Ledger:
         """Note what is known before the first item; a resumed run replaces it."""
         self.submit([_Begin(facts, tuple(steps)), Mark("started_us", self._started_us)]).wait()
 
-    def submit(self, entries: Sequence[Entry | _Begin]) -> Commit:
+    def submit(self, entries: Sequence[Entry | WarmedUp | _Begin]) -> Commit:
         """Have the entries committed, in order of submission; refused once the ledger is closed."""
         ticket = Commit(entries)  # type: ignore[arg-type]
         with self._gate:  # nothing comes behind the end, where nobody would answer it
@@ -163,7 +164,7 @@ class Ledger:
             ticket.error = self._failed
             ticket.done.set()
 
-    def _keep(self, connection: sqlite3.Connection, entry: Entry | _Begin) -> None:
+    def _keep(self, connection: sqlite3.Connection, entry: Entry | WarmedUp | _Begin) -> None:
         if isinstance(entry, Reported):
             self._keep_reported(connection, entry)
         elif isinstance(entry, Decided):
@@ -228,6 +229,13 @@ class Ledger:
             (number,) = connection.execute("SELECT id FROM text WHERE value = ?", (value,)).fetchone()
             self._texts[value] = number
         return number
+
+
+class WarmedUp(msgspec.Struct, frozen=True):
+    """The warm-up is over: what was read until then is no matter of the times that are measured."""
+
+    lags: dict[int, Lag]
+    """By worker."""
 
 
 class _Begin(msgspec.Struct, frozen=True):
@@ -327,6 +335,10 @@ def _keep_reopened(connection: sqlite3.Connection, entry: Reopened) -> None:
     connection.execute(f"DELETE FROM item WHERE {chosen}")  # noqa: S608 - the same
 
 
+def _keep_warmed_up(connection: sqlite3.Connection, entry: WarmedUp) -> None:
+    _set(connection, "warmed_up", msgspec.json.encode(entry).decode())
+
+
 def _keep_event(connection: sqlite3.Connection, entry: Event) -> None:
     connection.execute("INSERT INTO event VALUES (?, ?, ?)", (entry.at_us, entry.kind, entry.text))
 
@@ -363,6 +375,7 @@ _KEEPERS: dict[type, Callable[[sqlite3.Connection, Any], object]] = {
     Reopened: _keep_reopened,
     Acknowledged: _keep_acknowledged,
     Event: _keep_event,
+    WarmedUp: _keep_warmed_up,
     Mark: _keep_mark,
     SetUp: _keep_setup,
     Ended: _keep_ended,

@@ -7,13 +7,15 @@ worker, or by the index of its item; the run's own calls (setup, verify) never b
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from loadgen.columns import Harvest
-from loadgen.record import CallTable, Event, StepFacts, TryTable
+from loadgen.lag import NO_LAG, Lag
+from loadgen.record import CallTable, Event, StepFacts, TryTable, WorkerFacts
 from loadgen.reports.schema import WarmUpSummary
 from loadgen.reports.words import count, iso
 from loadgen.sample import NO_ITEM
@@ -27,7 +29,7 @@ class Measured:
     """Takes what was recorded in, gives back what is measured of it, and counts the rest."""
 
     def __init__(self, warm_up: WarmUp = NO_WARM_UP, first: int = 0, until_us: int | None = None) -> None:
-        """`first`: the run's first step; `until_us`: when a warm-up by time is over, None: nobody knows yet."""
+        """`first`: the run's first step; `until_us`: when a warm-up by time is over; None: not known yet."""
         self.warm_up = warm_up
         self.until_us = until_us
         self.items = 0
@@ -40,7 +42,16 @@ class Measured:
     def of(cls, text: str | None, steps: Sequence[StepFacts], events: Iterable[Event]) -> Measured:
         """Of a run with this warm-up in its settings, and these events so far."""
         until_us = next((event.at_us for event in events if event.kind == WARM_UP), None)
-        return cls(parse(text) if text else NO_WARM_UP, steps[0].index if steps else 0, until_us)
+        if not text or not steps:
+            return cls()
+        warm_up, first = parse(text), steps[0]
+        return cls(dataclasses.replace(warm_up, items=min(warm_up.items, first.items)), first.index, until_us)
+
+    def is_over(self, now_us: int) -> bool:
+        """Whether all that was taken in from here on is measured."""
+        if self.warm_up.items:
+            return self.items >= self.warm_up.items
+        return self.until_us is not None and now_us >= self.until_us
 
     def has(self, step: int, item: int, start_us: int) -> bool:
         """Whether this is measured: what began then, for an item of a step."""
@@ -67,6 +78,11 @@ class Measured:
         which = self._which(table.step, samples.numbers("item"), samples.numbers("start_us"))
         self.calls[table.worker] += which.count(False)
         return table if all(which) else CallTable(table.step, table.worker, samples.chosen(which))
+
+    def load(self, worker: WorkerFacts, warmed_up: Mapping[int, Lag]) -> WorkerFacts:
+        """Of a worker's load; `warmed_up`: what the probes had read when the warm-up was over."""
+        lag = worker.lag.since(warmed_up.get(worker.worker, NO_LAG))
+        return dataclasses.replace(worker, lag=lag, calls=worker.calls - self.calls[worker.worker])
 
     def harvest(self, step: int, harvest: Harvest) -> Harvest:
         """Of what a worker has just reported."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 import operator
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from loadgen.columns import Samples
+from loadgen.lag import Lag
 from loadgen.record import (
     AttemptRow,
     Attempts,
@@ -105,6 +106,10 @@ class Record(Protocol):
         """Who took part."""
         ...
 
+    def warmed_up(self) -> Mapping[int, Lag]:
+        """What the probe of each worker had read when the warm-up was over; empty when it was not."""
+        ...
+
     def events(self) -> list[Event]:
         """What happened, in order."""
         ...
@@ -146,7 +151,8 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
     for reason, items in record.fates():
         tried.errors.add(reason, phases.settled_us or phases.started_us, items)
     labels, workers = called.summaries(), record.workers()
-    findings = [judge_worker(worker, labels) for worker in workers]
+    warmed_up = record.warmed_up()
+    findings = [judge_worker(measured.load(worker, warmed_up), labels) for worker in workers]
     generator = judge_generator(findings)
     thresholds = gates.judge({step.name: count for step, count in zip(steps, counts, strict=True)})
     held = hold(verdict, generator) if facts.settings.get("strict") else verdict
