@@ -250,6 +250,8 @@ class Scenario:
         _check_http(self.location, transport, http, connections)
         if isinstance(thresholds, str):
             raise ScenarioError(f"{self.location}: thresholds={thresholds!r} is no list")
+        if not isinstance(warm_up, str | None):
+            raise ScenarioError(f"{self.location}: warm_up={warm_up!r} is no text")
         self.options = options
         self.target = target
         self.transport: Transport = transport
