@@ -20,6 +20,7 @@ import msgspec
 from loadgen.errors import LedgerFailed, RunDirectoryError
 from loadgen.lag import Lag
 from loadgen.ledger.migrations import migrate
+from loadgen.ledger.texts import Texts
 from loadgen.record import (
     Acknowledged,
     Armed,
@@ -76,7 +77,7 @@ class Ledger:
         self._started_us = started_us
         self._submitted: queue.SimpleQueue[Commit | None] = queue.SimpleQueue()
         self._failed: LedgerFailed | None = None
-        self._texts: dict[str, int] = {}
+        self._texts: Texts
         self._closed = False
         self._gate = threading.Lock()
         self._opened: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
@@ -116,7 +117,7 @@ class Ledger:
     def _run(self) -> None:
         try:
             connection = _open(self.path)
-            self._texts = dict(connection.execute("SELECT value, id FROM text"))
+            self._texts = Texts(connection)
         except RunDirectoryError as error:
             self._opened.put(error)
             return
@@ -185,7 +186,7 @@ class Ledger:
             connection.executemany(_COUNT, _items(entry))
         connection.executemany(
             "INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [self._attempt(connection, entry, result) for result in entry.results],
+            [self._attempt(entry, result) for result in entry.results],
         )
         if entry.samples:
             connection.execute(
@@ -197,7 +198,7 @@ class Ledger:
         connection.executemany(
             "INSERT OR IGNORE INTO item VALUES (?, ?, ?, ?, 0, 0, ?, NULL)",
             [
-                (entry.step, fate.item, int(fate.outcome), fate.attempt, self._text(connection, fate.reason))
+                (entry.step, fate.item, int(fate.outcome), fate.attempt, self._texts.number(fate.reason))
                 for fate in entry.fates
             ],
         )
@@ -206,7 +207,7 @@ class Ledger:
             [(entry.step, item.item, item.attempt, item.lost, item.in_doubt) for item in entry.opened],
         )
 
-    def _attempt(self, connection: sqlite3.Connection, entry: Reported, result: Result) -> tuple[Any, ...]:
+    def _attempt(self, entry: Reported, result: Result) -> tuple[Any, ...]:
         return (
             entry.step,
             result.item,
@@ -215,20 +216,11 @@ class Ledger:
             int(result.outcome),
             result.start_us - self._started_us,
             result.duration_us,
-            self._text(connection, result.error) if result.error else None,
+            self._texts.number(result.error) if result.error else None,
             result.retry_ms is None,
             (result.item, result.attempt) in entry.counted,
             result.found,
         )
-
-    def _text(self, connection: sqlite3.Connection, value: str) -> int:
-        """The id of an error message or a reason: each is kept once."""
-        number = self._texts.get(value)
-        if number is None:
-            connection.execute("INSERT OR IGNORE INTO text (value) VALUES (?)", (value,))
-            (number,) = connection.execute("SELECT id FROM text WHERE value = ?", (value,)).fetchone()
-            self._texts[value] = number
-        return number
 
 
 class WarmedUp(msgspec.Struct, frozen=True):

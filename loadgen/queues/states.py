@@ -1,4 +1,4 @@
-"""Where each item of a step stands: a byte an item where they differ, nothing where all are the same.
+"""Where each item of a step stands, and at which attempt: a byte where items differ, else nothing.
 
 Items come and go in order, more or less: at any time most blocks are all PENDING or all DONE, and such a
 block is kept as that one number.  So a run of ten million items takes no more room than one of a
@@ -7,11 +7,12 @@ hundred thousand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 
 BLOCK = 1 << 16
 """Items in a block."""
+_BYTE = 255
 
 
 class State(IntEnum):
@@ -100,6 +101,41 @@ class States:
             self._done[number] += items
             if self._done[number] == self._size(number):
                 self._blocks[number] = int(State.DONE)
+
+
+class Attempts:
+    """Which attempt each item is at: 1, until another one is set."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, bytearray] = {}  # attempts after the first
+        self._many: dict[int, int] = {}  # where that is more than a byte holds
+
+    def __getitem__(self, item: int) -> int:
+        """The attempt of an item."""
+        block = self._blocks.get(item // BLOCK)
+        more = 0 if block is None else block[item % BLOCK]
+        return 1 + more if more < _BYTE else self._many[item]
+
+    def __setitem__(self, item: int, attempt: int) -> None:
+        """It is at this attempt now."""
+        block = self._blocks.get(item // BLOCK)
+        if block is None and attempt > 1:
+            block = self._blocks[item // BLOCK] = bytearray(BLOCK)
+        if block is not None:
+            block[item % BLOCK] = min(attempt - 1, _BYTE)
+        self._many.pop(item, None)
+        if attempt > _BYTE:
+            self._many[item] = attempt
+
+    def further(self, items: Iterable[int]) -> dict[int, int]:
+        """Those of the items that are not at their first."""
+        return {item: attempt for item in items if (attempt := self[item]) > 1} if self._blocks else {}
+
+    def are_further(self, items: range) -> bool:
+        """Whether there are such among these neighbours."""
+        return any(
+            any(self._blocks[number][part]) for number, part in _parts(items) if number in self._blocks
+        )
 
 
 def _parts(items: range) -> Iterator[tuple[int, slice]]:
