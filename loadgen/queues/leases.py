@@ -161,6 +161,10 @@ class LeaseMachine:
         for _, item in self._later:
             self._supply.hold(item)
 
+    def retire(self) -> None:
+        """The step is over: there is nothing to hand out, a late result may still end a doubt."""
+        self._supply = None
+
     # What there is
 
     @property

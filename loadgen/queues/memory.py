@@ -144,6 +144,7 @@ class MemoryQueue:
                 machine.restore(past, self._clock.monotonic_us())
             machine.stock(lambda is_pending: supply(step, keys, is_pending, resumed=past is not None))
             if self._step is not None:
+                self._machine.retire()
                 self._earlier[self._step.index] = self._machine
             self._machine, self._step, self._rows = machine, step, encoded
             self._changed.notify_all()

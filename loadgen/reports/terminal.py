@@ -17,7 +17,7 @@ from loadgen.errors import ExitCode
 from loadgen.record import Event
 from loadgen.reports.chart import chart
 from loadgen.reports.grid import Column
-from loadgen.reports.metrics import Stats
+from loadgen.reports.metrics import OTHER, Stats
 from loadgen.reports.page import Page
 from loadgen.reports.schema import CallSummary, StepSummary, Summary, WorkerSummary
 from loadgen.reports.timeline import Timeline
@@ -294,6 +294,8 @@ def _errors(page: Page, summary: Summary) -> None:
         page.note(f"{error.count} x {error.fingerprint}", 2)
         sample = "" if error.sample == error.fingerprint else f", e.g. {error.sample}"
         page.note(f"{when} UTC{sample}", 6)
+    if any(error.fingerprint == OTHER for error in errors):
+        page.note(f"{len(errors) - 1} kinds are told apart; what came beyond is counted as {OTHER!r}", 2)
 
 
 def _workers(page: Page, summary: Summary) -> None:

@@ -21,6 +21,7 @@ changes = st.lists(
 def small_blocks():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(states, "BLOCK", 4)
+        patch.setattr(states, "FEW", 4)
         yield
 
 
@@ -51,7 +52,11 @@ def test_blocks_that_are_all_done_take_no_room():
     made[0] = made[1] = State.DONE
     assert [type(block) for block in made._blocks] == [int] * 6
     made[5] = State.FAILED
-    assert [type(block) for block in made._blocks[:3]] == [int, bytearray, int]
+    assert [type(block) for block in made._blocks[:3]] == [int, bytes, int]
+    made[5] = State.DONE
+    assert [type(block) for block in made._blocks[:3]] == [int] * 3
+    made[13] = State.ARMED
+    assert [type(block) for block in made._blocks[:4]] == [int, int, int, bytearray]
 
 
 @given(st.lists(st.tuples(places, st.sampled_from([1, 2, 3, 254, 255, 256, 257, 10**9])), max_size=40))
