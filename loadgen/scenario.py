@@ -20,6 +20,8 @@ from loadgen.errors import ScenarioError
 from loadgen.feed import Feed
 from loadgen.plan import Delivery
 from loadgen.thresholds import parse
+from loadgen.warmup import NO_WARM_UP, WarmUp
+from loadgen.warmup import parse as parse_warm_up
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -224,8 +226,9 @@ class Scenario:
     `options` is a frozen dataclass; each of its fields is a `--set NAME=VALUE`.  `target` is the base
     URL, or `sandbox:NAME` for a built-in stand-in, with its options behind a `?`.  `timeout` is in
     seconds, in all, for calls that say nothing else.  `http` and `connections` say how the target is
-    spoken to; `processes`, `concurrency` (items in flight a process), `connections`, `thresholds`, and
-    `rate`, `stages`, `arrivals`, `max_lag` (when items start) hold unless the command line says otherwise.
+    spoken to; `processes`, `concurrency` (items in flight a process), `connections`, `thresholds`,
+    `warm_up` (`"10s"` or `"500 items"`, done but not measured), and `rate`, `stages`, `arrivals`, `max_lag`
+    (when items start) hold unless the command line says otherwise.
     """
 
     def __init__(
@@ -244,6 +247,7 @@ class Scenario:
         stages: str | None = None,
         arrivals: str | None = None,
         max_lag: str | None = None,
+        warm_up: str | None = None,
     ) -> None:
         caller = sys._getframe(1)  # noqa: SLF001 - the line to name when two scenarios stand in one file
         self.location = f"{caller.f_code.co_filename}:{caller.f_lineno}"
@@ -251,6 +255,8 @@ class Scenario:
         _check_http(self.location, transport, http, connections)
         if isinstance(thresholds, str):
             raise ScenarioError(f"{self.location}: thresholds={thresholds!r} is no list")
+        if not isinstance(warm_up, str | None):
+            raise ScenarioError(f"{self.location}: warm_up={warm_up!r} is no text")
         self.options = options
         self.target = target
         self.transport: Transport = transport
@@ -258,6 +264,7 @@ class Scenario:
         self.http: Http = http
         self.connections: Connections = connections
         self.thresholds = tuple(parse(text, self.location) for text in thresholds)
+        self.warm_up: WarmUp = NO_WARM_UP if warm_up is None else parse_warm_up(warm_up, self.location)
         self.processes = processes
         self.concurrency = concurrency
         self.rate, self.stages, self.arrivals, self.max_lag = rate, stages, arrivals, max_lag

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from loadgen.lag import NO_LAG, Lag
 from loadgen.record import ItemCounts
 
 
@@ -20,6 +21,10 @@ class WorkerView:
     """Share of one core, since it joined."""
     here: bool
     lost: bool
+    number: int = 0
+    """In this run, from 1."""
+    lag: Lag = NO_LAG
+    """What the probe of its slowest process has read so far."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from loadgen.desk import Desk
 from loadgen.errors import Incomplete, LoadgenError, MasterGone, Refused, UsageError
 from loadgen.execution.pipe import Setup, Task
 from loadgen.execution.pool import Pool
-from loadgen.execution.warmup import Reading, WarmUp
+from loadgen.execution.widening import Reading, Widening
 from loadgen.link import Link
 from loadgen.loader import load, only_copy
 from loadgen.queues.client import QueueClient
@@ -126,7 +126,7 @@ class Worker:
         self._welcome: Welcome
         self._pool: Pool
         self._desk: Desk
-        self._warmup: WarmUp
+        self._widening: Widening
 
     def stop(self, reason: str) -> None:
         """Start nothing more: what is in flight settles, the rest goes back.  Safe in a signal handler."""
@@ -164,7 +164,7 @@ class Worker:
             self._hand_over(welcome.run)
             self._set_clock()
             most = welcome.most if self._settings.concurrency is None else setup.threads
-            self._warmup = WarmUp(self._settings.processes, setup.threads, most)
+            self._widening = Widening(self._settings.processes, setup.threads, most)
             self._pool = Pool(setup, self._settings.processes, self._desk.put, self._desk.lose)
             self._fence(self._clock.monotonic_us())
             beats = threading.Thread(target=self._beat, name="beat", daemon=True)
@@ -225,7 +225,7 @@ class Worker:
                 cancelled = True
                 self._desk.clear_backlog()
                 self._pool.cancel(self._desk.leases)
-            self._warm_up()
+            self._widen()
             hungry = self._feed()
             if self._report_is_due(hungry=hungry):
                 settled += self._report()
@@ -256,15 +256,15 @@ class Worker:
         # in a paced run it is the master who says when there is more
         return paced or self._desk.backlog < max(slots / 2, self._ahead / 3)
 
-    def _warm_up(self) -> None:
+    def _widen(self) -> None:
         """Have as many slots as pay; the master is told how many."""
-        if self._warmup.settled:
+        if self._widening.settled:
             return
         now_us, pool = self._clock.monotonic_us(), self._pool
         reading = Reading(now_us, *self._desk.totals, pool.cpu_s, self._desk.step, pool.lag.p90_us)
-        if self._warmup.observe(reading):
-            self._pool.widen(self._warmup.width)
-            self._desk.slots = slots = self._settings.processes * self._warmup.width
+        if self._widening.observe(reading):
+            self._pool.widen(self._widening.width)
+            self._desk.slots = slots = self._settings.processes * self._widening.width
             self._link.take_slots(slots)
             self._link.ask(lambda client: client.hello(self._link.hello))
 

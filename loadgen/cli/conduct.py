@@ -199,7 +199,7 @@ class Conductor:
             order,
             session.prepared.steps,
             session.directory,
-            lambda text: self._tell(session, pulse, "threshold", text),
+            lambda event: self._tell(session, pulse, event),
             master.stop,
         )
         queue_.listen(lambda batches: _feel(pulse, gates, batches, clock.now_us()))
@@ -208,6 +208,8 @@ class Conductor:
 
         def tick(step: int | None, view: QueueView) -> None:
             gates.look(step, view, clock.now_us())
+            if (warmed_up := gates.warmed_up(view, clock.now_us())) is not None:
+                ledger.submit([warmed_up])
             if master.stopped is not None:
                 pulse.happened(f"{master.stopped}: what is in flight settles; once more leaves at once")
             if view.counts.planned and not view.counts.pending and not view.settled:
@@ -273,14 +275,14 @@ class Conductor:
             plan,
             str(self._token),
             os.environ,
-            lambda text: self._tell(session, pulse, "local worker", text),
+            lambda text: self._tell(session, pulse, Event(self._clock.now_us(), "local worker", text)),
         )
         stack.callback(self._local.kill)
 
-    def _tell(self, session: _Session, pulse: Pulse, kind: str, text: str) -> None:
+    def _tell(self, session: _Session, pulse: Pulse, event: Event) -> None:
         """Something happened: for those who watch, and for the record."""
-        pulse.happened(text)
-        session.ledger.submit([Event(self._clock.now_us(), kind, text)])
+        pulse.happened(event.text)
+        session.ledger.submit([event])
 
     def _await_departure(self, queue_: MemoryQueue) -> None:
         """Drained workers leave by themselves; give them a moment to say so."""

@@ -14,6 +14,7 @@ from loadgen.queues import token as tokens
 from loadgen.queues.identity import Identity, new_identity
 from loadgen.scenario import Connections, Scenario
 from loadgen.thresholds import Threshold
+from loadgen.warmup import WarmUp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Order:
     correlate: bool
     strict: bool
     top_up: bool
+    warm_up: WarmUp
     thresholds: tuple[Threshold, ...]
     fail_fast: bool
     lease_ttl_s: float
@@ -82,6 +84,7 @@ class Order:
             "strict": self.strict,
             "top_up": self.top_up,
             "target": prepared.target,
+            "warm_up": self.warm_up.text if self.warm_up else None,
             "thresholds": [each.text for each in self.thresholds],
             "fail_fast": self.fail_fast,
             "pace": asdict(prepared.pace) if prepared.pace.is_open else None,

@@ -68,6 +68,7 @@ def resume(
     from loadgen.ledger import directory
     from loadgen.ledger.reader import Reader
     from loadgen.loader import load
+    from loadgen.warmup import parse as parse_warm_up
 
     path = directory.find(out, run)
     with Reader(path) as reader:
@@ -108,6 +109,7 @@ def resume(
         quiet=quiet,
         strict=strict or bool(before.get("strict")),
         top_up=bool(before.get("top_up")),
+        warm_up=parse_warm_up(before.get("warm_up") or "0"),
         thresholds=settle_thresholds(threshold or before.get("thresholds"), prepared),
         fail_fast=bool(before.get("fail_fast")) if fail_fast is None else fail_fast,
         correlate=bool(facts.settings.get("correlate", True)),

@@ -38,6 +38,7 @@ def run(
             "--correlate/--no-correlate", help="Send X-Loadgen-Run, -Item and -Attempt with each call."
         ),
     ] = True,
+    warm_up: words.WarmUp = None,
     threshold: words.Thresholds = None,
     fail_fast: Annotated[
         bool,
@@ -60,6 +61,7 @@ def run(
     from loadgen.cli.order import Order, identity_for
     from loadgen.cli.prepare import check_top_up, parse_chunk, prepare
     from loadgen.loader import load
+    from loadgen.warmup import parse as parse_warm_up
 
     loaded = load(scenario)
     options: Any = scenario_options.parse(loaded.scenario.options, settings or (), os.environ)
@@ -80,6 +82,7 @@ def run(
         quiet=quiet,
         strict=strict,
         top_up=top_up,
+        warm_up=loaded.scenario.warm_up if warm_up is None else parse_warm_up(warm_up, "--warm-up"),
         thresholds=settle_thresholds(threshold, prepared),
         fail_fast=fail_fast,
         correlate=correlate,

@@ -135,6 +135,16 @@ Thresholds: TypeAlias = Annotated[
     ),
 ]
 
+WarmUp: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--warm-up",
+        envvar="LOADGEN_WARM_UP",
+        metavar="TIME|N",
+        help="Do, but do not measure: what begins in the first '10s', or '500 items'.  [default: none]",
+    ),
+]
+
 OUT = Path("runs")
 LISTEN = "127.0.0.1:8888"
 PORT = 8888

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +14,7 @@ from loadgen.columns import Plain, Samples
 from loadgen.errors import ExitCode, RunNotFound
 from loadgen.lag import NO_LAG, Lag
 from loadgen.ledger.migrations import MIGRATIONS
-from loadgen.ledger.store import FILE
+from loadgen.ledger.store import FILE, WarmedUp
 from loadgen.plan import Chunk
 from loadgen.record import (
     AttemptRow,
@@ -106,6 +106,11 @@ class Reader:
     def stopped_with(self) -> int:
         """The exit code of a run that stopped early."""
         return int(self._meta.get("stopped_with", ExitCode.INCOMPLETE))
+
+    def warmed_up(self) -> Mapping[int, Lag]:
+        """What the probe of each worker had read when the warm-up was over; empty when it was not."""
+        text = self._meta.get("warmed_up")
+        return msgspec.json.decode(text, type=WarmedUp).lags if text else {}
 
     def steps(self) -> list[StepFacts]:
         """In the order in which they run."""

@@ -18,7 +18,9 @@ from typing import Any
 import msgspec
 
 from loadgen.errors import LedgerFailed, RunDirectoryError
+from loadgen.lag import Lag
 from loadgen.ledger.migrations import migrate
+from loadgen.ledger.texts import Texts
 from loadgen.record import (
     Acknowledged,
     Armed,
@@ -75,7 +77,7 @@ class Ledger:
         self._started_us = started_us
         self._submitted: queue.SimpleQueue[Commit | None] = queue.SimpleQueue()
         self._failed: LedgerFailed | None = None
-        self._texts: dict[str, int] = {}
+        self._texts: Texts
         self._closed = False
         self._gate = threading.Lock()
         self._opened: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
@@ -94,7 +96,7 @@ class Ledger:
         """Note what is known before the first item; a resumed run replaces it."""
         self.submit([_Begin(facts, tuple(steps)), Mark("started_us", self._started_us)]).wait()
 
-    def submit(self, entries: Sequence[Entry | _Begin]) -> Commit:
+    def submit(self, entries: Sequence[Entry | WarmedUp | _Begin]) -> Commit:
         """Have the entries committed, in order of submission; refused once the ledger is closed."""
         ticket = Commit(entries)  # type: ignore[arg-type]
         with self._gate:  # nothing comes behind the end, where nobody would answer it
@@ -115,7 +117,7 @@ class Ledger:
     def _run(self) -> None:
         try:
             connection = _open(self.path)
-            self._texts = dict(connection.execute("SELECT value, id FROM text"))
+            self._texts = Texts(connection)
         except RunDirectoryError as error:
             self._opened.put(error)
             return
@@ -163,7 +165,7 @@ class Ledger:
             ticket.error = self._failed
             ticket.done.set()
 
-    def _keep(self, connection: sqlite3.Connection, entry: Entry | _Begin) -> None:
+    def _keep(self, connection: sqlite3.Connection, entry: Entry | WarmedUp | _Begin) -> None:
         if isinstance(entry, Reported):
             self._keep_reported(connection, entry)
         elif isinstance(entry, Decided):
@@ -184,7 +186,7 @@ class Ledger:
             connection.executemany(_COUNT, _items(entry))
         connection.executemany(
             "INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [self._attempt(connection, entry, result) for result in entry.results],
+            [self._attempt(entry, result) for result in entry.results],
         )
         if entry.samples:
             connection.execute(
@@ -196,7 +198,7 @@ class Ledger:
         connection.executemany(
             "INSERT OR IGNORE INTO item VALUES (?, ?, ?, ?, 0, 0, ?, NULL)",
             [
-                (entry.step, fate.item, int(fate.outcome), fate.attempt, self._text(connection, fate.reason))
+                (entry.step, fate.item, int(fate.outcome), fate.attempt, self._texts.number(fate.reason))
                 for fate in entry.fates
             ],
         )
@@ -205,7 +207,7 @@ class Ledger:
             [(entry.step, item.item, item.attempt, item.lost, item.in_doubt) for item in entry.opened],
         )
 
-    def _attempt(self, connection: sqlite3.Connection, entry: Reported, result: Result) -> tuple[Any, ...]:
+    def _attempt(self, entry: Reported, result: Result) -> tuple[Any, ...]:
         return (
             entry.step,
             result.item,
@@ -214,21 +216,19 @@ class Ledger:
             int(result.outcome),
             result.start_us - self._started_us,
             result.duration_us,
-            self._text(connection, result.error) if result.error else None,
+            self._texts.number(result.error) if result.error else None,
             result.retry_ms is None,
             (result.item, result.attempt) in entry.counted,
             result.found,
             result.lag_us,
         )
 
-    def _text(self, connection: sqlite3.Connection, value: str) -> int:
-        """The id of an error message or a reason: each is kept once."""
-        number = self._texts.get(value)
-        if number is None:
-            connection.execute("INSERT OR IGNORE INTO text (value) VALUES (?)", (value,))
-            (number,) = connection.execute("SELECT id FROM text WHERE value = ?", (value,)).fetchone()
-            self._texts[value] = number
-        return number
+
+class WarmedUp(msgspec.Struct, frozen=True):
+    """The warm-up is over: what was read until then is no matter of the times that are measured."""
+
+    lags: dict[int, Lag]
+    """By worker."""
 
 
 class _Begin(msgspec.Struct, frozen=True):
@@ -335,6 +335,10 @@ def _keep_reopened(connection: sqlite3.Connection, entry: Reopened) -> None:
     connection.execute(f"DELETE FROM item WHERE {chosen}")  # noqa: S608 - the same
 
 
+def _keep_warmed_up(connection: sqlite3.Connection, entry: WarmedUp) -> None:
+    _set(connection, "warmed_up", msgspec.json.encode(entry).decode())
+
+
 def _keep_event(connection: sqlite3.Connection, entry: Event) -> None:
     connection.execute("INSERT INTO event VALUES (?, ?, ?)", (entry.at_us, entry.kind, entry.text))
 
@@ -371,6 +375,7 @@ _KEEPERS: dict[type, Callable[[sqlite3.Connection, Any], object]] = {
     Reopened: _keep_reopened,
     Acknowledged: _keep_acknowledged,
     Event: _keep_event,
+    WarmedUp: _keep_warmed_up,
     Mark: _keep_mark,
     SetUp: _keep_setup,
     Ended: _keep_ended,

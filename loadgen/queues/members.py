@@ -65,4 +65,6 @@ class Member:
             cpu=self.cpu_s / self.alive_s if self.alive_s else 0.0,
             here=self.here,
             lost=self.lost,
+            number=self.number,
+            lag=self.lag,
         )

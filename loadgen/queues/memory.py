@@ -152,6 +152,7 @@ class MemoryQueue:
             else:
                 machine.stock(partial(self._pacer.start, self._clock.now_us()))
             if self._step is not None:
+                self._machine.retire()
                 self._earlier[self._step.index] = self._machine
             self._machine, self._step, self._rows = machine, step, encoded
             self._changed.notify_all()

@@ -28,6 +28,8 @@ class _Span:
         self._last_us = 0
 
     def add(self, starts_us: Sequence[int], durations_us: Sequence[int]) -> None:
+        if not starts_us:
+            return
         first_us, last_us = min(starts_us), max(map(operator.add, starts_us, durations_us))
         self._first_us = min(self._first_us, first_us) if self.count else first_us
         self._last_us = max(self._last_us, last_us) if self.count else last_us
@@ -54,14 +56,16 @@ class Tried:
         starts_us, durations_us = table.plain.times()
         self._step(table.step).add(starts_us, durations_us, table.plain.lags() if self._paced else ())
 
+    def add_error(self, row: AttemptRow) -> None:
+        """Take in why an attempt failed, measured or not."""
+        if row.error and row.outcome is not Outcome.DROPPED:
+            self.errors.add(row.error, self._started_us + row.start_us + row.duration_us)
+
     def add(self, row: AttemptRow) -> None:
         """Take in an attempt."""
         start_us = self._started_us + row.start_us
         if row.outcome is Outcome.DROPPED:
             self._step(row.step).meant.add([start_us], [0])
-            return
-        if row.error:
-            self.errors.add(row.error, start_us + row.duration_us)
         if row.counted and not row.found and row.outcome in (Outcome.DONE, Outcome.FAILED):
             self._step(row.step).add([start_us], [row.duration_us], [row.lag_us] if self._paced else ())
 
@@ -115,7 +119,14 @@ class _Label:
         self._connect, self._dns, self._tls = Timings(), Timings(), Timings()
         self._bytes_in = self._bytes_out = 0
         self._statuses: Counter[int] = Counter()
-        self.errors = 0
+        self._count = self.errors = 0
+
+    def count(self, samples: Samples) -> None:
+        numbers = samples.numbers
+        self._count += len(samples)
+        self._bytes_in += sum(numbers("bytes_in"))
+        self._bytes_out += sum(numbers("bytes_out"))
+        self._statuses.update(numbers("status"))
 
     def add(self, samples: Samples) -> None:
         numbers = samples.numbers
@@ -132,14 +143,11 @@ class _Label:
         self._dns.add([us for us in numbers("dns_us") if us])
         tls_us = numbers("tls_us")
         self._tls.add([tls - tcp for tls, tcp in zip(tls_us, connects_us, strict=True) if tls])
-        self._bytes_in += sum(numbers("bytes_in"))
-        self._bytes_out += sum(numbers("bytes_out"))
-        self._statuses.update(numbers("status"))
 
     def summary(self) -> CallSummary:
         return CallSummary(
             name=self._name,
-            count=self._span.count,
+            count=self._count,
             errors=self.errors,
             rate_per_s=self._span.rate_per_s(),
             service_time=self._service.stats(),
@@ -163,16 +171,16 @@ class Called:
         self._paced = paced
         self._labels: dict[str, _Label] = {}
 
-    def add(self, table: CallTable) -> None:
-        """Take in calls."""
+    def add(self, table: CallTable, measured: CallTable) -> None:
+        """Take in calls; `measured`: those of them that are, for their times."""
         samples = table.samples
-        labels = samples.texts("label")
-        names = list(dict.fromkeys(labels))
-        for name in names:
-            mine = samples if len(names) == 1 else samples.chosen([label == name for label in labels])
-            self._label(name, paced=self._paced and table.step >= 0).add(mine)
+        parts = samples.by_label()
+        for name, mine in parts.items():
+            self._label(name, paced=self._paced and table.step >= 0).count(mine)
         if any(samples.words[place] for place in set(samples.numbers("error"))):
             self._add_errors(samples)
+        for name, mine in (parts if measured is table else measured.samples.by_label()).items():
+            self._label(name).add(mine)
 
     def _label(self, name: str, *, paced: bool = False) -> _Label:
         name = name if name in self._labels or len(self._labels) < MAX_CALLS else OTHER

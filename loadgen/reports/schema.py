@@ -29,6 +29,20 @@ class Verdict(msgspec.Struct, frozen=True):
     """Whether it stopped early, so that a resume goes on with it."""
 
 
+class WarmUpSummary(msgspec.Struct, frozen=True):
+    """What was done first, and is in no time and no rate here; in the numbers it is."""
+
+    spec: str
+    """A time or a number of items, as it was written."""
+    items: int
+    """That are left out: of the attempts that settled their items, those that belong to it."""
+    calls: int
+    until: str | None
+    """When it was over; None: it was so many items, or it did not begin."""
+    text: str
+    """All that, for people."""
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Which run it was.  Durations are None for what was not reached."""
 
@@ -53,6 +67,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     undoable: bool
     """Whether the scenario has a teardown for `loadgen clean`."""
     versions: dict[str, str]
+    warm_up: WarmUpSummary | None = None
 
 
 class Items(msgspec.Struct, frozen=True):

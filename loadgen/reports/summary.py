@@ -5,14 +5,14 @@ One pass over the rows, in memory that does not grow with them.
 
 from __future__ import annotations
 
-import datetime
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+from loadgen.lag import Lag
 from loadgen.record import (
     AttemptRow,
     Attempts,
@@ -28,6 +28,7 @@ from loadgen.record import (
 )
 from loadgen.reports.collect import Called, Tried
 from loadgen.reports.gates import RESUMED, Gates
+from loadgen.reports.measured import Measured
 from loadgen.reports.metrics import ErrorKind
 from loadgen.reports.schema import (
     ErrorSummary,
@@ -41,6 +42,7 @@ from loadgen.reports.schema import (
 )
 from loadgen.reports.truth import Finding, hold, judge_generator, judge_worker
 from loadgen.reports.verdict import cross
+from loadgen.reports.words import iso
 from loadgen.thresholds import parse
 
 
@@ -96,6 +98,10 @@ class Record(Protocol):
         """Who took part."""
         ...
 
+    def warmed_up(self) -> Mapping[int, Lag]:
+        """What the probe of each worker had read when the warm-up was over; empty when it was not."""
+        ...
+
     def events(self) -> list[Event]:
         """What happened, in order."""
         ...
@@ -109,34 +115,42 @@ def total(record: Record) -> ItemCounts:
 def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], None] | None = None) -> Summary:
     """What there is to say: one pass over the attempts and one over the calls.
 
-    `watch` sees the calls too, so that a timeline needs no second pass.
+    `watch` sees the calls that are measured, so that a timeline needs no second pass.
     """
     facts, phases = record.facts(), record.phases()
     steps = record.steps()
     counts = [record.counts(step) for step in steps]
+    measured = Measured.of(facts.settings.get("warm_up"), steps, record.events())
     paced = bool(facts.settings.get("pace"))
     tried, called, gates = Tried(phases.started_us, paced=paced), Called(paced=paced), _gates(record)
-    for tries in record.try_tables():
+    for tries in map(measured.tries, record.try_tables()):
         tried.add_table(tries)
         gates.add_tries(tries)
     for attempt in record.other_attempts():
+        start_us = phases.started_us + attempt.start_us
+        tried.add_error(attempt)
+        if not measured.has(attempt.step, attempt.item, start_us):
+            measured.items += attempt.counted
+            continue
         tried.add(attempt)
-        gates.add_try(attempt, phases.started_us + attempt.start_us)
+        gates.add_try(attempt, start_us)
     for calls in record.call_tables():
-        called.add(calls)
-        gates.add_calls(calls)
+        kept = measured.calls_of(calls)
+        called.add(calls, kept)
+        gates.add_calls(calls, kept)
         if watch is not None:
-            watch(calls)
+            watch(kept)
     tried.errors.merge(called.errors)
     for reason, items in record.fates():
         tried.errors.add(reason, phases.settled_us or phases.started_us, items)
     labels, workers = called.summaries(), record.workers()
-    findings = [judge_worker(worker, labels) for worker in workers]
+    warmed_up = record.warmed_up()
+    findings = [judge_worker(measured.load(worker, warmed_up), labels) for worker in workers]
     generator = judge_generator(findings)
     thresholds = gates.judge({step.name: count for step, count in zip(steps, counts, strict=True)})
     held = hold(verdict, generator) if facts.settings.get("strict") else verdict
     return Summary(
-        run=_run(facts, phases),
+        run=_run(facts, phases, measured),
         verdict=cross(held, thresholds),
         items=Items.of(_sum(counts)),
         attempts=_tries(record.attempts()),
@@ -182,7 +196,7 @@ def _sum(counts: Sequence[ItemCounts]) -> ItemCounts:
     return added
 
 
-def _run(facts: RunFacts, phases: Phases) -> Run:
+def _run(facts: RunFacts, phases: Phases, measured: Measured) -> Run:
     return Run(
         id=facts.id,
         scenario=facts.scenario,
@@ -190,8 +204,8 @@ def _run(facts: RunFacts, phases: Phases) -> Run:
         digest=facts.digest,
         target=facts.target,
         options=facts.options,
-        started_at=_iso(phases.started_us),
-        ended_at=None if phases.ended_us is None else _iso(phases.ended_us),
+        started_at=iso(phases.started_us),
+        ended_at=None if phases.ended_us is None else iso(phases.ended_us),
         wait_s=_between(phases.started_us, phases.first_lease_us),
         active_s=_between(phases.first_lease_us, phases.draining_us),
         drain_s=_between(phases.draining_us, phases.settled_us),
@@ -199,6 +213,7 @@ def _run(facts: RunFacts, phases: Phases) -> Run:
         seed=facts.seed,
         undoable=facts.undoable,
         versions=facts.versions,
+        warm_up=measured.summary(),
     )
 
 
@@ -207,12 +222,6 @@ def _between(start_us: int | None, end_us: int | None) -> float | None:
     if start_us is None or end_us is None or end_us < start_us:
         return None
     return round((end_us - start_us) / 1_000_000, 3)
-
-
-def _iso(at_us: int) -> str:
-    # whole milliseconds first: as a float, a time of today in seconds is good to a few microseconds only
-    at = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(milliseconds=at_us // 1000)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _tries(attempts: Attempts) -> Tries:
@@ -250,4 +259,4 @@ def _worker(facts: WorkerFacts, finding: Finding) -> WorkerSummary:
 
 
 def _error(kind: ErrorKind) -> ErrorSummary:
-    return ErrorSummary(kind.fingerprint, kind.count, _iso(kind.first_us), _iso(kind.last_us), kind.sample)
+    return ErrorSummary(kind.fingerprint, kind.count, iso(kind.first_us), iso(kind.last_us), kind.sample)

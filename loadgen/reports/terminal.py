@@ -17,7 +17,7 @@ from loadgen.errors import ExitCode
 from loadgen.record import Event
 from loadgen.reports.chart import chart
 from loadgen.reports.grid import Column
-from loadgen.reports.metrics import Stats
+from loadgen.reports.metrics import OTHER, Stats
 from loadgen.reports.page import Page
 from loadgen.reports.schema import CallSummary, StepSummary, Summary, WorkerSummary
 from loadgen.reports.timeline import Timeline
@@ -58,6 +58,7 @@ def report(
     _thresholds(page, summary)
     _steps(page, summary)
     _calls(page, summary)
+    _warm_up(page, summary)
     _chart(page, timeline)
     _errors(page, summary)
     _workers(page, summary)
@@ -233,6 +234,12 @@ def _calls(page: Page, summary: Summary) -> None:
     _statuses(page, calls)
 
 
+def _warm_up(page: Page, summary: Summary) -> None:
+    """What the times above do not tell."""
+    if summary.run.warm_up is not None:
+        page.note(summary.run.warm_up.text, 2)
+
+
 def _phases(calls: Sequence[CallSummary]) -> list[Column]:
     """The median of what opening a connection took, and of its parts where there are any."""
     columns = [Column("connect", tuple(three(call.connect_time.p50) for call in calls), spare=10)]
@@ -287,6 +294,8 @@ def _errors(page: Page, summary: Summary) -> None:
         page.note(f"{error.count} x {error.fingerprint}", 2)
         sample = "" if error.sample == error.fingerprint else f", e.g. {error.sample}"
         page.note(f"{when} UTC{sample}", 6)
+    if any(error.fingerprint == OTHER for error in errors):
+        page.note(f"{len(errors) - 1} kinds are told apart; what came beyond is counted as {OTHER!r}", 2)
 
 
 def _workers(page: Page, summary: Summary) -> None:

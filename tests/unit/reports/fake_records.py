@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loadgen.columns import Samples
+from loadgen.lag import Lag
 from loadgen.record import (
     AttemptRow,
     Attempts,
@@ -44,6 +45,7 @@ class FakeRecord:
     log: list[Event] = field(default_factory=list)
     reasons: list[tuple[str, int]] = field(default_factory=list)
     check: Verified | None = None
+    warm_lags: dict[int, Lag] = field(default_factory=dict)
     directory: Path = Path("runs/20231114-221320-azkaban")
     passes: int = 0
 
@@ -81,6 +83,9 @@ class FakeRecord:
 
     def workers(self) -> list[WorkerFacts]:
         return self.crew
+
+    def warmed_up(self) -> Mapping[int, Lag]:
+        return self.warm_lags
 
     def events(self) -> list[Event]:
         return self.log
