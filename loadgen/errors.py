@@ -169,3 +169,9 @@ def one_line(error: BaseException) -> str:
 def sayable(text: str) -> str:
     """The text, without what UTF-8 has no bytes for."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def pointed(text: str, at: int, message: str) -> str:
+    """The message, the line that it is about, and a caret below the place in it."""
+    line, said = ("".join(char if char.isprintable() else " " for char in part) for part in (text, message))
+    return f"{said}\n  {line}\n  {' ' * at}^"

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, NoReturn, TypeAlias
 
-from loadgen.errors import ThresholdError
+from loadgen.errors import ThresholdError, pointed
 
 Of: TypeAlias = Literal["items", "calls"]
 Kind: TypeAlias = Literal["time", "rate", "number"]
@@ -288,8 +288,7 @@ def _kind(measure: str) -> Kind:
 
 
 def _fail(text: str, at: int, message: str) -> NoReturn:
-    line, said = ("".join(char if char.isprintable() else " " for char in part) for part in (text, message))
-    raise ThresholdError(f"{said}\n  {line}\n  {' ' * at}^")
+    raise ThresholdError(pointed(text, at, message))
 
 
 def _instead(word: str, choices: Sequence[str]) -> str:

@@ -37,3 +37,7 @@ class QueueView:
     last_lease_us: int | None
     """When the last chunk so far was handed out."""
     workers: tuple[WorkerView, ...]
+    paused: str = ""
+    """By whom the run was paused; empty: it is not."""
+    late: int = 0
+    """Workers that do not yet keep to what the run was told last."""

@@ -15,6 +15,7 @@ from loadgen.loader import Bundle
 from loadgen.plan import Chunk
 from loadgen.sample import Count, Seconds
 from loadgen.scenario import Connections
+from loadgen.steering import Orders
 
 PROTOCOL = 1
 """Changes whenever a message changes its meaning."""
@@ -93,15 +94,19 @@ class Arm(msgspec.Struct, frozen=True, tag=True):
 
     session: str
     marks: tuple[Mark, ...]
+    obeys: Count = 0
+    """The orders that it keeps to; who was told others is answered with them, and nothing is marked."""
 
 
 class Armed(msgspec.Struct, frozen=True, tag=True):
-    """The marks are in the ledger."""
+    """The marks are in the ledger; or, where there are orders, nothing was marked."""
 
     dropped: tuple[int, ...] = ()
     """Leases that the worker has no more: nothing of them was marked, nothing may be sent."""
     skip: tuple[tuple[int, int], ...] = ()
     """(lease, item): settled meanwhile, not to be sent."""
+    orders: Orders | None = None
+    """What to keep to first, before asking again."""
 
 
 class Lease(msgspec.Struct, frozen=True, tag=True):
@@ -150,6 +155,8 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     """Items being executed."""
     lag: Lag = NO_LAG
     """What the probe of its slowest process has read so far."""
+    obeys: Count = 0
+    """The orders that all of its processes keep to."""
 
 
 class Beat(msgspec.Struct, frozen=True, tag=True):
@@ -163,6 +170,8 @@ class Beat(msgspec.Struct, frozen=True, tag=True):
     """Items being executed."""
     lag: Lag = NO_LAG
     """What the probe of its slowest process has read so far."""
+    obeys: Count = 0
+    """The orders that all of its processes keep to."""
 
 
 class Release(msgspec.Struct, frozen=True, tag=True):
@@ -186,6 +195,8 @@ class Receipt(msgspec.Struct, frozen=True, tag=True):
 
     dropped: tuple[int, ...] = ()
     """Leases that the worker named and no longer has: it must not start what is left of them."""
+    orders: Orders = Orders()
+    """What to keep to from now on."""
 
 
 Request: TypeAlias = Hello | LeaseRequest | Arm | Report | Beat | Release | Bye
