@@ -30,6 +30,7 @@ from loadgen.errors import Incomplete, LoadgenError, MasterGone, Refused, UsageE
 from loadgen.execution.pipe import Setup, Task
 from loadgen.execution.pool import Pool
 from loadgen.execution.warmup import Reading, WarmUp
+from loadgen.helm import Helm
 from loadgen.link import Link
 from loadgen.loader import load, only_copy
 from loadgen.queues.client import QueueClient
@@ -50,7 +51,8 @@ from loadgen.queues.messages import (
 from loadgen.spool import Spool, left_behind
 from loadgen.version import __version__
 
-BEAT_S = 2.0
+BEAT_S = 0.5
+"""Not longer: a beat also brings what the run is told, and all must keep to that within two seconds."""
 BEATS_PER_LIFE = 5
 """A short-lived lease is renewed so often."""
 FENCE_S = 3.0
@@ -119,6 +121,8 @@ class Worker:
         self._welcome: Welcome
         self._pool: Pool
         self._desk: Desk
+        self._helm: Helm
+        self._said = 0
         self._warmup: WarmUp
 
     def stop(self, reason: str) -> None:
@@ -158,6 +162,7 @@ class Worker:
             most = welcome.most if self._settings.concurrency is None else setup.threads
             self._warmup = WarmUp(self._settings.processes, setup.threads, most)
             self._pool = Pool(setup, self._settings.processes, self._desk.put, self._desk.lose)
+            self._helm = Helm(self._pool, self._settings.processes, self._clock)
             self._fence(self._clock.monotonic_us())
             beats = threading.Thread(target=self._beat, name="beat", daemon=True)
             beats.start()
@@ -217,7 +222,7 @@ class Worker:
                 self._pool.cancel(self._desk.leases)
             self._warm_up()
             hungry = self._feed()
-            if self._report_is_due(hungry=hungry):
+            if self._report_is_due(hungry=hungry) or self._helm.obeys != self._said:
                 settled += self._report()
             elif hungry and not self._end and self._clock.monotonic_us() >= self._wait_until_us:
                 self._lease()
@@ -235,24 +240,33 @@ class Worker:
         What is armed is in doubt when this worker dies, so no more is armed than is about to be started;
         but enough at once that marks cost nothing.
         """
-        slots, rate = self._desk.slots, self._desk.rate()
+        if self._helm.resting:
+            self._desk.rest()
+            return True
+        slots, rate = self._helm.slots(self._desk.slots), self._desk.rate()
         ahead = max(2, round(rate * ARM_S))
         room = slots + ahead - self._pool.outstanding
-        if room >= ahead / 2:
-            tasks = self._desk.next_tasks(room)
+        if room >= ahead / 2 and not self._helm.settling:
+            tasks = self._armed(self._desk.next_tasks(self._helm.room(room)))
             if tasks:
-                self._pool.submit(self._armed(tasks))
+                self._helm.started(sum(len(task.items) for task in tasks))
+                self._pool.submit(tasks)
         return self._desk.backlog < max(slots / 2, self._ahead / 3)
 
     def _warm_up(self) -> None:
-        """Have as many slots as pay; the master is told how many."""
-        if self._warmup.settled:
-            return
-        now_us, pool = self._clock.monotonic_us(), self._pool
-        reading = Reading(now_us, *self._desk.totals, pool.cpu_s, self._desk.step, pool.lag.p90_us)
-        if self._warmup.observe(reading):
-            self._pool.widen(self._warmup.width)
-            self._desk.slots = slots = self._settings.processes * self._warmup.width
+        """Have as many slots as pay, or as it was told to have; the master hears how many."""
+        if self._helm.news():
+            self._warmup.interrupt()
+            self._wait_until_us = 0
+        if not (self._warmup.settled or self._helm.resting or self._helm.width):
+            now_us, pool = self._clock.monotonic_us(), self._pool
+            reading = Reading(now_us, *self._desk.totals, pool.cpu_s, self._desk.step, pool.lag.p90_us)
+            self._warmup.observe(reading)
+        width = self._helm.width or self._warmup.width
+        slots = self._settings.processes * width
+        if slots != self._desk.slots:
+            self._pool.widen(width)
+            self._desk.slots = slots
             self._link.take_slots(slots)
             self._link.ask(lambda client: client.hello(self._link.hello))
 
@@ -261,8 +275,9 @@ class Worker:
         wanted = marks(tasks)
         if not wanted:
             return tasks
-        answer = self._link.ask(lambda client: client.arm(Arm(self._session, wanted)))
-        if answer is None:
+        answer = self._link.ask(lambda client: client.arm(Arm(self._session, wanted, self._helm.obeys)))
+        if answer is None or answer.orders is not None:
+            self._helm.hear(answer.orders if answer else None)
             self._desk.put_back(tasks)
             return []
         if not (answer.skip or answer.dropped):
@@ -297,15 +312,19 @@ class Worker:
 
     def _report(self) -> int:
         """Hand results over, and keep them until the receipt is there; returns how many there were."""
-        report = Report(self._session, self._desk.take(), self._cpu_s(), self._in_flight(), self._pool.lag)
-        if self._link.ask(lambda client: client.report(report)) is None:
+        in_flight, obeys = self._in_flight(), self._helm.obeys
+        report = Report(self._session, self._desk.take(), self._cpu_s(), in_flight, self._pool.lag, obeys)
+        receipt = self._link.ask(lambda client: client.report(report))
+        if receipt is None:
             return 0
+        self._said = obeys
+        self._helm.hear(receipt.orders)
         self._reported_us = self._clock.monotonic_us()
         return self._desk.confirm()
 
     def _lease(self) -> None:
         want = max(self._desk.slots, round(self._ahead))
-        request = LeaseRequest(self._session, want, self._desk.slots)
+        request = LeaseRequest(self._session, want, self._desk.slots, self._helm.obeys)
         asked_us = self._clock.monotonic_us()
         answer = self._link.ask(lambda client: client.lease(request))
         if isinstance(answer, Lease):
@@ -316,6 +335,7 @@ class Worker:
         elif isinstance(answer, Drained):
             self._end = self._end or answer.reason
         elif answer is not None:
+            self._helm.hear(answer.orders)
             self._wait_until_us = self._clock.monotonic_us() + round(answer.seconds * 1_000_000)
 
     def _give_back(self) -> None:
@@ -332,7 +352,8 @@ class Worker:
         interval_s = min(BEAT_S, self._ttl_us / 1_000_000 / BEATS_PER_LIFE)
         while not self._finished.wait(interval_s):
             sent_us = self._clock.monotonic_us()
-            beat = Beat(self._session, self._desk.leases, self._cpu_s(), self._in_flight(), self._pool.lag)
+            leases, in_flight = self._desk.leases, self._in_flight()
+            beat = Beat(self._session, leases, self._cpu_s(), in_flight, self._pool.lag, self._helm.obeys)
             try:
                 receipt = self._link.client.beat(beat)
             except LoadgenError:  # whatever it is, the main thread finds out
@@ -344,6 +365,7 @@ class Worker:
                     )
                     self._pool.drop(receipt.dropped)
                     self._desk.drop(receipt.dropped)
+                self._helm.hear(receipt.orders)  # first: nothing that it forbids may start
                 self._fence(sent_us)
 
     def _fence(self, heard_us: int) -> None:
@@ -377,4 +399,4 @@ class Worker:
         return self._pool.cpu_s + time.process_time()
 
     def _in_flight(self) -> int:
-        return min(self._pool.outstanding, self._desk.slots)
+        return min(self._pool.outstanding, self._helm.slots(self._desk.slots))

@@ -237,8 +237,9 @@ class MemoryQueue:
             if self._drained:
                 return Drained(self._drained)
             step = self._step
-            if self._crew.orders(worker, self._workers.values()).slots == 0:
-                return Wait(REST_WAIT_S)
+            orders = self._orders(worker, message.obeys)
+            if orders.slots == 0 or orders.serial != message.obeys:
+                return Wait(IDLE_WAIT_S if orders.slots != 0 else REST_WAIT_S, orders)
             if step is None or not self._machine.unleased:
                 return self._wait()
             here = sum(other.here for other in self._workers.values())

@@ -79,6 +79,8 @@ class LeaseRequest(msgspec.Struct, frozen=True, tag=True):
     """Items it would like: what it gets through in about a second."""
     lanes: Count
     """Items it could have in flight at the same time."""
+    obeys: Count = 0
+    """The orders that it keeps to; who was told others gets nothing before it does."""
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -126,6 +128,8 @@ class Wait(msgspec.Struct, frozen=True, tag=True):
     """Nothing to hand out just now; ask again."""
 
     seconds: float
+    orders: Orders | None = None
+    """What to keep to first."""
 
 
 class Drained(msgspec.Struct, frozen=True, tag=True):
