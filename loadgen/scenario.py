@@ -16,9 +16,11 @@ from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeVa
 
 import msgspec
 
+from loadgen.breaker import parse_breaker
 from loadgen.errors import ScenarioError
 from loadgen.feed import Feed
 from loadgen.plan import Delivery
+from loadgen.steering import Limits, parse_rate
 from loadgen.thresholds import parse
 
 P = ParamSpec("P")
@@ -224,8 +226,9 @@ class Scenario:
     `options` is a frozen dataclass; each of its fields is a `--set NAME=VALUE`.  `target` is the base
     URL, or `sandbox:NAME` for a built-in stand-in, with its options behind a `?`.  `timeout` is in
     seconds, in all, for calls that say nothing else.  `http` and `connections` say how the target is
-    spoken to; `processes`, `concurrency` (items in flight a process), `connections` and `thresholds` hold
-    unless the command line says otherwise.
+    spoken to; `processes`, `concurrency` (items in flight a process), `connections`, `thresholds`,
+    `max_in_flight` (items in flight on all workers), `max_rate` ("100/s") and `breaker` ("50% over 10s")
+    hold unless the command line says otherwise.
     """
 
     def __init__(
@@ -240,6 +243,9 @@ class Scenario:
         http: Http = "1.1",
         connections: Connections = "keep",
         thresholds: Sequence[str] = (),
+        max_in_flight: int | None = None,
+        max_rate: str | None = None,
+        breaker: str | None = None,
     ) -> None:
         caller = sys._getframe(1)  # noqa: SLF001 - the line to name when two scenarios stand in one file
         self.location = f"{caller.f_code.co_filename}:{caller.f_lineno}"
@@ -254,6 +260,8 @@ class Scenario:
         self.http: Http = http
         self.connections: Connections = connections
         self.thresholds = tuple(parse(text, self.location) for text in thresholds)
+        self.limits = _limits(self.location, max_in_flight, max_rate)
+        self.breaker = None if breaker is None else parse_breaker(breaker, self.location)
         self.processes = processes
         self.concurrency = concurrency
         self.steps: list[Step[..., Any]] = []
@@ -327,6 +335,16 @@ def _check_settings(location: str, transport: Any, timeout: Any, **counts: Any) 
     for name, count in counts.items():
         if count is not None and (not isinstance(count, int) or count < (name == "concurrency")):
             raise ScenarioError(f"{location}: {name}={count!r} is not a number of {name}")
+
+
+def _limits(location: str, max_in_flight: Any, max_rate: Any) -> Limits:
+    """Raises ScenarioError and UsageError."""
+    if max_in_flight is not None and (not isinstance(max_in_flight, int) or max_in_flight < 1):
+        raise ScenarioError(f"{location}: max_in_flight={max_in_flight!r} is not a number of items above 0")
+    if max_rate is not None and not isinstance(max_rate, str):
+        raise ScenarioError(f"{location}: max_rate={max_rate!r} is no rate like '100/s'")
+    rate = None if max_rate is None else parse_rate(max_rate, f"{location}: max_rate")
+    return Limits(rate=rate, in_flight=max_in_flight)
 
 
 def _check_http(location: str, transport: str, http: Any, connections: Any) -> None:

@@ -95,25 +95,26 @@ class Steering:
         return min(caps, default=None)
 
     def pause(self, by: str, why: str = "") -> list[Change]:
-        """Hand out nothing and start nothing until it is told to go on; the last who says so counts."""
-        if self.paused == by:
+        """Hand out nothing and start nothing until it is told to go on; people come before machines."""
+        if self.paused and (by != BY_HAND or self.paused == by):
             return []
         self.paused, self.trial = by, None
         return [Change(PAUSED, f"{by}: {why}" if why else by)]
 
-    def go_on(self, by: str, trial: int | None = None) -> list[Change]:
+    def go_on(self, by: str, why: str = "", trial: int | None = None) -> list[Change]:
         """End the pause, whoever began it; with at most `trial` items in flight at first."""
         if not self.paused:
             return []
         self.paused, self.trial = "", trial
-        return [Change(CONTINUED, by if trial is None else f"{by}, with {trial} in flight at first")]
+        more = "" if trial is None else f", with {trial} in flight at first"
+        return [Change(CONTINUED, (f"{by}: {why}" if why else by) + more)]
 
-    def trust(self, by: str) -> list[Change]:
+    def trust(self, by: str, why: str) -> list[Change]:
         """The trial is over."""
         if self.trial is None:
             return []
-        self.trial = None
-        return [Change(CHANGED, f"no trial any more, {by}")]
+        before, self.trial = self.trial, None
+        return [Change(CHANGED, f"in flight on trial from {before} to all, {by}: {why}")]
 
     def rate(self, most: float | None, by: str) -> list[Change]:
         """Start no more than so many items a second."""

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from loadgen.breaker import Rule
 from loadgen.cli import words
+from loadgen.cli.limits import kept
 from loadgen.cli.prepare import Prepared
 from loadgen.errors import UsageError
 from loadgen.queues import token as tokens
 from loadgen.queues.identity import Identity, new_identity
 from loadgen.scenario import Connections, Scenario
+from loadgen.steering import Limits
 from loadgen.thresholds import Threshold
 
 
@@ -36,6 +39,8 @@ class Order:
     top_up: bool
     thresholds: tuple[Threshold, ...]
     fail_fast: bool
+    limits: Limits
+    breaker: Rule | None
     lease_ttl_s: float
 
     @classmethod
@@ -84,6 +89,7 @@ class Order:
             "target": prepared.target,
             "thresholds": [each.text for each in self.thresholds],
             "fail_fast": self.fail_fast,
+            **kept(self.limits, self.breaker),
         }
 
 

@@ -44,6 +44,9 @@ def run(
             "--fail-fast", envvar="LOADGEN_FAIL_FAST", help="Wind down as soon as an item has failed."
         ),
     ] = False,
+    max_in_flight: words.MaxInFlight = None,
+    max_rate: words.MaxRate = None,
+    breaker: words.Breaker = None,
     lease_ttl: words.LeaseTtl = words.LEASE_TTL_S,
 ) -> int:
     """Run a scenario: every item once, in parallel, recorded, verified and timed."""
@@ -51,6 +54,7 @@ def run(
     from loadgen.cli.admit import admit
     from loadgen.cli.conduct import Conductor
     from loadgen.cli.gates import settle_thresholds
+    from loadgen.cli.limits import settle_breaker, settle_limits
     from loadgen.cli.order import Order, identity_for
     from loadgen.cli.prepare import check_top_up, parse_chunk, prepare
     from loadgen.loader import load
@@ -73,6 +77,8 @@ def run(
         top_up=top_up,
         thresholds=settle_thresholds(threshold, prepared),
         fail_fast=fail_fast,
+        limits=settle_limits(loaded.scenario, max_rate, max_in_flight),
+        breaker=settle_breaker(loaded.scenario, breaker),
         correlate=correlate,
         lease_ttl_s=lease_ttl,
     )
