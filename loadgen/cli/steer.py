@@ -69,13 +69,14 @@ def _steer(run: str, out: Path, request: Request) -> None:
 
 def said(answer: Answer, run: str) -> str:
     """How the run stands, in a line."""
+    limits = "".join(f"{name} {value}, " for name, value in answer.limits.items() if value != "none")
+    limits = f"{limits.removesuffix(', ')}; " if limits else ""
     if answer.stopping:
         state, then = "stopping", f"{answer.in_flight} in flight settle; then: loadgen resume {run}"
     elif answer.paused:
-        state, then = f"paused {answer.paused}", f"loadgen continue {run}"
+        state, then = f"paused {answer.paused}", f"{limits}loadgen continue {run}"
     else:
-        limits = ", ".join(f"{name} {value}" for name, value in answer.limits.items() if value != "none")
-        state, then = "running", limits or "no limits"
+        state, then = "running", limits.removesuffix("; ") or "no limits"
     items = f"{answer.settled:,} of {answer.planned:,} items settled" if answer.planned else "no item yet"
     late = ""
     if answer.late and not answer.stopping:
