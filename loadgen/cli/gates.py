@@ -76,7 +76,7 @@ class Gatekeeper:
             return
         if self._paused:
             self._paused = False
-            self._watch.begin_anew()
+            self._watch.begin_anew(step, view.counts)
         reason = self._reason(step, view.counts, now_us)
         if reason is not None:
             self._stopped = True

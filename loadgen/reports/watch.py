@@ -61,9 +61,10 @@ class Watch:
         self._looked_us = 0
         self._lock = threading.Lock()
 
-    def begin_anew(self) -> None:
+    def begin_anew(self, step: int, counts: ItemCounts) -> None:
         """The run was paused: what was before must not be held against what comes."""
         with self._lock:
+            self._counts[self._steps[step]] = counts
             for watched in self._watched:
                 threshold = watched.gate.threshold
                 watched.gate = Gate(threshold, Series(threshold.window_us))
