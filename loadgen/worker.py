@@ -61,6 +61,8 @@ REPORT_S = 0.25
 """The longest that results wait before they are reported."""
 REPORT_RESULTS = 500
 """A report is sent as soon as this many results wait."""
+REPORT_FAILURES = 10
+"""The same for those that failed: the master may want to pause before many more do."""
 ARM_S = 0.1
 """How much work is armed beyond what is in flight, in seconds: covers the way to the master and back."""
 AHEAD_S = 1.0
@@ -122,7 +124,7 @@ class Worker:
         self._pool: Pool
         self._desk: Desk
         self._helm: Helm
-        self._said = 0
+        self._said = self._failures = 0
         self._warmup: WarmUp
 
     def stop(self, reason: str) -> None:
@@ -308,11 +310,15 @@ class Worker:
         if not waiting:
             return False
         passed_s = (self._clock.monotonic_us() - self._reported_us) / 1_000_000
-        return waiting >= REPORT_RESULTS or passed_s >= (NAP_S if hungry or self._end else REPORT_S)
+        failing = self._desk.totals[1] - self._failures >= REPORT_FAILURES
+        return waiting >= REPORT_RESULTS or passed_s >= (
+            NAP_S if hungry or self._end or failing else REPORT_S
+        )
 
     def _report(self) -> int:
         """Hand results over, and keep them until the receipt is there; returns how many there were."""
         in_flight, obeys = self._in_flight(), self._helm.obeys
+        self._failures = self._desk.totals[1]
         report = Report(self._session, self._desk.take(), self._cpu_s(), in_flight, self._pool.lag, obeys)
         receipt = self._link.ask(lambda client: client.report(report))
         if receipt is None:
