@@ -106,6 +106,15 @@ class Master:
             text = f"{where(hooks['setup'])}: setup returned what is not JSON-able: {one_line(error)}"
             raise SetupFailed(text) from error
 
+    def probe(self) -> None:
+        """See whether the target is there and lets us log in.  Raises TargetDown, and what login raises."""
+        reach(self._job.target)
+        with self._session("probe") as session:
+            session.log_in()
+            _, refused = session.finish()
+        if refused:
+            raise TargetDown(f"{self._job.target}: {refused}")
+
     def await_workers(self, count: int, tick: Callable[[int, QueueView], None]) -> None:
         """Wait until `count` workers have joined.  Raises the Incomplete that stopped it."""
         view = self._queue.view()

@@ -160,7 +160,7 @@ def parse_rate(text: str, where: str = "rate") -> Rates:
     """
     fail = _failing(text, where)
     at = _spaces(text, 0)
-    rate, end = _rate(text, at, fail)
+    rate, end = read_rate(text, at, fail)
     if _spaces(text, end) < len(text):
         fail(_spaces(text, end), "expected the end")
     if not rate:
@@ -185,7 +185,7 @@ def parse_stages(text: str, where: str = "stages") -> Rates:
         end = _spaces(text, end)
         if text[end : end + 1] != ":":
             fail(end, "expected a colon and a rate: 2m:200/s")
-        rate, end = _rate(text, _spaces(text, end + 1), fail)
+        rate, end = read_rate(text, _spaces(text, end + 1), fail)
         points.append((seconds, rate))
         end = _spaces(text, end)
     rates = Rates(tuple(points), text.strip())
@@ -245,8 +245,8 @@ def _check_time(before: list[float], seconds: float, at: int, fail: Fail) -> Non
         fail(at, "two stages at one time are a jump; a third one says nothing")
 
 
-def _rate(text: str, at: int, fail: Fail) -> tuple[float, int]:
-    """Arrivals a second, and where that ends."""
+def read_rate(text: str, at: int, fail: Fail) -> tuple[float, int]:
+    """Arrivals a second of the rate that starts there, and where it ends."""
     if text[at : at + 1] == "-":
         fail(at, "a rate is not negative")
     found = _NUMBER.match(text, at)

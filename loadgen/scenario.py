@@ -16,9 +16,11 @@ from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeVa
 
 import msgspec
 
+from loadgen.breaker import parse_breaker
 from loadgen.errors import ScenarioError
 from loadgen.feed import Feed
 from loadgen.plan import Delivery
+from loadgen.steering import Limits, parse_rate
 from loadgen.thresholds import parse
 from loadgen.warmup import NO_WARM_UP, WarmUp
 from loadgen.warmup import parse as parse_warm_up
@@ -227,8 +229,9 @@ class Scenario:
     URL, or `sandbox:NAME` for a built-in stand-in, with its options behind a `?`.  `timeout` is in
     seconds, in all, for calls that say nothing else.  `http` and `connections` say how the target is
     spoken to; `processes`, `concurrency` (items in flight a process), `connections`, `thresholds`,
-    `warm_up` (`"10s"` or `"500 items"`, done but not measured), and `rate`, `stages`, `arrivals`, `max_lag`
-    (when items start) hold unless the command line says otherwise.
+    `warm_up` (`"10s"` or `"500 items"`, done but not measured), `rate`, `stages`, `arrivals`, `max_lag` (when
+    items start), `max_in_flight` (items in flight on all workers), `max_rate` ("100/s") and `breaker`
+    ("50% over 10s") hold unless the command line says otherwise.
     """
 
     def __init__(
@@ -248,6 +251,9 @@ class Scenario:
         arrivals: str | None = None,
         max_lag: str | None = None,
         warm_up: str | None = None,
+        max_in_flight: int | None = None,
+        max_rate: str | None = None,
+        breaker: str | None = None,
     ) -> None:
         caller = sys._getframe(1)  # noqa: SLF001 - the line to name when two scenarios stand in one file
         self.location = f"{caller.f_code.co_filename}:{caller.f_lineno}"
@@ -265,6 +271,8 @@ class Scenario:
         self.connections: Connections = connections
         self.thresholds = tuple(parse(text, self.location) for text in thresholds)
         self.warm_up: WarmUp = NO_WARM_UP if warm_up is None else parse_warm_up(warm_up, self.location)
+        self.limits = _limits(self.location, max_in_flight, max_rate)
+        self.breaker = None if breaker is None else parse_breaker(breaker, self.location)
         self.processes = processes
         self.concurrency = concurrency
         self.rate, self.stages, self.arrivals, self.max_lag = rate, stages, arrivals, max_lag
@@ -339,6 +347,16 @@ def _check_settings(location: str, transport: Any, timeout: Any, **counts: Any) 
     for name, count in counts.items():
         if count is not None and (not isinstance(count, int) or count < (name == "concurrency")):
             raise ScenarioError(f"{location}: {name}={count!r} is not a number of {name}")
+
+
+def _limits(location: str, max_in_flight: Any, max_rate: Any) -> Limits:
+    """Raises ScenarioError and UsageError."""
+    if max_in_flight is not None and (not isinstance(max_in_flight, int) or max_in_flight < 1):
+        raise ScenarioError(f"{location}: max_in_flight={max_in_flight!r} is not a number of items above 0")
+    if max_rate is not None and not isinstance(max_rate, str):
+        raise ScenarioError(f"{location}: max_rate={max_rate!r} is no rate like '100/s'")
+    rate = None if max_rate is None else parse_rate(max_rate, f"{location}: max_rate")
+    return Limits(rate=rate, in_flight=max_in_flight)
 
 
 def _check_http(location: str, transport: str, http: Any, connections: Any) -> None:

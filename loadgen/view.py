@@ -42,3 +42,9 @@ class QueueView:
     last_lease_us: int | None
     """When the last chunk so far was handed out."""
     workers: tuple[WorkerView, ...]
+    begun_us: int | None = None
+    """When the run's first item was started, or was meant to be."""
+    paused: str = ""
+    """By whom the run was paused; empty: it is not."""
+    late: int = 0
+    """Workers that do not yet keep to what the run was told last."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import string
 import tempfile
 import threading
 import time
@@ -20,19 +19,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote
 
 import msgspec
 
 from loadgen.backlog import marks, without
 from loadgen.clock import Clock
 from loadgen.desk import Desk
+from loadgen.enlist import enlist
 from loadgen.errors import Incomplete, LoadgenError, MasterGone, Refused, UsageError
-from loadgen.execution.pipe import Setup, Task
+from loadgen.execution.pipe import Task
 from loadgen.execution.pool import Pool
 from loadgen.execution.widening import Reading, Widening
+from loadgen.helm import Helm
 from loadgen.link import Link
-from loadgen.loader import load, only_copy
 from loadgen.queues.client import QueueClient
 from loadgen.queues.messages import (
     PROTOCOL,
@@ -51,7 +50,8 @@ from loadgen.queues.messages import (
 from loadgen.spool import Spool, left_behind
 from loadgen.version import __version__
 
-BEAT_S = 2.0
+BEAT_S = 0.5
+"""Not longer: a beat also brings what the run is told, and all must keep to that within two seconds."""
 BEATS_PER_LIFE = 5
 """A short-lived lease is renewed so often."""
 FENCE_S = 3.0
@@ -60,6 +60,8 @@ REPORT_S = 0.25
 """The longest that results wait before they are reported."""
 REPORT_RESULTS = 500
 """A report is sent as soon as this many results wait."""
+REPORT_FAILURES = 10
+"""The same for those that failed: the master may want to pause before many more do."""
 ARM_S = 0.1
 """How much work is armed beyond what is in flight, in seconds: covers the way to the master and back."""
 AHEAD_S = 1.0
@@ -126,6 +128,8 @@ class Worker:
         self._welcome: Welcome
         self._pool: Pool
         self._desk: Desk
+        self._helm: Helm
+        self._said = self._failures = 0
         self._widening: Widening
 
     def stop(self, reason: str) -> None:
@@ -157,7 +161,10 @@ class Worker:
     def _take_part(self, welcome: Welcome) -> int:
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loadgen-")))
-            setup = self._prepare(welcome, folder)
+            self._say(
+                f"{self.name} joins run {welcome.run}: {welcome.scenario}, digest {welcome.digest[:12]}"
+            )
+            setup = enlist(welcome, self._settings.scenario, folder, self._settings.concurrency)
             spool = Spool(self._settings.spool, welcome.run, self._session)
             stack.callback(spool.close)
             self._desk = Desk(self._clock, spool, self._link.hello.slots)
@@ -166,6 +173,7 @@ class Worker:
             most = welcome.most if self._settings.concurrency is None else setup.threads
             self._widening = Widening(self._settings.processes, setup.threads, most)
             self._pool = Pool(setup, self._settings.processes, self._desk.put, self._desk.lose)
+            self._helm = Helm(self._pool, self._settings.processes, self._clock)
             self._fence(self._clock.monotonic_us())
             beats = threading.Thread(target=self._beat, name="beat", daemon=True)
             beats.start()
@@ -194,27 +202,6 @@ class Worker:
         if msgspec.structs.replace(welcome, ttl_s=before.ttl_s) != before:
             self.finish("the run goes on with other settings: join again")
 
-    def _prepare(self, welcome: Welcome, folder: Path) -> Setup:
-        if self._settings.scenario is not None:
-            path = self._settings.scenario.resolve()
-            only_copy(load(path), welcome.digest)
-        elif welcome.bundle.digest != welcome.digest:
-            raise Refused("the scenario that the master sent does not have the digest that it names")
-        else:
-            path = welcome.bundle.unpack(folder)
-        self._say(f"{self.name} joins run {welcome.run}: {welcome.scenario}, digest {welcome.digest[:12]}")
-        return Setup(
-            scenario=str(path),
-            steps=welcome.steps,
-            target=welcome.target,
-            options=welcome.options,
-            threads=self._settings.concurrency or welcome.concurrency,
-            connections=welcome.connections,
-            top_up=welcome.top_up,
-            max_lag_us=welcome.max_lag_us,
-            run=quote(welcome.run, safe=string.punctuation + " ") if welcome.correlate else "",
-        )
-
     def _work(self) -> int:
         """The main loop; returns how many items were settled."""
         settled, cancelled = 0, False
@@ -227,7 +214,7 @@ class Worker:
                 self._pool.cancel(self._desk.leases)
             self._widen()
             hungry = self._feed()
-            if self._report_is_due(hungry=hungry):
+            if self._report_is_due(hungry=hungry) or self._helm.obeys != self._said:
                 settled += self._report()
             elif hungry and not self._end and self._clock.monotonic_us() >= self._wait_until_us:
                 self._lease()
@@ -245,26 +232,36 @@ class Worker:
         What is armed is in doubt when this worker dies, so no more is armed than is about to be started;
         but enough at once that marks cost nothing.
         """
+        if self._helm.resting:
+            self._desk.rest()
+            return True
         paced = self._welcome.max_lag_us is not None
-        slots, rate = self._desk.slots, self._desk.rate()
+        slots, rate = self._helm.slots(self._desk.slots), self._desk.rate()
         ahead = max(2, round(rate * ARM_S))
         room = slots + ahead - self._pool.outstanding
-        if room >= ahead / 2 or paced:  # what is due goes to the pool, which drops it if need be
-            tasks = self._desk.next_tasks(max(room, 0))
+        # what is due goes to the pool, however full it is: it is dropped there, if need be
+        if (room >= ahead / 2 or paced) and not self._helm.settling:
+            tasks = self._armed(self._desk.next_tasks(self._helm.room(max(room, 0))))
             if tasks:
-                self._pool.submit(self._armed(tasks))
+                self._helm.started(0 if paced else sum(len(task.items) for task in tasks))
+                self._pool.submit(tasks)
         # in a paced run it is the master who says when there is more
         return paced or self._desk.backlog < max(slots / 2, self._ahead / 3)
 
     def _widen(self) -> None:
-        """Have as many slots as pay; the master is told how many."""
-        if self._widening.settled:
-            return
-        now_us, pool = self._clock.monotonic_us(), self._pool
-        reading = Reading(now_us, *self._desk.totals, pool.cpu_s, self._desk.step, pool.lag.p90_us)
-        if self._widening.observe(reading):
-            self._pool.widen(self._widening.width)
-            self._desk.slots = slots = self._settings.processes * self._widening.width
+        """Have as many slots as pay, or as it was told to have; the master hears how many."""
+        if self._helm.news():
+            self._widening.interrupt()
+            self._wait_until_us = 0
+        if not (self._widening.settled or self._helm.resting or self._helm.width):
+            now_us, pool = self._clock.monotonic_us(), self._pool
+            reading = Reading(now_us, *self._desk.totals, pool.cpu_s, self._desk.step, pool.lag.p90_us)
+            self._widening.observe(reading)
+        width = self._helm.width or self._widening.width
+        slots = self._settings.processes * width
+        if slots != self._desk.slots:
+            self._pool.widen(width)
+            self._desk.slots = slots
             self._link.take_slots(slots)
             self._link.ask(lambda client: client.hello(self._link.hello))
 
@@ -273,8 +270,9 @@ class Worker:
         wanted = marks(tasks)
         if not wanted:
             return tasks
-        answer = self._link.ask(lambda client: client.arm(Arm(self._session, wanted)))
-        if answer is None:
+        answer = self._link.ask(lambda client: client.arm(Arm(self._session, wanted, self._helm.obeys)))
+        if answer is None or answer.orders is not None:
+            self._helm.hear(answer.orders if answer else None)
             self._desk.put_back(tasks)
             return []
         if not (answer.skip or answer.dropped):
@@ -305,19 +303,27 @@ class Worker:
         if not waiting:
             return False
         passed_s = (self._clock.monotonic_us() - self._reported_us) / 1_000_000
-        return waiting >= REPORT_RESULTS or passed_s >= (NAP_S if hungry or self._end else REPORT_S)
+        failing = self._desk.totals[1] - self._failures >= REPORT_FAILURES
+        return waiting >= REPORT_RESULTS or passed_s >= (
+            NAP_S if hungry or self._end or failing else REPORT_S
+        )
 
     def _report(self) -> int:
         """Hand results over, and keep them until the receipt is there; returns how many there were."""
-        report = Report(self._session, self._desk.take(), self._cpu_s(), self._in_flight(), self._pool.lag)
-        if self._link.ask(lambda client: client.report(report)) is None:
+        in_flight, obeys = self._in_flight(), self._helm.obeys
+        self._failures = self._desk.totals[1]
+        report = Report(self._session, self._desk.take(), self._cpu_s(), in_flight, self._pool.lag, obeys)
+        receipt = self._link.ask(lambda client: client.report(report))
+        if receipt is None:
             return 0
+        self._said = obeys
+        self._helm.hear(receipt.orders)
         self._reported_us = self._clock.monotonic_us()
         return self._desk.confirm()
 
     def _lease(self) -> None:
         want = max(self._desk.slots, round(self._ahead))
-        request = LeaseRequest(self._session, want, self._desk.slots)
+        request = LeaseRequest(self._session, want, self._desk.slots, self._helm.obeys)
         asked_us = self._clock.monotonic_us()
         answer = self._link.ask(lambda client: client.lease(request))
         if isinstance(answer, Lease):
@@ -328,6 +334,7 @@ class Worker:
         elif isinstance(answer, Drained):
             self._end = self._end or answer.reason
         elif answer is not None:
+            self._helm.hear(answer.orders)
             self._wait_until_us = self._clock.monotonic_us() + round(answer.seconds * 1_000_000)
 
     def _give_back(self) -> None:
@@ -355,6 +362,7 @@ class Worker:
                     )
                     self._pool.drop(receipt.dropped)
                     self._desk.drop(receipt.dropped)
+                self._helm.hear(receipt.orders)  # first: nothing that it forbids may start
                 self._fence(sent_us)
 
     def _alive(self) -> Beat:
@@ -365,6 +373,7 @@ class Worker:
             self._cpu_s(),
             self._in_flight(),
             self._pool.lag,
+            self._helm.obeys,
             self._clock_error_us,
         )
 
@@ -405,4 +414,4 @@ class Worker:
         return self._pool.cpu_s + time.process_time()
 
     def _in_flight(self) -> int:
-        return min(self._pool.outstanding, self._desk.slots)
+        return min(self._pool.outstanding, self._helm.slots(self._desk.slots))

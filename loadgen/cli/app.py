@@ -22,6 +22,7 @@ from loadgen.cli.run import run
 from loadgen.cli.runs import runs
 from loadgen.cli.sandbox import sandbox
 from loadgen.cli.selftest import selftest
+from loadgen.cli.steer import continue_, pause, set_, stop
 from loadgen.cli.token import token
 from loadgen.cli.worker import worker
 from loadgen.errors import ExitCode, LoadgenError
@@ -74,6 +75,9 @@ def make_app() -> typer.Typer:
     app.callback(epilog=EPILOG)(_root)
     for command in (run, check, worker, resume, report, runs, manifest, clean, sandbox, selftest, token):
         app.command(cls=Grouped)(command)
+    steering: Mapping[str, Any] = {"pause": pause, "continue": continue_, "stop": stop, "set": set_}
+    for name, function in steering.items():
+        app.command(name, cls=Grouped)(function)
     return app
 
 

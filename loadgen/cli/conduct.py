@@ -16,7 +16,6 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-import msgspec
 from rich.console import Console
 
 from loadgen import options as scenario_options
@@ -25,7 +24,10 @@ from loadgen.cli.finish import finish
 from loadgen.cli.gates import Gatekeeper
 from loadgen.cli.order import Order, identity_file
 from loadgen.cli.prepare import Prepared, keep_scenario
+from loadgen.cli.resumed import restored, still
+from loadgen.cli.steersman import Steersman
 from loadgen.clock import AwakeClock, SystemClock
+from loadgen.control import Door, socket_path
 from loadgen.errors import Incomplete, LedgerFailed, LoadgenError, TargetDown
 from loadgen.launch.local import LocalPlan, LocalWorker
 from loadgen.launch.sandbox import SandboxProcess, access_log
@@ -137,8 +139,7 @@ class Conductor:
         if reopen:
             with contextlib.closing(Ledger(directory, started_us=started_us)) as ledger:
                 ledger.submit([Reopened(tuple(reopen))]).wait()
-        restored = _restored(directory)
-        return self._conduct(prepared, _still(now, facts), directory, started_us, restored)
+        return self._conduct(prepared, still(now, facts), directory, started_us, restored(directory))
 
     def _settings(self, prepared: Prepared) -> dict[str, Any]:
         return {**self._order.settings(prepared), "listen": self._token.address}
@@ -190,20 +191,24 @@ class Conductor:
             AwakeClock(clock, LONGEST_TICK_S),
             quarantine_s=session.prepared.loaded.scenario.timeout + QUARANTINE_MARGIN_S,
             restored=session.restored,
+            limits=order.limits,
         )
         job = Job(
             session.prepared.loaded, session.prepared.options, session.facts.target, session.prepared.work
         )
         self._master = master = Master(job, queue_, ledger, clock)
+        steersman = Steersman(queue_, master, clock, order.breaker, pulse.happened, session.facts.id)
         gates = Gatekeeper(
             order,
             session.prepared.steps,
             session.directory,
             lambda event: self._tell(session, pulse, event),
             master.stop,
+            steersman.pause,
         )
-        queue_.listen(lambda batches: _feel(pulse, gates, batches, clock.now_us()))
+        queue_.listen(lambda batches: _feel(pulse, (gates, steersman), batches, clock.now_us()))
         self._open_doors(queue_, stack)
+        self._open_control(session.directory, steersman, stack)
         screen = stack.enter_context(display(self._console, quiet=order.quiet))
 
         def tick(step: int | None, view: QueueView) -> None:
@@ -215,6 +220,7 @@ class Conductor:
             if view.counts.planned and not view.counts.pending and not view.settled:
                 pulse.happened(f"{view.counts.unknown} unknown: waiting for results that may still come")
             progress = pulse.progress(step, view, clock.now_us())
+            steersman.look(view, progress.run_counts, clock.now_us())
             screen.show(progress)
             if self._local is not None:
                 self._local.tend(progress.run_counts.settled)
@@ -258,6 +264,13 @@ class Conductor:
             self._say(f"  loadgen worker --server THIS_HOST:{port} --token-file {path.name}")
         elif self._order.processes == 0:
             self._say(f"waiting for workers: loadgen worker --server localhost:{port}")
+
+    def _open_control(self, directory: Path, steersman: Steersman, stack: contextlib.ExitStack) -> None:
+        """Let the user's other terminals steer the run; it goes on without where that is not possible."""
+        try:
+            stack.enter_context(Door(socket_path(directory, os.environ), steersman.answer))
+        except OSError as error:
+            self._say(f"this run cannot be steered from another terminal: {error}")
 
     def _start_workers(self, session: _Session, stack: contextlib.ExitStack, pulse: Pulse) -> None:
         if self._order.processes == 0:
@@ -393,24 +406,11 @@ class _Session:
             return reader.past(step)
 
 
-def _restored(directory: Path) -> Restored:
-    """What the queue must know of the sessions before."""
-    with Reader(directory) as reader:
-        return Restored(
-            sessions=reader.sessions(),
-            workers=len(reader.workers()),
-            leases=reader.last_lease(),
-            step=next((step.index for step in reader.steps() if reader.counts(step).pending), 0),
-        )
-
-
-def _still(now: RunFacts, before: RunFacts) -> RunFacts:
-    """The facts of a resumed run: those of now, and what was true of its target before."""
-    return msgspec.structs.replace(now, target=now.target or before.target, sandbox=before.sandbox)
-
-
-def _feel(pulse: Pulse, gates: Gatekeeper, batches: Sequence[Batch], now_us: int) -> None:
-    gates.record(batches, now_us)
+def _feel(
+    pulse: Pulse, watchers: tuple[Gatekeeper, Steersman], batches: Sequence[Batch], now_us: int
+) -> None:
+    for watcher in watchers:
+        watcher.record(batches, now_us)
     for batch in batches:
         harvest = batch.harvest
         ended = len(harvest.plain) + sum(result.retry_ms is None for result in harvest.results)

@@ -1,4 +1,4 @@
-"""What may end a run before its items do: thresholds with an action, and --fail-fast."""
+"""What may end or pause a run before its items do: thresholds with an action, and --fail-fast."""
 
 from __future__ import annotations
 
@@ -46,8 +46,12 @@ class Gatekeeper:
         directory: Path,
         note: Callable[[Event], object],
         stop: Callable[[Incomplete], object],
+        pause: Callable[[str, str], object],
     ) -> None:
-        """`directory`: the run's; `note` gets what people should know, `stop` why to wind down, once."""
+        """`directory`: the run's.
+
+        `note` gets what people should know, `stop` why to wind down, once; `pause` who pauses it, and why.
+        """
         with Reader(directory) as reader:
             before = self._before = {step.name: reader.counts(step) for step in steps}
             self._measured = Measured.of(order.warm_up.text, steps, reader.events())
@@ -58,8 +62,8 @@ class Gatekeeper:
         self._last = steps[-1].index
         self._watch = Watch(order.thresholds, self._names, before)
         self._fail_fast = order.fail_fast
-        self._note, self._stop = note, stop
-        self._stopped = False
+        self._note, self._stop, self._pause = note, stop, pause
+        self._stopped = self._paused = False
         self._failed = ""
         self._missed = False
 
@@ -76,12 +80,18 @@ class Gatekeeper:
     def look(self, step: int | None, view: QueueView, now_us: int) -> None:
         """See how it stands; `step`: the one that `view` shows, None before the first."""
         warm_up = self._measured.warm_up
-        if warm_up.us and self._measured.until_us is None and view.first_lease_us is not None:
-            self._measured.until_us = until_us = view.first_lease_us + warm_up.us
+        if warm_up.us and self._measured.until_us is None and view.begun_us is not None:
+            self._measured.until_us = until_us = view.begun_us + warm_up.us
             text = f"it is over {warm_up} after the first lease; what begins before that is not measured"
             self._note(Event(until_us, WARM_UP, text))
         if step is None or self._stopped or (view.settled and step == self._last):
             return  # there is nothing that could be stopped
+        if view.paused:
+            self._paused = True
+            return
+        if self._paused:
+            self._paused = False
+            self._watch.begin_anew(step, view.counts)
         reason = self._reason(step, view.counts, now_us)
         if reason is not None:
             self._stopped = True
@@ -91,7 +101,11 @@ class Gatekeeper:
         crossings = self._watch.look(step, self._without_warm_up(step, counts), now_us)
         for crossing in crossings:
             self._note(Event(now_us, "threshold", crossing.text))
-        reasons = [crossing for crossing in crossings if crossing.aborts]
+            if crossing.acts and crossing.threshold.action == "pause":
+                self._pause("by a threshold", crossing.text)
+        reasons = [
+            crossing for crossing in crossings if crossing.acts and crossing.threshold.action == "abort"
+        ]
         name = self._names[step]
         if self._fail_fast and counts.failed > self._before[name].failed:
             if self._failed or self._missed:

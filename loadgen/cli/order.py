@@ -7,12 +7,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from loadgen.breaker import Rule
 from loadgen.cli import words
+from loadgen.cli.limits import kept
 from loadgen.cli.prepare import Prepared
 from loadgen.errors import UsageError
 from loadgen.queues import token as tokens
 from loadgen.queues.identity import Identity, new_identity
 from loadgen.scenario import Connections, Scenario
+from loadgen.steering import Limits
 from loadgen.thresholds import Threshold
 from loadgen.warmup import WarmUp
 
@@ -38,6 +41,8 @@ class Order:
     warm_up: WarmUp
     thresholds: tuple[Threshold, ...]
     fail_fast: bool
+    limits: Limits
+    breaker: Rule | None
     lease_ttl_s: float
 
     @classmethod
@@ -88,6 +93,7 @@ class Order:
             "thresholds": [each.text for each in self.thresholds],
             "fail_fast": self.fail_fast,
             "pace": asdict(prepared.pace) if prepared.pace.is_open else None,
+            **kept(self.limits, self.breaker),
         }
 
 

@@ -55,6 +55,9 @@ def resume(
             help="Wind down as soon as an item has failed.  [default: as before]",
         ),
     ] = None,
+    max_in_flight: words.MaxInFlight = None,
+    max_rate: words.MaxRate = None,
+    breaker: words.Breaker = None,
     lease_ttl: words.LeaseTtlAgain = None,
 ) -> int:
     """Finish what a run left open: the items without an outcome, with the same options."""
@@ -62,6 +65,7 @@ def resume(
     from loadgen.cli.admit import admit
     from loadgen.cli.conduct import Conductor
     from loadgen.cli.gates import settle_thresholds
+    from loadgen.cli.limits import settle_breaker, settle_limits
     from loadgen.cli.order import Order, identity_for
     from loadgen.cli.pace import PaceOrder
     from loadgen.cli.prepare import parse_chunk, prepare
@@ -112,6 +116,10 @@ def resume(
         warm_up=parse_warm_up(before.get("warm_up") or "0"),
         thresholds=settle_thresholds(threshold or before.get("thresholds"), prepared),
         fail_fast=bool(before.get("fail_fast")) if fail_fast is None else fail_fast,
+        limits=settle_limits(
+            loaded.scenario, max_rate or before.get("max_rate"), max_in_flight or before.get("max_in_flight")
+        ),
+        breaker=settle_breaker(loaded.scenario, breaker or before.get("breaker")),
         correlate=bool(facts.settings.get("correlate", True)),
         lease_ttl_s=lease_ttl or float(before.get("lease_ttl_s", words.LEASE_TTL_S)),
     )

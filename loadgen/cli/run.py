@@ -46,6 +46,9 @@ def run(
             "--fail-fast", envvar="LOADGEN_FAIL_FAST", help="Wind down as soon as an item has failed."
         ),
     ] = False,
+    max_in_flight: words.MaxInFlight = None,
+    max_rate: words.MaxRate = None,
+    breaker: words.Breaker = None,
     lease_ttl: words.LeaseTtl = words.LEASE_TTL_S,
     rate: pace_words.Rate = None,
     stages: pace_words.Stages = None,
@@ -58,6 +61,7 @@ def run(
     from loadgen.cli.admit import admit
     from loadgen.cli.conduct import Conductor
     from loadgen.cli.gates import settle_thresholds
+    from loadgen.cli.limits import check_limits, settle_breaker, settle_limits
     from loadgen.cli.order import Order, identity_for
     from loadgen.cli.prepare import check_top_up, parse_chunk, prepare
     from loadgen.loader import load
@@ -85,9 +89,12 @@ def run(
         warm_up=loaded.scenario.warm_up if warm_up is None else parse_warm_up(warm_up, "--warm-up"),
         thresholds=settle_thresholds(threshold, prepared),
         fail_fast=fail_fast,
+        limits=settle_limits(loaded.scenario, max_rate, max_in_flight),
+        breaker=settle_breaker(loaded.scenario, breaker),
         correlate=correlate,
         lease_ttl_s=lease_ttl,
     )
+    check_limits(order.limits, paced=pace.is_open)
     if not prepared.sandbox:
         admit(prepared.target, prepared.work.plan.items, allow=allow_target)
     with Conductor(order, identity_for()) as conductor:

@@ -144,6 +144,35 @@ WarmUp: TypeAlias = Annotated[
         help="Do, but do not measure: what begins in the first '10s', or '500 items'.  [default: none]",
     ),
 ]
+MaxInFlight: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--max-in-flight",
+        envvar="LOADGEN_MAX_IN_FLIGHT",
+        min=1,
+        max=1_000_000,
+        metavar="N",
+        help="Items in flight at most, on all workers together.",
+    ),
+]
+MaxRate: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--max-rate",
+        envvar="LOADGEN_MAX_RATE",
+        metavar="N/s",
+        help="Items started a second (or N/m: a minute) at most, by all workers together.",
+    ),
+]
+Breaker: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--breaker",
+        envvar="LOADGEN_BREAKER",
+        metavar="EXPR",
+        help="Pause while the target is ill, like '50% over 10s': so many of the items failed.",
+    ),
+]
 
 OUT = Path("runs")
 LISTEN = "127.0.0.1:8888"

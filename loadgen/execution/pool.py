@@ -24,6 +24,7 @@ from loadgen.execution.pipe import (
     Drop,
     Fence,
     FromChild,
+    Limit,
     Ready,
     Returned,
     Setup,
@@ -52,6 +53,10 @@ class _Process:
     outstanding: int = 0
     cpu_s: float = 0.0
     lag: Lag = NO_LAG
+    most: int | None = None
+    """Items that it may have in flight."""
+    kept: int = 0
+    """The serial of the limit that it keeps to."""
     gone: bool = False
 
 
@@ -79,6 +84,7 @@ class Pool:
         self._past_cpu_s = 0.0
         self._past_lag = NO_LAG
         self._until_us = 0
+        self._limited = 0
         self._stopping = False
         self._deaths = 0  # since something was done
         self._failed: LoadgenError | None = None
@@ -104,6 +110,11 @@ class Pool:
         """What the probe of the slowest child has read so far."""
         return worst([self._past_lag, *(process.lag for process in self._children)])
 
+    @property
+    def kept(self) -> int:
+        """The serial of the limit that all children keep to; one that died has nothing in flight."""
+        return min((process.kept for process in self._children if not process.gone), default=self._limited)
+
     def submit(self, tasks: Iterable[Task]) -> None:
         """Spread tasks over the children, each to the one with the least to do.  Raises WorkersGone."""
         shares: dict[_Process, list[Task]] = {}
@@ -111,11 +122,12 @@ class Pool:
             if self._failed is not None:
                 raise self._failed
             there = [process for process in self._children if not process.gone]
+            there = [process for process in there if process.most != 0] or there
             for task in tasks:
                 if not there:
                     self._parked.append(task)
                     continue
-                process = min(there, key=lambda child: child.outstanding)
+                process = min(there, key=lambda child: child.outstanding / (child.most or 1))
                 process.outstanding += len(task.items)
                 process.items.setdefault(task.lease, set()).update(task.items)
                 shares.setdefault(process, []).append(task)
@@ -152,6 +164,15 @@ class Pool:
         self._setup = msgspec.structs.replace(self._setup, threads=threads)
         for process in list(self._children):
             self._tell(process, Width(threads))
+
+    def limit(self, serial: int, most: int | None) -> None:
+        """Have no more than so many items in flight; what a child with no part of that has comes back."""
+        with self._lock:
+            self._limited, children = serial, list(self._children)
+            for place, process in enumerate(children):
+                process.most = None if most is None else (most + len(children) - 1 - place) // len(children)
+        for process in children:
+            self._tell(process, Limit(serial, process.most))
 
     def stop(self) -> None:
         """Let the children finish what they have started, and wait for them."""
@@ -230,7 +251,7 @@ class Pool:
 
     def _account(self, process: _Process, message: Returned) -> None:
         with self._lock:
-            process.cpu_s, process.lag = message.cpu_s, message.lag
+            process.cpu_s, process.lag, process.kept = message.cpu_s, message.lag, message.kept
             self._deaths = 0
             for lease, _, harvest in message.harvests:
                 self._ended(process, lease, harvest.ended, harvest.items())
@@ -268,10 +289,13 @@ class Pool:
             return
         with self._lock:
             self._children[self._children.index(process)] = successor
+            successor.most, serial = process.most, self._limited
             parked, self._parked = self._parked, []
             stopping = self._stopping
         self._tell(successor, Fence(self._until_us))  # a later one may have been told meanwhile
         self._tell(successor, Width(self._setup.threads))
+        if serial:
+            self._tell(successor, Limit(serial, successor.most))
         self.submit(parked)
         if stopping:
             self._tell(successor, Stop())

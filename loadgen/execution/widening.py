@@ -73,6 +73,10 @@ class Widening:
         self.settled = 2 * width > most
         """The width stays."""
 
+    def interrupt(self) -> None:
+        """The pool was kept to something else: what it has brought since the last change says nothing."""
+        self._step = None
+
     def observe(self, now: Reading) -> bool:
         """Look at the pool; True: the width is another one now."""
         if self.settled or not self._is_telling(now):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -18,9 +18,10 @@ from loadgen.clock import Clock
 from loadgen.errors import Refused
 from loadgen.plan import StepPlan, chunk_size
 from loadgen.queues import intake
+from loadgen.queues.crew import Crew
 from loadgen.queues.decisions import Decisions, Rules, Wanted
 from loadgen.queues.leases import LeaseMachine
-from loadgen.queues.members import Member, Restored
+from loadgen.queues.members import Member, Restored, check_version
 from loadgen.queues.messages import (
     PROTOCOL,
     Arm,
@@ -39,6 +40,7 @@ from loadgen.queues.messages import (
     Welcome,
 )
 from loadgen.queues.paced import Pacer
+from loadgen.queues.recorder import Recorder
 from loadgen.queues.supply import supply
 from loadgen.record import (
     Acknowledged,
@@ -49,11 +51,11 @@ from loadgen.record import (
     Joined,
     LeaseEnded,
     Past,
-    WorkerLoad,
 )
 from loadgen.record import (
     Armed as ArmedMark,
 )
+from loadgen.steering import Change, Limits, Orders, Steering
 from loadgen.version import __version__
 from loadgen.view import QueueView
 
@@ -62,24 +64,10 @@ LARGEST_ROWS = 1024 * 1024
 IDLE_WAIT_S = 0.02
 """How long a worker waits before it asks again while others hold what is left, times the workers."""
 LONGEST_WAIT_S = 1.0
+REST_WAIT_S = 0.25
+"""How long one waits that is to hold nothing: it hears in a beat when that changes."""
 OPENING_S = 1.0
 """How long a call of an earlier session's worker waits for its step to be open again."""
-
-
-class Ticket(Protocol):
-    """A commit under way."""
-
-    def wait(self) -> None:
-        """Return when it is on disk, and all that was submitted before it.  Raises LedgerFailed."""
-        ...
-
-
-class Recorder(Protocol):
-    """Where a call's consequences go before it is answered."""
-
-    def submit(self, entries: Sequence[Entry]) -> Ticket:
-        """Commit the entries, in order of submission; several submissions may share one commit."""
-        ...
 
 
 class MemoryQueue:
@@ -93,8 +81,9 @@ class MemoryQueue:
         *,
         quarantine_s: float = 0.0,
         restored: Restored | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        """`quarantine_s`: the longest that a request can live, in seconds."""
+        """`quarantine_s`: the longest that a request can live, in seconds; `limits`: to begin with."""
         self._welcome = welcome
         self._recorder = recorder
         self._clock = clock
@@ -102,6 +91,7 @@ class MemoryQueue:
         self._quarantine_us = round(quarantine_s * 1_000_000)
         known = restored or Restored()
         self._workers: dict[str, Member] = {}
+        self._crew = Crew(limits)
         self._left = dict(known.sessions)
         self._resuming = restored is not None
         self._resumes_at = known.step
@@ -117,6 +107,7 @@ class MemoryQueue:
         self._drained = ""
         self._first_lease_us: int | None = None
         self._last_lease_us: int | None = None
+        self._begun_us: int | None = None
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._listener: Callable[[Sequence[Batch]], None] | None = None
@@ -151,6 +142,7 @@ class MemoryQueue:
                 machine.stock(lambda is_pending: supply(step, keys, is_pending, resumed=past is not None))
             else:
                 machine.stock(partial(self._pacer.start, self._clock.now_us()))
+                self._pacer.obey(self._crew.steering, self._clock.now_us())
             if self._step is not None:
                 self._machine.retire()
                 self._earlier[self._step.index] = self._machine
@@ -163,6 +155,17 @@ class MemoryQueue:
             self._drained = reason
             self._changed.notify_all()
 
+    def steer(self, change: Callable[[Steering], list[Change]]) -> list[Change]:
+        """Tell the run something else; returns what that changed, which is on record by then."""
+        with self._changed:
+            changes = change(self._crew.steering)
+            if self._pacer is not None:
+                self._pacer.obey(self._crew.steering, self._clock.now_us())
+            ticket = self._recorder.submit([self._event(made.kind, made.text) for made in changes])
+            self._changed.notify_all()
+        ticket.wait()
+        return changes
+
     def expire(self) -> None:
         """Take back what was not renewed in time."""
         with self._changed:
@@ -172,7 +175,7 @@ class MemoryQueue:
             for worker in self._workers.values():
                 if worker.here and now_us - worker.seen_us >= self._ttl_us:
                     worker.here, worker.lost, worker.in_flight = False, True, 0
-                    entries.append(self._load(worker))
+                    entries.append(worker.load())
             for loss in made.losses:
                 name = self._name(loss.session)
                 text = f"{name} was not heard of in time: {loss.unsent} items back in the queue"
@@ -204,18 +207,17 @@ class MemoryQueue:
                 leased=self._machine.leased,
                 first_lease_us=self._first_lease_us,
                 last_lease_us=self._last_lease_us,
+                begun_us=self._begun_us,
                 workers=tuple(map(Member.view, self._workers.values())),
+                paused=self._crew.steering.paused,
+                late=self._crew.late(self._workers.values()),
             )
 
     # What workers do with it
 
     def hello(self, message: Hello) -> Welcome:
         """Join, or join again after a reconnect, or in the place of a worker that died."""
-        if message.protocol != PROTOCOL or message.version != __version__:
-            raise Refused(
-                f"worker {message.name} runs loadgen {message.version} (protocol {message.protocol}), "
-                f"the master runs {__version__} (protocol {PROTOCOL}): install the same version"
-            )
+        check_version(message)
         entries: list[Entry] = []
         with self._changed:
             now_us = self._clock.monotonic_us()
@@ -224,6 +226,7 @@ class MemoryQueue:
                 number, seq = self._left.pop(message.session, (self._next_worker, 0))
                 self._next_worker = max(self._next_worker, number + 1)
                 worker = Member(number, message, now_us, now_us, seq)
+                self._crew.enrol(worker)
                 text = f"{message.name} joined with {message.slots} slots"
                 joined = Joined(number, message.session, message.name, message.host, message.slots)
                 entries += [joined, self._event("worker joined", text)]
@@ -233,7 +236,8 @@ class MemoryQueue:
                 entries.append(
                     Joined(worker.number, message.session, message.name, message.host, message.slots)
                 )
-            worker.seen_us, worker.here = now_us, True
+            worker.seen_us = now_us
+            self._crew.admit(worker)
             self._changed.notify_all()
             ticket = self._recorder.submit(entries)
         ticket.wait()
@@ -246,6 +250,9 @@ class MemoryQueue:
             if self._drained:
                 return Drained(self._drained)
             step = self._step
+            orders = self._orders(worker, message.obeys)
+            if orders.slots == 0 or orders.serial != message.obeys:
+                return Wait(IDLE_WAIT_S if orders.slots != 0 else REST_WAIT_S, orders)
             if step is None or not self._machine.unleased:
                 return self._wait()
             if self._pacer is not None:
@@ -257,6 +264,8 @@ class MemoryQueue:
                 return self._wait()
             self._last_lease_us = self._clock.now_us()
             self._first_lease_us = self._first_lease_us or self._last_lease_us
+            if self._begun_us is None:
+                self._begun_us = self._first_lease_us if self._pacer is None else self._pacer.begins_us
             rows = self._rows
             due_us = b"" if self._pacer is None or grant.verifying else self._pacer.due_us(grant.chunk)
             ticket = self._recorder.submit(
@@ -271,7 +280,9 @@ class MemoryQueue:
         dropped, skip = [], []
         entries: list[Entry] = []
         with self._lock:
-            self._worker(message.session)
+            orders = self._orders(self._worker(message.session), message.obeys)
+            if orders.slots == 0 or orders.serial != message.obeys:
+                return Armed(orders=orders)
             self._await_step(0)
             now_us = self._clock.monotonic_us()
             for mark in message.marks:
@@ -294,12 +305,13 @@ class MemoryQueue:
             fresh = [batch for batch in message.batches if batch.seq > worker.seq]
             entries = self._take_in(worker, fresh)
             worker.note(message)
+            orders = self._orders(worker, message.obeys)
             ticket = self._recorder.submit(entries)
             self._changed.notify_all()
         ticket.wait()  # also for a repeated report: its first copy may still be on its way to the disk
         if fresh and self._listener is not None:
             self._listener(fresh)
-        return Receipt()
+        return Receipt(orders=orders)
 
     def _take_in(self, worker: Member, batches: Sequence[Batch]) -> list[Entry]:
         entries: list[Entry] = []
@@ -325,8 +337,9 @@ class MemoryQueue:
             worker = self._worker(message.session)
             worker.note(message)
             self._await_step(0)  # a receipt would tell a worker that its leases live
+            orders = self._orders(worker, message.obeys)
             dropped = self._machine.renew(message.session, message.leases, self._clock.monotonic_us())
-            return Receipt(dropped, self._clock.now_us())
+            return Receipt(dropped, orders, self._clock.now_us())
 
     def release(self, message: Release) -> Receipt:
         """Take a lease back."""
@@ -348,7 +361,7 @@ class MemoryQueue:
             if worker.here:
                 worker.here, worker.in_flight = False, 0
                 text = f"{worker.hello.name} left: {message.reason}"
-                entries += [self._load(worker), self._event("worker left", text)]
+                entries += [worker.load(), self._event("worker left", text)]
             ticket = self._recorder.submit(entries)
             self._changed.notify_all()
         ticket.wait()
@@ -364,12 +377,17 @@ class MemoryQueue:
             worker = self._workers[session] = Member(number, hello, now_us, now_us, seq, here=False)
         if worker is None:
             raise Refused("say hello first")
-        worker.here = worker.here or not replayed
-        if not worker.here:
+        if replayed and not worker.here:
             return worker
+        self._crew.admit(worker)
         worker.seen_us = self._clock.monotonic_us()
         worker.alive_s = (worker.seen_us - worker.joined_us) / 1_000_000
         return worker
+
+    def _orders(self, worker: Member, obeys: int) -> Orders:
+        """What the worker is to keep to; one that is gone, to what it was told."""
+        self._crew.hear(worker, obeys)
+        return self._crew.orders(worker, self._workers.values()) if worker.here else worker.told[-1]
 
     def _await_step(self, index: int) -> None:
         """A resumed master serves before it knows its leases: it can say nothing about them until then.
@@ -412,11 +430,6 @@ class MemoryQueue:
             for item in sorted(made.conflicts)
         ]
         return entries
-
-    def _load(self, worker: Member) -> WorkerLoad:
-        return WorkerLoad(
-            worker.number, worker.cpu_s, worker.alive_s, worker.lost, worker.lag, worker.clock_error_us
-        )
 
     def _event(self, kind: str, text: str) -> Event:
         return Event(self._clock.now_us(), kind, text)

@@ -18,6 +18,7 @@ from loadgen.plan import Chunk, StepPlan
 from loadgen.queues.decisions import Wanted
 from loadgen.queues.schedule import Schedule
 from loadgen.queues.supply import KeyedSupply, PlainSupply, Supply, ranges
+from loadgen.steering import Steering
 
 MOST_STRIPES = 64
 LEAST_WAIT_S = 0.01
@@ -39,6 +40,8 @@ class Pacer:
         self._step, self._pace, self._keys, self._most = step, pace, keys, most
         self._schedule: Schedule
         self._supply: Paced
+        self._paused_us: int | None = None
+        self._rate: float | None = None
 
     def start(self, now_us: int, is_pending: Callable[[int], bool]) -> Supply:
         """Lay the pace on the clock, from the first item that is pending; returns the supply, empty still."""
@@ -57,6 +60,22 @@ class Pacer:
         opened = self._schedule.open(now_us)
         if opened is not None:
             self._supply.offer(opened, slots)
+
+    def obey(self, steering: Steering, now_us: int) -> None:
+        """Keep to what the run was told: what was not started before a pause is meant to start later."""
+        if steering.paused and self._paused_us is None:
+            self._paused_us = now_us
+        elif not steering.paused and self._paused_us is not None:
+            self._schedule.shift(now_us - self._paused_us)
+            self._paused_us = None
+        if steering.limits.rate != self._rate:
+            self._rate = steering.limits.rate
+            self._schedule.change(now_us, self._rate)
+
+    @property
+    def begins_us(self) -> int:
+        """When the first item is meant to start."""
+        return self._schedule.begins_us
 
     def due_us(self, chunk: Chunk) -> bytes:
         """When the chunk's items are meant to start: a column, in the chunk's order."""

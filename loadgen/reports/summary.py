@@ -43,6 +43,7 @@ from loadgen.reports.schema import (
 from loadgen.reports.truth import Finding, hold, judge_generator, judge_worker
 from loadgen.reports.verdict import cross
 from loadgen.reports.words import iso
+from loadgen.steering import CONTINUED
 from loadgen.thresholds import parse
 
 
@@ -166,7 +167,7 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
 
 def _gates(record: Record) -> Gates:
     """The run's thresholds, nothing measured yet."""
-    sessions_us = [event.at_us for event in record.events() if event.kind == RESUMED]
+    sessions_us = [event.at_us for event in record.events() if event.kind in (RESUMED, CONTINUED)]
     texts = record.facts().settings.get("thresholds", ())
     return Gates([parse(text) for text in texts], record.steps(), sessions_us)
 

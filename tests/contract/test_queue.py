@@ -42,6 +42,7 @@ from loadgen.queues.server import QueueManager
 from loadgen.record import Acknowledged, Decided, Entry, Event, Reported, WorkerLoad
 from loadgen.record import Armed as ArmedMark
 from loadgen.sample import Outcome, Presence, Result, Sample
+from loadgen.steering import BY_HAND, Orders
 
 TTL_S = 15.0
 QUARANTINE_S = 60.0
@@ -456,3 +457,57 @@ def test_a_wrong_secret_is_a_token_error() -> None:
     friend.hello(a_hello())
     friend.close()
     manager.close()
+
+
+def begin(bench: Bench) -> None:
+    """A step of ten items, and a worker."""
+    bench.memory.open(StepPlan(0, "step", 10))
+    bench.queue.hello(a_hello())
+
+
+def test_a_pause_holds_who_arms_and_sends_away_who_leases(bench: Bench) -> None:
+    """Nothing is marked before the worker keeps to it, and events tell of it."""
+    begin(bench)
+    granted = lease(bench, want=2)
+    bench.memory.steer(lambda steering: steering.pause(BY_HAND))
+    held = arm(bench, granted)
+    assert (held.orders, held.dropped, held.skip) == (Orders(1, slots=0), (), ())
+    assert bench.notebook.of(ArmedMark) == []
+    assert bench.queue.lease(LeaseRequest("w1", 5, 4)) == Wait(0.25, Orders(1, slots=0))
+    assert (bench.memory.view().paused, bench.memory.view().late) == ("by hand", 1)
+    assert bench.queue.report(Report("w1", (), obeys=1)).orders == Orders(1, slots=0)
+    assert bench.memory.view().late == 0
+    bench.queue.release(Release("w1", granted.id))
+    assert bench.memory.view().leased == 0
+
+    bench.memory.steer(lambda steering: steering.go_on(BY_HAND))
+    assert bench.queue.beat(Beat("w1", (), 0.0, 0, obeys=1)).orders == Orders(2)
+    again = bench.queue.lease(LeaseRequest("w1", 2, 4, 2))
+    assert isinstance(again, Lease)
+    marked = bench.queue.arm(Arm("w1", (Mark(again.id, 0, 2),), 2))
+    assert marked.orders is None
+    assert len(bench.notebook.of(ArmedMark)) == 1
+    said = [(event.kind, event.text) for event in bench.notebook.of(Event) if "worker" not in event.kind]
+    assert said == [("paused", "by hand"), ("continued", "by hand")]
+
+
+def test_a_drained_queue_says_so_in_a_pause_too(bench: Bench) -> None:
+    begin(bench)
+    bench.memory.steer(lambda steering: steering.pause(BY_HAND))
+    bench.memory.drain("stopped")
+    assert bench.queue.lease(LeaseRequest("w1", 5, 4)) == Drained("stopped")
+
+
+def test_a_newcomer_does_nothing_before_the_others_have_made_room(bench: Bench) -> None:
+    begin(bench)
+    bench.memory.steer(lambda steering: steering.cap(4, BY_HAND))
+    first = bench.queue.beat(Beat("w1", (), 0.0, 0)).orders
+    assert first.slots == 4
+    bench.queue.beat(Beat("w1", (), 0.0, 0, obeys=first.serial))
+    bench.queue.hello(a_hello("w2"))
+    assert bench.queue.lease(LeaseRequest("w2", 5, 4)) == Wait(0.25, Orders(1, slots=0))
+    less = bench.queue.beat(Beat("w1", (), 0.0, 0, obeys=first.serial)).orders
+    assert less.slots == 2
+    assert bench.queue.beat(Beat("w2", (), 0.0, 0, obeys=1)).orders.slots == 0, "it was told, that is all"
+    bench.queue.beat(Beat("w1", (), 0.0, 0, obeys=less.serial))
+    assert bench.queue.beat(Beat("w2", (), 0.0, 0, obeys=1)).orders.slots == 2

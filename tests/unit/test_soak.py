@@ -83,7 +83,12 @@ class Day:
         )
         self.stopped: list[object] = []
         self.gates = Gatekeeper(
-            order, steps, directory, lambda event: self.ledger.submit([event]), self.stopped.append
+            order,
+            steps,
+            directory,
+            lambda event: self.ledger.submit([event]),
+            self.stopped.append,
+            lambda _by, _why: None,
         )
         self.queue.listen(self.heard)
         self.queue.open(StepPlan(0, "put", ITEMS, delivery="at_most_once", chunk=EACH, retry_budget=1.0))

@@ -178,7 +178,7 @@ def test_it_is_told_once_and_aborts_after_its_grace():
     for tenth in range(60):
         now_us = STARTED_US + tenth * SECOND // 10
         it.record(0, harvest(3, 5000 if tenth >= 20 else 1000), now_us)
-        told += [(tenth, crossing.aborts) for crossing in it.look(0, counts, now_us)]
+        told += [(tenth, crossing.acts) for crossing in it.look(0, counts, now_us)]
     assert [aborts for _, aborts in told][:2] == [False, True]
     assert 20 <= told[0][0] <= 24
     assert told[1][0] - told[0][0] == pytest.approx(20, abs=3)
@@ -188,8 +188,8 @@ def test_grace_begins_anew_when_it_recovers():
     it = watch("failed<5 abort after 2s")
     looks = [(0, 9), (1, 9), (2, 1), (3, 9), (4, 9)]
     told = [it.look(0, ItemCounts(100, failed=failed), at * SECOND) for at, failed in looks]
-    assert not any(crossing.aborts for crossings in told for crossing in crossings)
-    assert [crossing.aborts for crossing in it.look(0, ItemCounts(100, failed=9), 5 * SECOND)] == [True]
+    assert not any(crossing.acts for crossings in told for crossing in crossings)
+    assert [crossing.acts for crossing in it.look(0, ItemCounts(100, failed=9), 5 * SECOND)] == [True]
 
 
 def test_what_an_earlier_session_did_does_not_end_this_one():
