@@ -161,10 +161,9 @@ class Worker:
     def _take_part(self, welcome: Welcome) -> int:
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loadgen-")))
-            self._say(
-                f"{self.name} joins run {welcome.run}: {welcome.scenario}, digest {welcome.digest[:12]}"
-            )
             setup = enlist(welcome, self._settings.scenario, folder, self._settings.concurrency)
+            code = f"{welcome.scenario}, digest {welcome.digest[:12]}"
+            self._say(f"{self.name} joins run {welcome.run}: {code}")
             spool = Spool(self._settings.spool, welcome.run, self._session)
             stack.callback(spool.close)
             self._desk = Desk(self._clock, spool, self._link.hello.slots)

@@ -182,11 +182,11 @@ def test_a_threshold_pauses_until_people_decide(cli: Cli, target: Target) -> Non
     ("args", "words"),
     [
         (("set", "latest", "rat=5"), "rat cannot be set"),
-        (("set", "latest", "rate=5"), "50/s or 30/m"),
+        (("set", "latest", "rate=5"), "write 5/s"),
         (("pause", "latest"), "no such run"),
         (
             ("run", "things.py", "--target", "http://localhost:1", "--max-rate", "5"),
-            "--max-rate: expected a rate",
+            "--max-rate: a rate needs its time",
         ),
         (
             ("run", "things.py", "--target", "http://localhost:1", "--breaker", "5 over"),
