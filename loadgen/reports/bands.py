@@ -1,4 +1,4 @@
-"""Durations along an axis (time, item, place within a key): how many there were where, and how long they took.
+"""Durations along an axis (time, item, place in a key): how many there were where, and how long they took.
 
 One pass over the rows, in any order, in memory that does not grow with them: they are counted in
 slices of a power of ten, coarser ones when there are too many, and at the end as many slices as make a

@@ -30,7 +30,7 @@ from loadgen.record import (
     WorkerFacts,
 )
 from loadgen.reports.gates import RESUMED, Gates
-from loadgen.reports.metrics import OTHER, ErrorKind, ErrorKinds, Timings
+from loadgen.reports.metrics import OTHER, Distributions, ErrorKind, ErrorKinds, Timings
 from loadgen.reports.schema import (
     CallSummary,
     ErrorSummary,
@@ -45,6 +45,7 @@ from loadgen.reports.schema import (
 )
 from loadgen.reports.truth import Finding, hold, judge_generator, judge_worker
 from loadgen.reports.verdict import cross
+from loadgen.reports.watching import CallWatch, Watch
 from loadgen.sample import NO_ITEM, Outcome
 from loadgen.thresholds import parse
 
@@ -78,6 +79,10 @@ class Record(Protocol):
 
     def counts(self, step: StepFacts, /) -> ItemCounts:
         """How the step's items ended so far."""
+        ...
+
+    def lanes(self, step: StepFacts, /) -> Sequence[int]:
+        """By item: the number of its key; empty where nobody knows."""
         ...
 
     def attempts(self) -> Attempts:
@@ -119,21 +124,28 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
 
     `watch` sees the calls too, so that a timeline needs no second pass.
     """
+    return tell(record, verdict, [] if watch is None else [CallWatch(watch)])[0]
+
+
+def tell(record: Record, verdict: Verdict, watches: Sequence[Watch] = ()) -> tuple[Summary, Distributions]:
+    """The same, and the histograms that its times were read from; `watches` see all rows."""
     facts, phases = record.facts(), record.phases()
     steps = record.steps()
     counts = [record.counts(step) for step in steps]
     tried, called, gates = _Tried(phases.started_us), _Called(), _gates(record)
+    all_watches: list[Watch] = [gates, *watches]
     for tries in record.try_tables():
         tried.add_table(tries)
-        gates.add_tries(tries)
+        for watch in all_watches:
+            watch.add_tries(tries)
     for attempt in record.other_attempts():
         tried.add(attempt)
-        gates.add_try(attempt, phases.started_us + attempt.start_us)
+        for watch in all_watches:
+            watch.add_try(attempt, phases.started_us + attempt.start_us)
     for calls in record.call_tables():
         called.add(calls)
-        gates.add_calls(calls)
-        if watch is not None:
-            watch(calls)
+        for watch in all_watches:
+            watch.add_calls(calls)
     tried.errors.merge(called.errors)
     for reason, items in record.fates():
         tried.errors.add(reason, phases.settled_us or phases.started_us, items)
@@ -142,7 +154,7 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
     generator = judge_generator(findings)
     thresholds = gates.judge({step.name: count for step, count in zip(steps, counts, strict=True)})
     held = hold(verdict, generator) if facts.settings.get("strict") else verdict
-    return Summary(
+    summary = Summary(
         run=_run(facts, phases),
         verdict=cross(held, thresholds),
         items=Items.of(_sum(counts)),
@@ -155,6 +167,7 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
         generator=generator,
         thresholds=thresholds,
     )
+    return summary, Distributions(tried.distributions(steps), called.distributions())
 
 
 def _gates(record: Record) -> Gates:
@@ -231,6 +244,9 @@ class _Tried:
         times = self._times.get(step.index, Timings())
         return StepSummary(step.name, Items.of(counts), span.rate_per_s(), times.stats())
 
+    def distributions(self, steps: Sequence[StepFacts]) -> dict[str, Timings]:
+        return {step.name: self._times[step.index] for step in steps if step.index in self._times}
+
 
 class _Label:
     """What the calls of one label tell."""
@@ -238,7 +254,7 @@ class _Label:
     def __init__(self, name: str) -> None:
         self._name = name
         self._span = _Span()
-        self._service, self._first_byte = Timings(), Timings()
+        self.service, self._first_byte = Timings(), Timings()
         self._connect, self._dns, self._tls = Timings(), Timings(), Timings()
         self._bytes_in = self._bytes_out = 0
         self._statuses: Counter[int] = Counter()
@@ -248,7 +264,7 @@ class _Label:
         numbers = samples.numbers
         totals_us = numbers("total_us")
         self._span.add(numbers("start_us"), totals_us)
-        self._service.add(totals_us)
+        self.service.add(totals_us)
         self._first_byte.add([us for us in numbers("first_byte_us") if us])
         connects_us = numbers("connect_us")
         self._connect.add([us for us in connects_us if us])
@@ -265,7 +281,7 @@ class _Label:
             count=self._span.count,
             errors=self.errors,
             rate_per_s=self._span.rate_per_s(),
-            service_time=self._service.stats(),
+            service_time=self.service.stats(),
             time_to_first_byte=self._first_byte.stats(),
             connect_time=self._connect.stats(),
             dns_time=self._dns.stats(),
@@ -311,6 +327,9 @@ class _Called:
 
     def summaries(self) -> tuple[CallSummary, ...]:
         return tuple(label.summary() for label in self._labels.values())
+
+    def distributions(self) -> dict[str, Timings]:
+        return {name: label.service for name, label in self._labels.items()}
 
 
 def _sum(counts: Sequence[ItemCounts]) -> ItemCounts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class FakeRecord:
     log: list[Event] = field(default_factory=list)
     reasons: list[tuple[str, int]] = field(default_factory=list)
     check: Verified | None = None
+    keys: dict[int, Sequence[int]] = field(default_factory=dict)
     directory: Path = Path("runs/20231114-221320-azkaban")
     passes: int = 0
 
@@ -61,6 +62,9 @@ class FakeRecord:
 
     def counts(self, step: StepFacts) -> ItemCounts:
         return self.outcomes[step.index]
+
+    def lanes(self, step: StepFacts) -> Sequence[int]:
+        return self.keys.get(step.index, ())
 
     def attempts(self) -> Attempts:
         return Attempts(len(self.tries), sum(row.attempt > 1 for row in self.tries), 0, 0)
