@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import add
 
 from loadgen.record import CallTable
-from loadgen.reports.bands import Band, BandsBuilder
+from loadgen.reports.bands import Band, Bands, BandsBuilder
 
 FINEST_US = 10_000
 """The least width of a bucket."""
@@ -59,11 +59,15 @@ class TimelineBuilder:
 
     def build(self) -> Timeline:
         """What was counted so far."""
-        made = self._bands.build()
-        return Timeline(
-            made.width / 1_000_000 if made.bands else 1.0,
-            tuple(_bucket(band, made.width) for band in made.bands),
-        )
+        return timeline(self._bands.build())
+
+
+def timeline(made: Bands) -> Timeline:
+    """Bands of calls, by microseconds since the run's start, as one."""
+    return Timeline(
+        made.width / 1_000_000 if made.bands else 1.0,
+        tuple(_bucket(band, made.width) for band in made.bands),
+    )
 
 
 def _bucket(band: Band, width_us: int) -> Bucket:
