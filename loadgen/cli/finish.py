@@ -12,7 +12,7 @@ from loadgen.ledger import manifest
 from loadgen.ledger.reader import Reader
 from loadgen.reports.forms import gather_all
 from loadgen.reports.html import document
-from loadgen.reports.html.sections import Story
+from loadgen.reports.html.parts import Story
 from loadgen.reports.schema import Verdict
 from loadgen.reports.summary import encode, total, write
 from loadgen.reports.terminal import report

@@ -126,14 +126,18 @@ class BandsBuilder:
         for index in compress(indexes, failed):
             self._at(index).failed += 1
 
-    def build(self, limit: int | None = None) -> Bands:
-        """What was counted so far, in at most `limit` bands, by default as many as it was made for."""
+    def build(self, limit: int | None = None, least: int = 1) -> Bands:
+        """What was counted so far, in at most `limit` bands, by default as many as it was made for.
+
+        `least`: none shall be narrower than this.
+        """
         if not self._slices:
             return Bands()
         limit = self._limit if limit is None else max(limit, 2)
         factor = 1
         for factor in _FACTORS:
-            if self._last // factor - self._first // factor < limit:
+            few = self._last // factor - self._first // factor < limit
+            if few and factor * self._unit >= least:
                 break
         joined: dict[int, _Slice] = {}
         for index, part in self._slices.items():

@@ -32,6 +32,8 @@ class StepDetail:
     name: str
     over_time: Bands
     """By when they ended: microseconds since the run's start."""
+    ended: Bands
+    """The same, in bands as wide as those of all calls: for rates that are shown beside theirs."""
     over_items: Bands
     """By the item's index."""
     within_key: Bands
@@ -116,9 +118,10 @@ class DetailBuilder:
         """What was counted so far."""
         for step in self._steps.values():
             step.flush()
+        calls = self._calls.build()
         return Detail(
-            steps=tuple(step.build() for step in self._steps.values()),
-            calls=self._calls.build(),
+            steps=tuple(step.build(calls.width) for step in self._steps.values()),
+            calls=calls,
             labels={label: made.build(LIMIT // 2) for label, made in self._labels.items()},
             retries=self._retries.build(),
             parts=self._parts,
@@ -173,8 +176,9 @@ class _Step:
             self._rows = []
             self.add(items, ends_us, durations_us, failed)
 
-    def build(self) -> StepDetail:
-        return StepDetail(self._name, self._time.build(), self._items.build(), self._key.build())
+    def build(self, width_us: int) -> StepDetail:
+        ended = self._time.build(least=width_us)
+        return StepDetail(self._name, self._time.build(), ended, self._items.build(), self._key.build())
 
 
 def _places(lanes: Sequence[int]) -> Sequence[int]:

@@ -18,7 +18,7 @@ from loadgen.reports.timeline import Timeline, TimelineBuilder, timeline
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from loadgen.reports.html.sections import Story
+    from loadgen.reports.html.parts import Story
 
 Form: TypeAlias = "Callable[[Record, Verdict, Console], None]"
 """Explains a run on a console."""

@@ -83,7 +83,11 @@ def log_ticks(low: float, high: float) -> list[float]:
 
     >>> log_ticks(3, 40), log_ticks(1, 100000)
     ([5.0, 10.0, 20.0], [1.0, 10.0, 100.0, 1000.0, 10000.0, 100000.0])
+    >>> log_ticks(250, 730)
+    [300.0, 400.0, 500.0, 600.0, 700.0]
     """
+    if high < 5 * low:
+        return ticks(low, high)
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     factors = (1.0, 2.0, 5.0) if math.log10(high / low) < 2.5 else (1.0,)  # noqa: PLR2004 - decades
     marks = (factor * 10.0**power for power in range(first, last + 1) for factor in factors)

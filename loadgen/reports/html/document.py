@@ -14,6 +14,7 @@ import importlib.util
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -25,7 +26,9 @@ from loadgen.reports.advice import all_well, next_steps, word
 from loadgen.reports.detail import DetailBuilder
 from loadgen.reports.html.charts import Chart, span
 from loadgen.reports.html.markup import Markup, island, join, tag
-from loadgen.reports.html.sections import Section, Story, pairs, sections
+from loadgen.reports.html.parts import Section, Story, pairs
+from loadgen.reports.html.sections import sections
+from loadgen.reports.html.svg import marks
 from loadgen.reports.metrics import Distributions
 from loadgen.reports.schema import Summary, Verdict
 from loadgen.reports.summary import Record, encode, tell
@@ -135,7 +138,11 @@ def _verdict(told: Story) -> Markup:
     doubt = None
     if generator.verdict not in (None, "ok"):
         doubt = tag(
-            "p", tag("b", f"Times are {generator.verdict}. "), " ".join(generator.reasons), class_="doubt"
+            "p",
+            tag("b", f"Times are {generator.verdict}."),
+            Markup(" "),
+            " ".join(generator.reasons),
+            class_="doubt",
         )
     return join(
         tag(
@@ -202,7 +209,13 @@ def _section(part: Section) -> Markup:
 
 
 def _described(chart: Chart) -> object:
-    return {**msgspec.to_builtins(chart), "range": span(chart)}
+    """With what plotly would find out by itself otherwise, and not as the still picture has it."""
+    ranges = span(chart)
+    logs = [
+        replace(axis, ticks=tuple(marks(axis, *range_))) if axis.log else axis
+        for axis, range_ in zip((chart.x, chart.y), ranges, strict=True)
+    ]
+    return {**msgspec.to_builtins(replace(chart, x=logs[0], y=logs[1])), "range": ranges}
 
 
 def _policy(scripts: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ WIDE = 25.0
 SHARES = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999, 99.9999)
 """Percentiles that have a tick."""
 _PER_DECADE = 16
+_THINNED = "the pale area reaches from the fastest to the slowest of them, so none is hidden."
 _SIGNS: Mapping[str, Sign] = {
     "worker joined": "joined",
     "worker left": "left",
@@ -50,9 +51,10 @@ class Clock:
             return cls(1_000_000, "seconds")
         return cls(60_000_000, "minutes") if last_us < 4 * 3_600_000_000 else cls(3_600_000_000, "hours")
 
-    def axis(self) -> Axis:
-        """Of time."""
-        return Axis(f"{self.name} since the run's start")
+    def axis(self, bands: Bands | None = None) -> Axis:
+        """Of time: from the run's start, or where bands begin."""
+        low = bands.bands[0].at / self.us if bands is not None and bands.bands else None
+        return Axis(f"{self.name} since the run's start", low=low)
 
     def middles(self, bands: Bands) -> list[float]:
         """Where points stand: in the middle of their bands."""
@@ -66,7 +68,7 @@ def over_time(number: int, step: StepDetail, clock: Clock, marks: Sequence[Mark]
     return Chart(
         f"time-{number}",
         title,
-        clock.axis(),
+        clock.axis(bands),
         _latency_axis(bands),
         _percentiles(clock.middles(bands), bands),
         tuple(marks),
@@ -96,7 +98,7 @@ def within_key(number: int, step: StepDetail) -> Chart:
 
 def rates(detail: Detail, clock: Clock, marks: Sequence[Mark]) -> Chart:
     """Calls and items that ended a second."""
-    lines = [("calls", detail.calls), *((f"items of {step.name}", step.over_time) for step in detail.steps)]
+    lines = [("calls", detail.calls), *((f"items of {step.name}", step.ended) for step in detail.steps)]
     series = tuple(
         Series(name, role, "line", clock.middles(bands), [_rate(band.count, bands) for band in bands.bands])
         for role, (name, bands) in zip(LETTERS, (line for line in lines if line[1].bands), strict=False)
@@ -248,13 +250,21 @@ def _curve(timings: Timings) -> tuple[list[float], list[float]]:
     ]
 
 
-def said(bands: Bands, clock: Clock | None = None) -> str:
-    """What a point of a chart stands for, honestly."""
-    if clock is None:
-        each = "is one item" if bands.width == 1 else f"stands for {bands.width:,} items in a row"
-    else:
-        each = f"stands for what ended within {bands.width / 1_000_000:g} s"
-    return f"Each point {each}; the pale area reaches from its fastest to its slowest."
+def in_time(bands: Bands) -> str:
+    """What a point of a chart over time stands for, honestly."""
+    return f"Each point stands for what ended within {bands.width / 1_000_000:g} s; {_THINNED}"
+
+
+def in_items(bands: Bands) -> str:
+    """The same over items."""
+    each = "is one item" if bands.width == 1 else f"stands for {bands.width:,} items in a row"
+    return f"Each point {each}; {_THINNED}"
+
+
+def in_keys(bands: Bands) -> str:
+    """The same within keys."""
+    each = "this item" if bands.width == 1 else f"these {bands.width:,} items"
+    return f"Each point stands for {each} of all keys; {_THINNED}"
 
 
 def unseen(events: Sequence[Event]) -> str:

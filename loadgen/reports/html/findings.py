@@ -35,13 +35,13 @@ def course(ratio: float | None) -> str:
     """A trend in words; empty for none.
 
     >>> course(1.1), course(2.04), course(0.5), course(None)
-    ('steady', 'rising to 2.0 times in the last third', 'falling to 0.5 times in the last third', '')
+    ('steady', 'rising (last third 2.0 times the first)', 'falling (last third 0.5 times the first)', '')
     """
     if ratio is None:
         return ""
     if 1 / STEADY <= ratio <= STEADY:
         return "steady"
-    return f"{'rising' if ratio > 1 else 'falling'} to {ratio:.1f} times in the last third"
+    return f"{'rising' if ratio > 1 else 'falling'} (last third {ratio:.1f} times the first)"
 
 
 def latency(step: StepSummary, bands: Bands) -> str:
@@ -88,15 +88,17 @@ def distribution(step: StepSummary) -> str:
     )
 
 
-def growth(name: str, bands: Bands, along: str) -> str:
-    """Whether items got slower along an axis."""
-    ratio = trend(bands)
-    if ratio is None:
-        return f"{name}: too little to tell whether it grows with {along}"
-    if 1 / STEADY <= ratio <= STEADY:
-        return f"{name}: no growth with {along}"
-    how = "grows" if ratio > 1 else "falls"
-    return f"{name}: p95 {how} to {ratio:.1f} times with {along}"
+def growth(name: str, along: Sequence[tuple[str, Bands]]) -> str:
+    """Whether items of a step got slower, by what; empty: they did not, or there is too little to tell."""
+    grown = ((what, trend(bands)) for what, bands in along)
+    told = [f"{ratio:.1f} times {what}" for what, ratio in grown if ratio is not None and ratio > STEADY]
+    return f"{name} gets slower: {', '.join(told)} (p95, last third against first)" if told else ""
+
+
+def grown(name: str, what: str, bands: Bands) -> str:
+    """One step, one axis."""
+    said = course(trend(bands))
+    return f"{name} {what}: {f'p95 {said}' if said else 'too few items to tell a trend'}"
 
 
 def errors(kinds: Sequence[ErrorSummary]) -> str:

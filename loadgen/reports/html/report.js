@@ -6,7 +6,7 @@
   if (!holder || !("DecompressionStream" in window) || !("IntersectionObserver" in window)) return;
   var charts = JSON.parse(document.getElementById("charts").textContent);
   var dark = window.matchMedia("(prefers-color-scheme: dark)");
-  var DASHES = { p99: "5px,3px", b: "8px,3px", c: "2px,3px", d: "8px,3px,2px,3px" };
+  var DASHES = { p99: "5px,3px", b: "8px,3px", c: "2px,3px", d: "8px,3px,2px,3px", e: "14px,3px", f: "1px,3px" };
   var SIGNS = { joined: "triangle-up", left: "triangle-down-open", lost: "x", retries: "circle", event: "diamond" };
 
   function color(name) {
@@ -30,17 +30,40 @@
                     line: { color: c, width: 1.8, dash: DASHES[each.role] || "solid" },
                     hovertemplate: "%{y:.4~g}", connectgaps: false };
       if (each.shape === "range") {
+        made.push(area(each, pale(c, 0.14)));
         made.push({ x: each.x, y: each.y0, name: "fastest", type: "scatter", mode: "lines",
-                    line: { width: 0, color: c }, hovertemplate: "%{y:.4~g}", connectgaps: false });
-        trace.name = "slowest"; trace.line.width = 0; trace.fill = "tonexty"; trace.fillcolor = pale(c, 0.14);
+                    line: { width: 0, color: c }, hovertemplate: "%{y:.4~g}" });
+        trace.name = "slowest"; trace.line.width = 0;
       }
       if (each.shape === "steps") {
         trace.line = { color: c, width: 0.5, shape: "hv" }; trace.fill = "tozeroy"; trace.fillcolor = pale(c, 0.7);
       }
-      if (each.x.length === 1) trace.mode = "markers";
+      if (each.shape === "line" && chart.id.indexOf("curve")) dot(trace, c);
       made.push(trace);
     });
     return made.concat(signs(chart));
+  }
+
+  function dot(trace, color) { // where a line would be nothing: few points, or one between gaps
+    var y = trace.y, few = y.length <= 40;
+    trace.mode = "lines+markers";
+    trace.marker = { color: color, line: { width: 0 }, size: y.map(function (_, i) {
+      return few || (y[i - 1] == null && y[i + 1] == null) ? 4 : 0;
+    }) };
+  }
+
+  function area(each, fill) { // a closed path for each stretch without a gap: plotly's own fill leaps over gaps
+    var x = [], y = [], start = 0;
+    for (var i = 0; i <= each.x.length; i++) {
+      if (i < each.x.length && each.y[i] !== null) continue;
+      if (i > start) {
+        var xs = each.x.slice(start, i);
+        x = x.concat(xs, xs.slice().reverse(), [null]);
+        y = y.concat(each.y.slice(start, i), each.y0.slice(start, i).reverse(), [null]);
+      }
+      start = i + 1;
+    }
+    return { x: x, y: y, type: "scatter", mode: "lines", line: { width: 0 }, fill: "toself", fillcolor: fill, hoverinfo: "skip" };
   }
 
   function signs(chart) {
@@ -57,8 +80,7 @@
 
   function axis(described) {
     var made = { title: { text: plain(described.label), font: { size: 12 } }, type: described.log ? "log" : "linear",
-                 gridcolor: color("grid"), linecolor: color("soft"), zeroline: false, automargin: true };
-    if (described.log) made.dtick = described.ticks.length ? undefined : "D2";
+                 gridcolor: color("grid"), linecolor: color("soft"), zeroline: false, automargin: true, tickangle: 0 };
     if (described.ticks.length) {
       made.tickvals = described.ticks.map(function (t) { return t[0]; });
       made.ticktext = described.ticks.map(function (t) { return plain(t[1]); });

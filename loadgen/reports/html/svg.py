@@ -13,8 +13,8 @@ from itertools import groupby, pairwise
 from loadgen.reports.html.charts import Axis, Chart, Mark, Series, log_ticks, span, ticks
 from loadgen.reports.html.markup import Markup, join, tag
 
-WIDTH, HEIGHT = 720, 280
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 22, 44
+WIDTH, HEIGHT = 720, 300
+LEFT, RIGHT, TOP, BOTTOM = 66, 16, 26, 54
 SIGNS = {"joined": "▲", "left": "▽", "lost": "✕", "retries": "•", "event": "◆"}
 
 
@@ -77,18 +77,18 @@ def _grid(axis: Axis, up: _Scale) -> Iterator[Markup]:
         y = up(value)
         yield tag("path", d=f"M{LEFT} {y:.1f}H{WIDTH - RIGHT}", class_="grid")
         yield tag("text", label, x=LEFT - 8, y=f"{y + 4:.1f}", text_anchor="end")
-    yield tag("text", axis.label, x=4, y=TOP - 9, class_="unit")
+    yield tag("text", axis.label, x=2, y=TOP - 10, class_="unit")
 
 
 def _foot(axis: Axis, across: _Scale) -> Iterator[Markup]:
     y = HEIGHT - BOTTOM
     yield tag("path", d=f"M{LEFT} {y}H{WIDTH - RIGHT}", class_="axis")
-    for value, label in marks(axis, across.low, across.high, 8):
+    for value, label in marks(axis, across.low, across.high):
         x = across(value)
         yield tag("path", d=f"M{x:.1f} {y}v4", class_="axis")
-        yield tag("text", label, x=f"{x:.1f}", y=y + 17, text_anchor="middle")
+        yield tag("text", label, x=f"{x:.1f}", y=y + 20, text_anchor="middle")
     yield tag(
-        "text", axis.label, x=(LEFT + WIDTH - RIGHT) // 2, y=HEIGHT - 8, text_anchor="middle", class_="unit"
+        "text", axis.label, x=(LEFT + WIDTH - RIGHT) // 2, y=HEIGHT - 7, text_anchor="middle", class_="unit"
     )
 
 

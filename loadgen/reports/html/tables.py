@@ -29,10 +29,10 @@ TIMES = {
 """Columns of a table of times: field of Stats, heading."""
 ENDS = ("done", "failed", "unknown", "dropped", "cancelled", "pending")
 PARTS = (
-    ("dns_us", "name lookup", "c"),
+    ("dns_us", "lookup", "c"),
     ("connect_us", "connect", "b"),
     ("tls_us", "TLS", "d"),
-    ("first_byte_us", "until first byte", "a"),
+    ("first_byte_us", "first byte", "a"),
     ("transfer_us", "transfer", "e"),
 )
 """Of a call: field of Parts, name, colour."""
@@ -89,20 +89,32 @@ def steps(rows: Sequence[StepSummary]) -> Markup:
     )
 
 
-def calls(rows: Sequence[CallSummary]) -> Markup:
-    """Per label: how many, service times, the medians of its phases, bytes, statuses."""
-    secured = any(row.tls_time.count for row in rows)
+def times(rows: Sequence[CallSummary]) -> Markup:
+    """Per label: how many, how long."""
     return table(
-        "Calls",
+        "Calls: service times",
         [
             Column[CallSummary]("call", lambda row: row.name),
             Column("count", lambda row: f"{row.count:,}"),
             Column("errors", lambda row: f"{row.errors:,}", wrong=lambda row: row.errors > 0),
             Column("calls/s", lambda row: three(row.rate_per_s)),
             *(_time(name, heading, lambda row: row.service_time) for name, heading in TIMES.items()),
-            Column("1st byte p50", lambda row: three(row.time_to_first_byte.p50)),
-            Column("connect p50", lambda row: three(row.connect_time.p50)),
-            *([Column[CallSummary]("TLS p50", lambda row: three(row.tls_time.p50))] if secured else []),
+        ],
+        rows,
+    )
+
+
+def traffic(rows: Sequence[CallSummary]) -> Markup:
+    """Per label: the medians of its phases, bytes, statuses."""
+    secured = any(row.tls_time.count for row in rows)
+    return table(
+        "Calls: connections, bytes, answers",
+        [
+            Column[CallSummary]("call", lambda row: row.name),
+            Column("1st byte p50, ms", lambda row: three(row.time_to_first_byte.p50)),
+            Column("connections", lambda row: f"{row.connect_time.count:,}"),
+            Column("connect p50, ms", lambda row: three(row.connect_time.p50)),
+            *([Column[CallSummary]("TLS p50, ms", lambda row: three(row.tls_time.p50))] if secured else []),
             Column("sent", lambda row: size(row.bytes_out)),
             Column("received", lambda row: size(row.bytes_in)),
             Column("answers", _statuses),
@@ -114,18 +126,19 @@ def calls(rows: Sequence[CallSummary]) -> Markup:
 def phases(parts: Sequence[tuple[str, Parts]]) -> Markup:
     """Per label: the mean of each phase of a call, and a bar of their shares."""
     shown = [each for each in PARTS if any(getattr(part, each[0]) for _, part in parts)]
-    head = [tag("th", heading, scope="col") for heading in ("call", "answered", "mean, ms")]
-    head += [tag("th", f"{name}, ms", scope="col") for _, name, _ in shown] + [
-        tag("th", "share of the time", scope="col", class_="words")
+    head = [
+        tag("th", name, scope="col", class_=kind)
+        for name, kind in (("call", None), ("share of the time", "words"), ("answered", None), ("mean", None))
     ]
+    head += [tag("th", name, scope="col") for _, name, _ in shown]
     rows = [
         tag(
             "tr",
             tag("th", label, scope="row", title=label),
+            tag("td", _bar(part, shown), class_="bar"),
             tag("td", f"{part.calls:,}"),
             tag("td", three(part.total_us / part.calls / 1000)),
             *(tag("td", three(getattr(part, field) / part.calls / 1000)) for field, _, _ in shown),
-            tag("td", _bar(part, shown), class_="bar"),
         )
         for label, part in parts
     ]
@@ -217,7 +230,7 @@ def _end(name: str) -> Column[StepSummary]:
 
 
 def _time(name: str, heading: str, pick: Callable[[Row], Stats]) -> Column[Row]:
-    return Column(f"{heading}, ms" if name == "min" else heading, lambda row: three(getattr(pick(row), name)))
+    return Column(heading, lambda row: three(getattr(pick(row), name)))
 
 
 def _statuses(row: CallSummary) -> str:
@@ -229,13 +242,12 @@ def _statuses(row: CallSummary) -> str:
 def _bar(part: Parts, shown: Sequence[tuple[str, str, str]]) -> Markup:
     total = max(part.total_us, 1)
     shares = [(100 * getattr(part, field) / total, name, role) for field, name, role in shown]
-    return join(
-        *(
-            tag("span", class_=f"fill {role}", style=f"width:{share:.2f}%", title=f"{name}: {share:.0f} %")
-            for share, name, role in shares
-            if share > 0
-        )
+    pieces = (
+        tag("span", class_=f"fill {role}", style=f"flex:{share:.2f}", title=f"{name}: {share:.0f} %")
+        for share, name, role in shares
+        if share > 0
     )
+    return tag("div", *pieces, class_="shares")
 
 
 def errors(rows: Sequence[ErrorSummary]) -> Markup:
