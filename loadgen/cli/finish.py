@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -11,8 +12,6 @@ from loadgen.errors import Incomplete, one_line
 from loadgen.ledger import manifest
 from loadgen.ledger.reader import Reader
 from loadgen.reports.forms import gather_all
-from loadgen.reports.html import document
-from loadgen.reports.html.parts import Story
 from loadgen.reports.schema import Verdict
 from loadgen.reports.summary import encode, total, write
 from loadgen.reports.terminal import report
@@ -36,7 +35,7 @@ def finish(
     """Write the run's files, show the report, and return the verdict."""
     with Reader(directory) as reader:
         verdict = verdict_of(reader, stopped)
-        summary, timeline, story = gather_all(reader, verdict, console)
+        summary, timeline, draw = gather_all(reader, verdict, console)
         verdict = summary.verdict  # thresholds and --strict look at the times as well
         try:
             write(summary, directory / "summary.json")
@@ -45,7 +44,7 @@ def finish(
             console.print(
                 f"{directory}: cannot write the summary: {error.strerror}", soft_wrap=True, markup=False
             )
-        _write_page(story, directory, console)
+        _write_page(draw, directory, console)
         if json == Path("-"):
             sys.stdout.write(encode(summary).decode())
         elif json is not None:
@@ -64,10 +63,12 @@ def finish(
     return verdict
 
 
-def _write_page(story: Story, directory: Path, console: Console) -> None:
+def _write_page(draw: Callable[[], str], directory: Path, console: Console) -> None:
     """The run is over and counted: whatever is wrong with its picture is a line, and no more."""
+    from loadgen.reports.html import document
+
     try:
-        document.write(document.page(story), directory / document.FILE)
+        document.write(draw(), directory / document.FILE)
     except Exception as error:
         reason = error.strerror if isinstance(error, OSError) else one_line(error)
         console.print(

@@ -18,8 +18,6 @@ from loadgen.reports.timeline import Timeline, TimelineBuilder, timeline
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from loadgen.reports.html.parts import Story
-
 Form: TypeAlias = "Callable[[Record, Verdict, Console], None]"
 """Explains a run on a console."""
 
@@ -38,13 +36,16 @@ def gather(record: Record, verdict: Verdict, console: Console) -> tuple[Summary,
     return summary, calls.build()
 
 
-def gather_all(record: Record, verdict: Verdict, console: Console) -> tuple[Summary, Timeline, Story]:
-    """The same, and what report.html is made of: still one pass."""
-    from loadgen.reports.html.document import story, watcher
+def gather_all(
+    record: Record, verdict: Verdict, console: Console
+) -> tuple[Summary, Timeline, Callable[[], str]]:
+    """The same, and what makes report.html of it: still one pass."""
+    from loadgen.reports.html.document import page, story, watcher
 
     details = watcher(record)
     summary, distributions = tell(record, verdict, [details])
-    return summary, timeline(details.calls(_room(console))), story(record, summary, distributions, details)
+    calls = timeline(details.calls(_room(console)))
+    return summary, calls, lambda: page(story(record, summary, distributions, details))
 
 
 def _room(console: Console) -> int:
