@@ -33,7 +33,7 @@ def test_the_json_report_is_the_summary(shelf: Cli) -> None:
 def test_the_page_is_written_and_can_be_had_again(shelf: Cli) -> None:
     for directory in shelf.directories():
         page = (directory / "report.html").read_text()
-        assert shelf("report", directory.name, "--format", "html").out == page
+        assert shelf("report", directory.name, "--out", shelf.out, "--format", "html").out == page
         (packed,) = re.findall(r'id="summary">(.*?)</script>', page)
         assert json.loads(packed) == shelf.summary(directory)
     assert "FAILED: 1 of 5 items failed" in page

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import msgspec
 
-from loadgen.errors import ExitCode
 from loadgen.record import ItemCounts
 from loadgen.reports.advice import all_well, next_steps, word
 from loadgen.reports.detail import DetailBuilder
@@ -45,11 +44,6 @@ _FOOT = (
     "Made by loadgen. Percentiles come from merged HDR histograms of three digits; times are milliseconds"
     " unless they say otherwise; the data block “summary” in this file is summary.json."
 )
-_LOOK = {
-    ExitCode.ITEMS: ("Find out why", "errors", "Errors, by kind, with a sample of each"),
-    ExitCode.VERIFICATION: ("See what is missing", "verification", "Verification, with examples"),
-    ExitCode.THRESHOLD: ("See by how much", "thresholds", "Thresholds, with what was measured"),
-}
 
 
 def watcher(record: Record) -> DetailBuilder:
@@ -160,15 +154,26 @@ def _verdict(told: Story) -> Markup:
 
 
 def _next(told: Story) -> Markup:
-    """What to do, what went wrong first."""
-    code = told.summary.verdict.exit_code
-    rows = [
-        (_ASKED.get(label, label), tag("code", command))
-        for label, command in next_steps(told.summary, told.directory)
+    """What to do: look at what went wrong, then the commands."""
+    summary = told.summary
+    found = summary.verification
+    missed = found is not None and bool(found.missing or found.unexpected)
+    crossed = any(not gate.ok for gate in summary.thresholds)
+    looks = (
+        (bool(summary.errors), "errors", "Errors: what failed, by kind, with a sample of each"),
+        (missed, "verification", "Verification: what is missing, and what should not be there"),
+        (crossed, "thresholds", "Thresholds: which were crossed, and by how much"),
+    )
+    links = [
+        ("Look at", tag("a", label, href=f"#{id_}"))
+        for is_there, id_, label in looks
+        if is_there and not summary.verdict.ok
     ]
-    look = _LOOK.get(ExitCode(code))
-    asked = [(look[0], tag("a", look[2], href=f"#{look[1]}"))] if look else []
-    return pairs([("Exit code", str(code)), *asked, *rows])
+    commands = [
+        (_ASKED.get(label, label), tag("code", command))
+        for label, command in next_steps(summary, told.directory)
+    ]
+    return pairs([("Exit code", str(summary.verdict.exit_code)), *links, *commands])
 
 
 def _tiles(summary: Summary) -> Markup:

@@ -21,14 +21,17 @@ _CLEAR = 0.1
 def trend(bands: Bands) -> float | None:
     """How the p95 of the last third is to that of the first: the medians of their bands'.
 
-    None: there is too little of it.
+    None: there is too little of it, or the middle halves of both overlap, so that it may be chance.
     """
     told = [band.p95 for band in bands.bands if band.p95 is not None]
     if len(told) < LEAST_BANDS or bands.count < LEAST_ROWS:
         return None
     third = len(told) // 3
-    before, after = statistics.median(told[:third]), statistics.median(told[-third:])
-    return after / before if before > 0 else None
+    before, after = (statistics.quantiles(part, n=4) for part in (told[:third], told[-third:]))
+    ratio = after[1] / before[1] if before[1] > 0 else None
+    if ratio is None or 1 / STEADY <= ratio <= STEADY:
+        return ratio
+    return ratio if (after[0] > before[2] if ratio > 1 else after[2] < before[0]) else None
 
 
 def course(ratio: float | None) -> str:
@@ -67,9 +70,7 @@ def throughput(summary: Summary) -> str:
     """Rates and errors."""
     calls = sum(call.count for call in summary.calls)
     errors = sum(call.errors for call in summary.calls)
-    failed = (
-        f"{percent(errors, calls)} of {calls:,} calls failed" if errors else f"none of {calls:,} calls failed"
-    )
+    failed = f"{f'{errors:,}' if errors else 'none'} of {calls:,} calls failed"
     rated = [step for step in summary.steps if step.rate_per_s is not None]
     if not rated:
         return failed[0].upper() + failed[1:]
@@ -98,7 +99,7 @@ def growth(name: str, along: Sequence[tuple[str, Bands]]) -> str:
 def grown(name: str, what: str, bands: Bands) -> str:
     """One step, one axis."""
     said = course(trend(bands))
-    return f"{name} {what}: {f'p95 {said}' if said else 'too few items to tell a trend'}"
+    return f"{name} {what}: {f'p95 {said}' if said else 'no clear trend'}"
 
 
 def errors(kinds: Sequence[ErrorSummary]) -> str:

@@ -22,6 +22,7 @@ from html_reader import Page
 from rich.console import Console
 
 from loadgen.record import ItemCounts, WorkerFacts
+from loadgen.reports.bands import Band, Bands
 from loadgen.reports.forms import render
 from loadgen.reports.html import document, findings
 from loadgen.reports.schema import Verdict
@@ -199,8 +200,19 @@ def test_headings_say_what_was_found(good):
 
 def test_a_trend_is_claimed_of_enough_only():
     few, _ = read(fake_records.a_run({"step": 150}))
-    assert "too few items to tell a trend" in few.text
+    assert "no clear trend" in few.text
     assert "steady" not in few.text
+
+
+def bands(*p95s) -> Bands:
+    return Bands(1, tuple(Band(at, 100, 0, p95, p95, p95, p95, p95) for at, p95 in enumerate(p95s)))
+
+
+def test_a_trend_is_claimed_where_it_stands_out_of_the_noise():
+    assert findings.trend(bands(*[10.0] * 10, *[20.0] * 10, *[30.0] * 10)) == 3.0
+    assert findings.trend(bands(*[10.0, 11.0] * 15)) == pytest.approx(1.0)
+    assert findings.trend(bands(*[1.0, 9.0, 2.0] * 5, *[2.0, 3.0, 9.0, 4.0] * 5)) is None
+    assert findings.trend(bands(*[10.0] * 8)) is None
 
 
 def test_thresholds_are_told():
