@@ -27,7 +27,10 @@ from loadgen.sample import NO_ITEM, Outcome, Sample
 STARTED_US = 1_700_000_000_123_456
 """2023-11-14 22:13:20.123 UTC."""
 EVIL = "<script>alert(1)</script>"
-WORSE = '</script><script>alert(2)</script><img src=x onerror="alert(3)"> \x1b[2J \u202e' + "long" * 40
+WORSE = (
+    '</script><script>alert(2)</script><img src=x onerror="alert(3)"> \x1b[2J \u202e " onfocus="alert(4)" x="'
+    + "long" * 40
+)
 
 
 @dataclass

@@ -171,7 +171,7 @@ def test_what_others_say_is_text():
     page, summary = read(fake_records.evil())
     assert len(page.code) == 1
     assert len(page.scripts) == 4
-    assert "onerror" not in {name for _, name, _ in page.attributes}
+    assert not [name for _, name, _ in page.attributes if name.startswith(("on", "alert"))]
     assert page.island("summary") == summary
     assert EVIL in page.text
     assert "alert(3)" in page.text
