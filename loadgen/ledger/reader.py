@@ -139,7 +139,9 @@ class Reader:
         """By item: the number of its key; empty for a step without keys, and in a ledger of before them."""
         if not self._all("SELECT 1 FROM sqlite_master WHERE name = 'lane'"):
             return array("I")
-        parts = self._all("SELECT lanes FROM lane WHERE step = ? ORDER BY start", step.index)
+        parts = self._connection.execute(
+            "SELECT lanes FROM lane WHERE step = ? ORDER BY start", (step.index,)
+        )
         return array("I", chain.from_iterable(unpack(part) for (part,) in parts))
 
     def fates(self) -> list[tuple[str, int]]:

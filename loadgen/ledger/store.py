@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from loadgen.columns import MOST, pack
+from loadgen.columns import pack
 from loadgen.errors import LedgerFailed, RunDirectoryError
 from loadgen.ledger.migrations import migrate
 from loadgen.record import (
@@ -43,6 +43,8 @@ from loadgen.sample import NOTHING, Result
 
 FILE = "run.db"
 
+_PART = 1 << 16
+"""Items whose keys are in one row."""
 _COUNT = """
     INSERT INTO item VALUES (?, ?, ?, ?, 1, ?, NULL, ?)
     ON CONFLICT DO UPDATE SET outcome = excluded.outcome, attempt = excluded.attempt, has_result = 1,
@@ -99,7 +101,7 @@ class Ledger:
         """Note which items of a step have the same key, by a number for each key; not the keys themselves."""
         numbers: dict[Hashable, int] = {}
         lanes = [numbers.setdefault(key, len(numbers)) for key in keys]
-        parts = tuple((start, pack(lanes[start : start + MOST])) for start in range(0, len(lanes), MOST))
+        parts = tuple((start, pack(lanes[start : start + _PART])) for start in range(0, len(lanes), _PART))
         self.submit([_Lanes(step, parts)])
 
     def submit(self, entries: Sequence[Entry | _Begin | _Lanes]) -> Commit:

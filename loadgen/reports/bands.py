@@ -7,14 +7,18 @@ round width are put together.
 
 from __future__ import annotations
 
-from collections import Counter
+from array import array
+from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import compress
 from typing import Self
 
 from loadgen.reports.metrics import rank
 
+_NOTHING: tuple[array[int], array[int]] = (array("H"), array("Q"))
+_AWAKE = 30
+"""Slices that are not packed: rows come a little out of order."""
 _FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -56,12 +60,25 @@ class Bands:
 
 @dataclass(slots=True)
 class _Slice:
-    """Rows in one unit of the axis, counted by cell (see `_cell`)."""
+    """Rows in one unit of the axis, counted by cell (see `_cell`); a fifteenth of the size while at rest."""
 
     failed: int = 0
     min_us: int | None = None
     max_us: int = 0
-    cells: Counter[int] = field(default_factory=Counter)
+    awake: Counter[int] | None = None
+    packed: tuple[array[int], array[int]] = _NOTHING
+
+    @property
+    def cells(self) -> Counter[int]:
+        """How many rows by cell, to be added to."""
+        if self.awake is None:
+            self.awake = Counter(dict(zip(*self.packed, strict=True)))
+        return self.awake
+
+    def rest(self) -> None:
+        """Take less room until it is asked for again."""
+        if self.awake is not None:
+            self.packed, self.awake = (array("H", self.awake), array("Q", self.awake.values())), None
 
     def add(self, durations_us: Sequence[int]) -> None:
         low, high = min(durations_us), max(durations_us)
@@ -106,6 +123,7 @@ class BandsBuilder:
         self._limit = max(limit, 2)  # however wide: rows on both sides of a boundary need two
         self._unit = finest
         self._slices: dict[int, _Slice] = {}
+        self._awake: deque[_Slice] = deque()
         self._first = self._last = 0
 
     def add(self, places: Sequence[int], durations_us: Sequence[int], failed: Sequence[bool] = ()) -> None:
@@ -140,8 +158,10 @@ class BandsBuilder:
             if few and factor * self._unit >= least:
                 break
         joined: dict[int, _Slice] = {}
-        for index, part in self._slices.items():
-            joined.setdefault(index // factor, _Slice()).merge(part)
+        for index, part in sorted(self._slices.items()):
+            whole = joined.setdefault(index // factor, _Slice())
+            whole.merge(part)
+            part.rest()
         width = factor * self._unit
         bands = (
             joined.get(index, _Slice()).band(index * width) for index in range(min(joined), max(joined) + 1)
@@ -162,13 +182,18 @@ class BandsBuilder:
         found = self._slices.get(index)
         if found is None:
             found = self._slices[index] = _Slice()
+        if found.awake is None:
+            self._awake.append(found)
+            if len(self._awake) > _AWAKE:
+                self._awake.popleft().rest()
         return found
 
     def _coarsen(self) -> None:
         self._unit *= 10
         fine, self._slices = self._slices, {}
-        for index, part in fine.items():
+        for index, part in sorted(fine.items()):  # so that each is woken once
             self._at(index // 10).merge(part)
+            part.rest()
 
 
 def _cell(us: int) -> int:
