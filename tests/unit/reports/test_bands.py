@@ -51,5 +51,17 @@ def test_bands_can_be_made_fewer_and_wider():
     assert bands(thousand, 100, least=50).width == 50
 
 
+def test_bands_at_rest_forget_nothing():
+    """Many slices, so that most are packed, and come back to."""
+    builder = BandsBuilder(100)
+    for us in (1000, 1000, 1000, 5000):
+        for place in range(1000):
+            builder.add([place], [us])
+    made = builder.build()
+    assert [band.count for band in made.bands] == [40] * 100
+    assert all(band.p50 == pytest.approx(1.0, rel=0.005) for band in made.bands)
+    assert all(band.p95 == pytest.approx(5.0, rel=0.005) for band in made.bands)
+
+
 def test_nothing_makes_no_bands():
     assert BandsBuilder(10).build() == Bands()
