@@ -23,7 +23,7 @@ LINES = len(LETTERS)
 BINS = 48
 WIDE = 25.0
 """When the slowest took so many times the middle, the axis is logarithmic."""
-SHARES = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999, 99.9999)
+SHARES = (50.0, 90.0, 99.0, 99.9, 99.99, 99.999, 99.9999)
 """Percentiles that have a tick."""
 _PER_DECADE = 16
 _THINNED = "the pale area reaches from the fastest to the slowest of them, so none is hidden."

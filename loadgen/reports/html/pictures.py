@@ -46,7 +46,8 @@ def throughput(story: Story) -> Section | None:
     if len(detail.calls.bands) < FEW:
         return None
     charts = [figures.rates(detail, clock, _marks(story))]
-    each = f"Each point is the mean over {detail.calls.width / 1_000_000:g} s."
+    width = f"{detail.calls.width / 1_000_000:g} s"
+    each = f"Each point is the mean over {width}; the first and the last of these may not be full."
     parts = [figure(charts[0], each)]
     if detail.calls.failed:
         charts.append(figures.failures(detail, clock))
