@@ -11,7 +11,7 @@ from loadgen.cli import words
 
 def report(
     run: words.Run,
-    form: Annotated[str, typer.Option("--format", metavar="FORM", help="terminal or json.")] = "terminal",
+    form: Annotated[str, typer.Option("--format", metavar="FORM", help="terminal, json, html.")] = "terminal",
     out: words.Out = words.OUT,
 ) -> None:
     """Show the report of a run again, also of one that is under way."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+from array import array
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 
-from loadgen.columns import Plain, Samples
+from loadgen.columns import Plain, Samples, unpack
 from loadgen.errors import ExitCode, RunNotFound
 from loadgen.lag import NO_LAG, Lag
 from loadgen.ledger.migrations import MIGRATIONS
@@ -138,6 +140,15 @@ class Reader:
         )
         ((plain,),) = self._all("SELECT coalesce(sum(items), 0) FROM plain")
         return Attempts(total + plain, retries, duplicates, resolved, found)
+
+    def lanes(self, step: StepFacts) -> array[int]:
+        """By item: the number of its key; empty for a step without keys, and in a ledger of before them."""
+        if not self._all("SELECT 1 FROM sqlite_master WHERE name = 'lane'"):
+            return array("I")
+        parts = self._connection.execute(
+            "SELECT lanes FROM lane WHERE step = ? ORDER BY start", (step.index,)
+        )
+        return array("I", chain.from_iterable(unpack(part) for (part,) in parts))
 
     def fates(self) -> list[tuple[str, int]]:
         """Why items failed or are unknown of which no result came, and how many for that reason."""

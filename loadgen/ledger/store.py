@@ -11,12 +11,13 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from loadgen.columns import pack
 from loadgen.errors import LedgerFailed, RunDirectoryError
 from loadgen.lag import Lag
 from loadgen.ledger.migrations import migrate
@@ -44,6 +45,8 @@ from loadgen.sample import NOTHING, Result
 
 FILE = "run.db"
 
+_PART = 1 << 16
+"""Items whose keys are in one row."""
 _COUNT = """
     INSERT INTO item VALUES (?, ?, ?, ?, 1, ?, NULL, ?)
     ON CONFLICT DO UPDATE SET outcome = excluded.outcome, attempt = excluded.attempt, has_result = 1,
@@ -96,7 +99,14 @@ class Ledger:
         """Note what is known before the first item; a resumed run replaces it."""
         self.submit([_Begin(facts, tuple(steps)), Mark("started_us", self._started_us)]).wait()
 
-    def submit(self, entries: Sequence[Entry | WarmedUp | _Begin]) -> Commit:
+    def begin_step(self, step: int, keys: Sequence[Hashable]) -> None:
+        """Note which items of a step have the same key, by a number for each key; not the keys themselves."""
+        numbers: dict[Hashable, int] = {}
+        lanes = [numbers.setdefault(key, len(numbers)) for key in keys]
+        parts = tuple((start, pack(lanes[start : start + _PART])) for start in range(0, len(lanes), _PART))
+        self.submit([_Lanes(step, parts)])
+
+    def submit(self, entries: Sequence[Entry | WarmedUp | _Begin | _Lanes]) -> Commit:
         """Have the entries committed, in order of submission; refused once the ledger is closed."""
         ticket = Commit(entries)  # type: ignore[arg-type]
         with self._gate:  # nothing comes behind the end, where nobody would answer it
@@ -165,7 +175,7 @@ class Ledger:
             ticket.error = self._failed
             ticket.done.set()
 
-    def _keep(self, connection: sqlite3.Connection, entry: Entry | WarmedUp | _Begin) -> None:
+    def _keep(self, connection: sqlite3.Connection, entry: Entry | WarmedUp | _Begin | _Lanes) -> None:
         if isinstance(entry, Reported):
             self._keep_reported(connection, entry)
         elif isinstance(entry, Decided):
@@ -236,6 +246,12 @@ class _Begin(msgspec.Struct, frozen=True):
     steps: tuple[StepFacts, ...]
 
 
+class _Lanes(msgspec.Struct, frozen=True):
+    step: int
+    parts: tuple[tuple[int, bytes], ...]
+    """First item, column."""
+
+
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     try:
@@ -282,6 +298,11 @@ def _keep_begin(connection: sqlite3.Connection, entry: _Begin) -> None:
         "INSERT OR REPLACE INTO step VALUES (?, ?, ?, ?)",
         [(step.index, step.name, step.items, step.delivery) for step in entry.steps],
     )
+
+
+def _keep_lanes(connection: sqlite3.Connection, entry: _Lanes) -> None:
+    rows = [(entry.step, *part) for part in entry.parts]
+    connection.executemany("INSERT OR REPLACE INTO lane VALUES (?, ?, ?)", rows)
 
 
 def _keep_joined(connection: sqlite3.Connection, entry: Joined) -> None:
@@ -367,6 +388,7 @@ def _set(connection: sqlite3.Connection, key: str, value: str) -> None:
 
 _KEEPERS: dict[type, Callable[[sqlite3.Connection, Any], object]] = {
     _Begin: _keep_begin,
+    _Lanes: _keep_lanes,
     Joined: _keep_joined,
     WorkerLoad: _keep_load,
     Granted: _keep_granted,

@@ -72,6 +72,12 @@ class Tried:
     def _step(self, index: int) -> _StepTimes:
         return self._steps.setdefault(index, _StepTimes())
 
+    def distributions(self, steps: Sequence[StepFacts]) -> dict[str, Timings]:
+        """The item times of each step: from when they were meant to start, where that was said."""
+        times = {step.name: self._step(step.index) for step in steps}
+        chosen = {name: each.response if self._paced else each.service for name, each in times.items()}
+        return {name: timings for name, timings in chosen.items() if timings.count}
+
     def step(self, step: StepFacts, counts: ItemCounts) -> StepSummary:
         """What there is to say of a step."""
         times = self._step(step.index)
@@ -114,7 +120,7 @@ class _Label:
         self._name = name
         self._paced = paced
         self._span = _Span()
-        self._service, self._first_byte = Timings(), Timings()
+        self.service, self._first_byte = Timings(), Timings()
         self._response, self._lag = Timings(), Timings()
         self._connect, self._dns, self._tls = Timings(), Timings(), Timings()
         self._bytes_in = self._bytes_out = 0
@@ -132,7 +138,7 @@ class _Label:
         numbers = samples.numbers
         totals_us = numbers("total_us")
         self._span.add(numbers("start_us"), totals_us)
-        self._service.add(totals_us)
+        self.service.add(totals_us)
         if self._paced:
             lags_us = numbers("lag_us")
             self._lag.add(lags_us)
@@ -150,7 +156,7 @@ class _Label:
             count=self._count,
             errors=self.errors,
             rate_per_s=self._span.rate_per_s(),
-            service_time=self._service.stats(),
+            service_time=self.service.stats(),
             response_time=self._response.stats() if self._paced else None,
             start_lag=self._lag.stats() if self._paced else None,
             time_to_first_byte=self._first_byte.stats(),
@@ -197,6 +203,10 @@ class Called:
             # the error of a call within an item is told by the item's attempt, in more words
             if sample.item == NO_ITEM:
                 self.errors.add(f"{sample.label}: {sample.error}", sample.start_us + sample.total_us)
+
+    def distributions(self) -> dict[str, Timings]:
+        """The service times of each label."""
+        return {name: label.service for name, label in self._labels.items()}
 
     def summaries(self) -> tuple[CallSummary, ...]:
         """What there is to say of each label."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -102,15 +102,46 @@ class Timings:
             mean=_ms(self._sum / self.count),
             stdev=_ms(deviation),
             max=_ms(self.max_us),
-            **self._percentiles(self._histogram),
+            **dict(zip(PERCENTILES, self.percentiles(list(PERCENTILES.values())), strict=True)),
         )
 
-    def _percentiles(self, histogram: HdrHistogram) -> dict[str, float]:
+    def percentiles(self, wanted: Sequence[float]) -> list[float]:
+        """Any of them, in milliseconds; none when nothing was counted."""
+        if self._histogram is None:
+            return []
         # The library rounds the rank to the nearest, so that p99 of 60 values would be the 59th.  The
         # percentile of nearest *rank* is the smallest value that 99 % are at or below: the 60th.
-        exact = {name: 100 * rank(self.count, wanted) / self.count for name, wanted in PERCENTILES.items()}
-        values = histogram.get_percentile_to_value_dict(list(exact.values()))
-        return {name: _ms(min(max(values[share], self.min_us), self.max_us)) for name, share in exact.items()}
+        exact = [100 * rank(self.count, percentile) / self.count for percentile in wanted]
+        values = self._histogram.get_percentile_to_value_dict(exact)
+        return [_ms(min(max(values[share], self.min_us), self.max_us)) for share in exact]
+
+    def bins(self, most: int) -> list[tuple[float, float, int]]:
+        """From shortest to longest in at most so many bins of one ratio: (from, to, count), milliseconds."""
+        if self._histogram is None:
+            return []
+        low, high = max(self.min_us, 1), min(max(self.max_us, 1), HIGHEST_US)
+        # no narrower than the histogram's own places, and whole microseconds: else bins alternate
+        ratio = max((high / low) ** (1 / most), 1 + 2 / low, 1.002) * (1 + 1e-12)
+        counts: Counter[int] = Counter()
+        for place in self._histogram.get_recorded_iterator():
+            us = min(max(place.value_iterated_to, low), high)
+            counts[min(int(math.log(us / low) / math.log(ratio)), most - 1)] += (
+                place.count_at_value_iterated_to
+            )
+        return [
+            (_ms(low * ratio**place), _ms(low * ratio ** (place + 1)), counts[place])
+            for place in range(max(counts) + 1)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Distributions:
+    """What the times of a summary were read from."""
+
+    steps: Mapping[str, Timings]
+    """Item times by step; no entry for a step of which nothing was measured."""
+    calls: Mapping[str, Timings]
+    """Service times by label."""
 
 
 def rank(count: int, percentile: float) -> int:

@@ -29,7 +29,7 @@ from loadgen.record import (
 from loadgen.reports.collect import Called, Tried
 from loadgen.reports.gates import RESUMED, Gates
 from loadgen.reports.measured import Measured
-from loadgen.reports.metrics import ErrorKind
+from loadgen.reports.metrics import Distributions, ErrorKind
 from loadgen.reports.schema import (
     ErrorSummary,
     Items,
@@ -42,6 +42,7 @@ from loadgen.reports.schema import (
 )
 from loadgen.reports.truth import Finding, hold, judge_generator, judge_worker
 from loadgen.reports.verdict import cross
+from loadgen.reports.watching import CallWatch, Watch
 from loadgen.reports.words import iso
 from loadgen.steering import CONTINUED
 from loadgen.thresholds import parse
@@ -73,6 +74,10 @@ class Record(Protocol):
 
     def counts(self, step: StepFacts, /) -> ItemCounts:
         """How the step's items ended so far."""
+        ...
+
+    def lanes(self, step: StepFacts, /) -> Sequence[int]:
+        """By item: the number of its key; empty where nobody knows."""
         ...
 
     def attempts(self) -> Attempts:
@@ -118,6 +123,11 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
 
     `watch` sees the calls that are measured, so that a timeline needs no second pass.
     """
+    return tell(record, verdict, [] if watch is None else [CallWatch(watch)])[0]
+
+
+def tell(record: Record, verdict: Verdict, watches: Sequence[Watch] = ()) -> tuple[Summary, Distributions]:
+    """The same, and the histograms that its times were read from; `watches` see all rows."""
     facts, phases = record.facts(), record.phases()
     steps = record.steps()
     counts = [record.counts(step) for step in steps]
@@ -127,6 +137,8 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
     for tries in map(measured.tries, record.try_tables()):
         tried.add_table(tries)
         gates.add_tries(tries)
+        for watch in watches:
+            watch.add_tries(tries)
     for attempt in record.other_attempts():
         start_us = phases.started_us + attempt.start_us
         tried.add_error(attempt)
@@ -135,12 +147,14 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
             continue
         tried.add(attempt)
         gates.add_try(attempt, start_us)
+        for watch in watches:
+            watch.add_try(attempt, start_us)
     for calls in record.call_tables():
         kept = measured.calls_of(calls)
         called.add(calls, kept)
         gates.add_calls(calls, kept)
-        if watch is not None:
-            watch(kept)
+        for watch in watches:
+            watch.add_calls(kept)
     tried.errors.merge(called.errors)
     for reason, items in record.fates():
         tried.errors.add(reason, phases.settled_us or phases.started_us, items)
@@ -150,7 +164,7 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
     generator = judge_generator(findings)
     thresholds = gates.judge({step.name: count for step, count in zip(steps, counts, strict=True)})
     held = hold(verdict, generator) if facts.settings.get("strict") else verdict
-    return Summary(
+    summary = Summary(
         run=_run(facts, phases, measured),
         verdict=cross(held, thresholds),
         items=Items.of(_sum(counts)),
@@ -163,6 +177,7 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
         generator=generator,
         thresholds=thresholds,
     )
+    return summary, Distributions(tried.distributions(steps), called.distributions())
 
 
 def _gates(record: Record) -> Gates:

@@ -6,15 +6,14 @@ went well; a wider terminal gets more columns, a run that went badly more lines.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from loadgen.errors import ExitCode
 from loadgen.record import Event
+from loadgen.reports.advice import all_well, next_steps, word
 from loadgen.reports.chart import chart
 from loadgen.reports.grid import Column
 from loadgen.reports.metrics import OTHER, Stats
@@ -24,17 +23,6 @@ from loadgen.reports.timeline import Timeline
 from loadgen.reports.truth import untrue
 from loadgen.reports.words import count, duration, percent, three
 
-DEFAULT_OUT = Path("runs")
-"""Where commands look for runs that are not told."""
-
-_WORDS = {
-    ExitCode.OK: "OK",
-    ExitCode.INTERNAL: "INVALID",
-    ExitCode.ITEMS: "FAILED",
-    ExitCode.INCOMPLETE: "INCOMPLETE",
-    ExitCode.VERIFICATION: "MISMATCH",
-    ExitCode.THRESHOLD: "THRESHOLD",
-}
 _ROUTINE = frozenset({"worker joined", "worker left"})
 """Events that the table of workers tells."""
 _RARE = ("dropped", "cancelled", "pending")
@@ -66,28 +54,13 @@ def report(
     page.print()
 
 
-def _word(summary: Summary) -> str:
-    return _WORDS.get(ExitCode(summary.verdict.exit_code), "ERROR")
-
-
-def _all_well(summary: Summary) -> str:
-    items = summary.items
-    if not items.planned:
-        return "there was nothing to do"
-    run = summary.run
-    spent = [part for part in (run.active_s, run.drain_s) if part is not None]
-    return f"{items.done} of {count(items.planned, 'item')} done" + (
-        f" in {duration(sum(spent))}" if spent else ""
-    )
-
-
 def _verdict(page: Page, summary: Summary) -> None:
     verdict = summary.verdict
-    first, *more = verdict.reasons or (_all_well(summary),)
+    first, *more = verdict.reasons or (all_well(summary),)
     style = "bold green" if verdict.ok else "bold red"
-    page.headline(_word(summary), f"{first} (exit code {verdict.exit_code})", style)
+    page.headline(word(summary), f"{first} (exit code {verdict.exit_code})", style)
     for reason in more:
-        page.note(reason, len(_word(summary)) + 2, lines=3)
+        page.note(reason, len(word(summary)) + 2, lines=3)
     _truth(page, summary)
 
 
@@ -99,16 +72,8 @@ def _truth(page: Page, summary: Summary) -> None:
 
 
 def _next(page: Page, summary: Summary, directory: Path) -> None:
-    run = summary.run.id
-    if directory.parent != DEFAULT_OUT:
-        run = f"{run} --out {shlex.quote(str(directory.parent))}"
-    if summary.verdict.resumable:
-        page.fact("Go on", f"loadgen resume {run}")
-    elif summary.verdict.exit_code in (ExitCode.ITEMS, ExitCode.THRESHOLD) and summary.items.failed:
-        page.fact("Again", f"loadgen resume {run} --only failed")
-    page.fact("Report", f"loadgen report {run}")
-    if summary.run.undoable and summary.items.planned > summary.items.pending:
-        page.fact("Undo", f"loadgen clean {run}")
+    for label, command in next_steps(summary, directory):
+        page.fact(label, command)
     page.fact("Files", str(directory))
 
 

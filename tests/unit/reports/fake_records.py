@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,11 @@ from loadgen.sample import NO_ITEM, Outcome, Sample
 
 STARTED_US = 1_700_000_000_123_456
 """2023-11-14 22:13:20.123 UTC."""
+EVIL = "<script>alert(1)</script>"
+WORSE = (
+    '</script><script>alert(2)</script><img src=x onerror="alert(3)"> \x1b[2J \u202e " onfocus="alert(4)" x="'
+    + "long" * 40
+)
 
 
 @dataclass
@@ -46,6 +51,7 @@ class FakeRecord:
     reasons: list[tuple[str, int]] = field(default_factory=list)
     check: Verified | None = None
     warm_lags: dict[int, Lag] = field(default_factory=dict)
+    keys: dict[int, Sequence[int]] = field(default_factory=dict)
     directory: Path = Path("runs/20231114-221320-azkaban")
     passes: int = 0
 
@@ -63,6 +69,9 @@ class FakeRecord:
 
     def counts(self, step: StepFacts) -> ItemCounts:
         return self.outcomes[step.index]
+
+    def lanes(self, step: StepFacts) -> Sequence[int]:
+        return self.keys.get(step.index, ())
 
     def attempts(self) -> Attempts:
         return Attempts(len(self.tries), sum(row.attempt > 1 for row in self.tries), 0, 0)
@@ -243,6 +252,21 @@ def empty() -> FakeRecord:
 def single() -> FakeRecord:
     """A run of one call."""
     return a_run({"ping": 1}, workers=1)
+
+
+def evil() -> FakeRecord:
+    """A run in which whoever could name anything named it badly."""
+    record = a_run({f"step {EVIL}": 300}, workers=1)
+    record.run = some_facts(id=f"run{WORSE}", title=EVIL, target=f"http://{WORSE}", options={EVIL: WORSE})
+    record.calls += [
+        a_call(label=f"GET {WORSE}", status=500, error=WORSE, start_us=number * 20_000)
+        for number in range(300)
+    ]
+    record.tries.append(an_attempt(item=299, attempt=2, outcome=Outcome.FAILED, error=f"{EVIL} {WORSE}"))
+    record.crew = [WorkerFacts(1, EVIL, WORSE, 1, 300, 600, 1.0, 2.0, lost=True)]
+    record.log = [Event(STARTED_US + 500_000, WORSE, EVIL)]
+    record.check = Verified(2, 1, 1, 0, {"missing": [WORSE]})
+    return record
 
 
 def a_call(*, start_us: int = 1_000, **changes: Any) -> Sample:
