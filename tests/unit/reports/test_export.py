@@ -207,6 +207,7 @@ def in_hlog(record: Any, told: dict[str, Any], path: Path) -> None:
         places.append((part.get_start_time_stamp(), part.get_tag()))
         merged = whole.setdefault(part.get_tag(), HdrHistogram(1, 3_600_000_000, 3))
         merged.add(part)
+    reader.input_file.close()
     assert places == sorted(places), "one tag an interval, in the order of time"
     assert len(set(places)) == len(places) > 10
     assert places[0][0] >= fake_records.STARTED_US // 1000
