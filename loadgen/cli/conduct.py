@@ -24,6 +24,7 @@ from loadgen.cli import signals
 from loadgen.cli.finish import finish
 from loadgen.cli.gates import Gatekeeper
 from loadgen.cli.order import Order, identity_file
+from loadgen.cli.outlets import Outlets
 from loadgen.cli.prepare import Prepared, keep_scenario
 from loadgen.clock import AwakeClock, SystemClock
 from loadgen.errors import Incomplete, LedgerFailed, LoadgenError, TargetDown
@@ -69,8 +70,9 @@ class Conductor:
         self._directory = directory
         self._identity = identity
         self._clock = SystemClock()
-        self._console = Console(stderr=order.json == Path("-"))
+        self._console = Console(stderr=order.takes_stdout)
         self._stack = contextlib.ExitStack()
+        self._outlets = Outlets(order.events, order.influx, self._console, self._clock)
         self._manager = QueueManager((order.host, order.port), identity)
         self._local: LocalWorker | None = None
         self._sandbox: SandboxProcess | None = None
@@ -151,6 +153,7 @@ class Conductor:
         started_us: int,
         restored: Restored | None = None,
     ) -> int:
+        self._stack.enter_context(self._outlets).started(facts, prepared.steps, resumed=restored is not None)
         ledger = Ledger(directory, started_us=started_us)
         try:
             ledger.begin(facts, prepared.steps)
@@ -163,6 +166,7 @@ class Conductor:
         finally:
             ledger.close()
         verdict = finish(directory, self._console, stopped, json=self._order.json, quiet=self._order.quiet)
+        self._outlets.ended(verdict, directory)
         if not verdict.resumable:  # else a resume needs both
             if self._sandbox is not None:
                 self._sandbox.stop()
@@ -202,7 +206,7 @@ class Conductor:
             lambda text: self._tell(session, pulse, "threshold", text),
             master.stop,
         )
-        queue_.listen(lambda batches: _feel(pulse, gates, batches, clock.now_us()))
+        queue_.listen(self._outlets.also(lambda batches: _feel(pulse, gates, batches, clock.now_us())))
         self._open_doors(queue_, stack)
         screen = stack.enter_context(display(self._console, quiet=order.quiet))
 
@@ -214,6 +218,7 @@ class Conductor:
                 pulse.happened(f"{view.counts.unknown} unknown: waiting for results that may still come")
             progress = pulse.progress(step, view, clock.now_us())
             screen.show(progress)
+            self._outlets.look(step, view, progress)
             if self._local is not None:
                 self._local.tend(progress.run_counts.settled)
 
@@ -280,6 +285,7 @@ class Conductor:
     def _tell(self, session: _Session, pulse: Pulse, kind: str, text: str) -> None:
         """Something happened: for those who watch, and for the record."""
         pulse.happened(text)
+        self._outlets.happened(kind, text)
         session.ledger.submit([Event(self._clock.now_us(), kind, text)])
 
     def _await_departure(self, queue_: MemoryQueue) -> None:

@@ -26,6 +26,8 @@ def run(
     wait_for_workers: words.WaitForWorkers = 0,
     out: words.Out = words.OUT,
     json: words.Json = None,
+    events: words.Events = None,
+    influx: words.Influx = None,
     quiet: words.Quiet = False,
     strict: words.Strict = False,
     top_up: Annotated[
@@ -68,6 +70,8 @@ def run(
         listen=listen,
         wait_for_workers=wait_for_workers,
         json=json,
+        events=events,
+        influx=influx,
         quiet=quiet,
         strict=strict,
         top_up=top_up,

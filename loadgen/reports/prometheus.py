@@ -13,7 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from loadgen.reports.flow import BOUNDS_S, LabelSoFar
 from loadgen.reports.metrics import PERCENTILES, Stats
+from loadgen.reports.pulse import Progress
 from loadgen.reports.schema import CallSummary, Summary
 
 Labels: TypeAlias = "Mapping[str, str]"
@@ -71,6 +73,39 @@ def text(families: Iterable[Family]) -> str:
 def prometheus(summary: Summary) -> str:
     """The whole summary."""
     return text([*_run(summary), *_items(summary), *_calls(summary.calls), *_others(summary)])
+
+
+def live(progress: Progress, calls: Iterable[LabelSoFar]) -> str:
+    """A run that goes on, for a scrape: `calls` is what `Flow.so_far` says."""
+    ended = Family("loadgen_items_total", "counter", "Items by how they ended so far.")
+    for end in _ENDS[:-1]:
+        ended.add(getattr(progress.run_counts, end), {"outcome": end})
+    gauges = {
+        "loadgen_items_planned": ("Items that the run is to do.", progress.run_counts.planned),
+        "loadgen_items_pending": ("Items without an outcome yet.", progress.run_counts.pending),
+        "loadgen_items_in_flight": ("Items that are running on workers.", progress.in_flight),
+        "loadgen_items_per_second": ("Items a second in the last seconds.", progress.rate_now),
+        "loadgen_workers": ("Workers that are here.", progress.workers),
+        "loadgen_run_elapsed_seconds": ("Since the run's start.", progress.elapsed_s),
+        "loadgen_run_remaining_seconds": ("Until all is settled, as it looks.", progress.eta_s),
+    }
+    families = [ended, *(Family(name, "gauge", what) for name, (what, _) in gauges.items())]
+    for family, (_, value) in zip(families[1:], gauges.values(), strict=True):
+        family.add(value)
+    step = Family("loadgen_step", "gauge", "The open step; always 1.")
+    if progress.step:
+        step.add(1, {"step": progress.step, "number": str(progress.number)})
+    errors = Family("loadgen_call_errors_total", "counter", "Calls that failed so far.")
+    times = Family("loadgen_call_service_time_seconds", "histogram", _CALL_TIMES["service_time"])
+    for call in calls:
+        labels = {"call": call.name}
+        errors.add(call.errors, labels)
+        for bound, within in zip(BOUNDS_S, call.buckets, strict=True):
+            times.add(within, {**labels, "le": str(bound)}, "_bucket")
+        times.add(call.count, {**labels, "le": "+Inf"}, "_bucket")
+        times.add(call.sum_s, labels, "_sum")
+        times.add(call.count, labels, "_count")
+    return text([*families, step, errors, times])
 
 
 def seconds(ms: Number) -> Number:

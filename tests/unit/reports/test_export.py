@@ -31,7 +31,7 @@ from loadgen.reports.schema import Verdict
 from loadgen.reports.summary import encode, summarize
 from loadgen.reports.words import three
 
-NASTY = '=cmd|"x", <b>\\ñ`_*流[1](x)'
+NASTY = '=cmd|"x", <b>\\n`_*流[1](x)'
 """A label with something for each syntax."""
 TIMES = ("min", "p50", "p75", "p90", "p95", "p99", "p999", "max")
 
@@ -347,6 +347,7 @@ def test_parquet_comes_in_row_groups(tmp_path, monkeypatch, record):
     assert first["worker"] == "loader-1:4001"
     assert first["start"].timestamp() * 1e6 == pytest.approx(sample.start_us, abs=1)
     assert first["connect_us"] == sample.connect_us
+    assert {row["item"] for row in rows if row["call"] == "login POST /"} == {None}
     assert {row["error"] for row in rows} == {None, "HTTP 500", "connection refused by 127.0.0.1:8081"}
 
 
