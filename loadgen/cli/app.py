@@ -19,7 +19,7 @@ from loadgen.cli.manifest import manifest
 from loadgen.cli.report import report
 from loadgen.cli.resume import resume
 from loadgen.cli.run import run
-from loadgen.cli.runs import runs
+from loadgen.cli.runs import make_runs
 from loadgen.cli.sandbox import sandbox
 from loadgen.cli.selftest import selftest
 from loadgen.cli.token import token
@@ -72,8 +72,9 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(epilog=EPILOG)(_root)
-    for command in (run, check, worker, resume, report, runs, manifest, clean, sandbox, selftest, token):
+    for command in (run, check, worker, resume, report, manifest, clean, sandbox, selftest, token):
         app.command(cls=Grouped)(command)
+    app.add_typer(make_runs())
     return app
 
 

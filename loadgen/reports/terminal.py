@@ -22,19 +22,12 @@ from loadgen.reports.page import Page
 from loadgen.reports.schema import CallSummary, StepSummary, Summary, WorkerSummary
 from loadgen.reports.timeline import Timeline
 from loadgen.reports.truth import untrue
+from loadgen.reports.verdict import WORDS
 from loadgen.reports.words import count, duration, percent, three
 
 DEFAULT_OUT = Path("runs")
 """Where commands look for runs that are not told."""
 
-_WORDS = {
-    ExitCode.OK: "OK",
-    ExitCode.INTERNAL: "INVALID",
-    ExitCode.ITEMS: "FAILED",
-    ExitCode.INCOMPLETE: "INCOMPLETE",
-    ExitCode.VERIFICATION: "MISMATCH",
-    ExitCode.THRESHOLD: "THRESHOLD",
-}
 _ROUTINE = frozenset({"worker joined", "worker left"})
 """Events that the table of workers tells."""
 _RARE = ("dropped", "cancelled", "pending")
@@ -73,7 +66,7 @@ def compose(
 
 
 def _word(summary: Summary) -> str:
-    return _WORDS.get(ExitCode(summary.verdict.exit_code), "ERROR")
+    return WORDS.get(summary.verdict.exit_code, "ERROR")
 
 
 def _all_well(summary: Summary) -> str:
