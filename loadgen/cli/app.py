@@ -13,6 +13,7 @@ import typer
 
 from loadgen.cli.check import check
 from loadgen.cli.clean import clean
+from loadgen.cli.compare import compare
 from loadgen.cli.config import read_config
 from loadgen.cli.grouped import Grouped
 from loadgen.cli.manifest import manifest
@@ -72,7 +73,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(epilog=EPILOG)(_root)
-    for command in (run, check, worker, resume, report, manifest, clean, sandbox, selftest, token):
+    for command in (run, check, worker, resume, report, compare, manifest, clean, sandbox, selftest, token):
         app.command(cls=Grouped)(command)
     app.add_typer(make_runs())
     return app

@@ -44,7 +44,7 @@ def a_run(shelf: Path, name: str, *, ago_days: float = 0, **how: Any) -> Path:
         path="s.py",
         digest="d",
         target="http://azkaban.test",
-        options={},
+        options=how.get("options", {}),
         undoable=how.get("undoable", False),
         settings={},
         versions={},
@@ -207,3 +207,44 @@ def test_the_manifest_in_both_forms(shelf, capsys):
     assert lines[1] == {"step": "make", "item": 1, "value": {"id": 7}}
     assert run_app(["manifest", "r", "--format", "xml"]) == 2
     assert "jsonl, csv" in capsys.readouterr().err
+
+
+def test_compare_refuses_unlike_runs_and_compares_them_anyway(shelf, capsys):
+    a_run(shelf, "one")
+    a_run(shelf, "two", options={"flows": 3})
+    a_run(shelf, "three")
+    assert run_app(["compare", "one", "two", "three"]) == 2
+    error = capsys.readouterr().err
+    assert "two: option flows: none and 3" in error
+    assert "three" not in error
+    assert run_app(["compare", "one", "three", "--fail-on-regression", "10%"]) == 0
+    assert capsys.readouterr().out.startswith("SAME")
+    assert run_app(["compare", "one", "two", "three", "--anyway", "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)["comparisons"]
+    assert [part["other"] for part in told] == ["two", "three"]
+    assert told[0]["differences"] == ["option flows: none and 3"]
+    assert told[0]["lines"][0]["finding"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["one"], "name two runs"),
+        (["one", "one", "--fail-on-regression", "10"], "like 10%"),
+        (["one", "one", "--format", "pdf"], "terminal, json"),
+    ],
+)
+def test_compare_says_what_it_wants(shelf, capsys, words, complaint):
+    a_run(shelf, "one")
+    assert run_app(["compare", *words]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_a_regression_is_exit_code_1(shelf, capsys, monkeypatch):
+    a_run(shelf, "one")
+    monkeypatch.setattr(
+        "loadgen.reports.compare.Comparison.regressions", lambda self, percent: self.lines[:1]
+    )
+    assert run_app(["compare", "one", "one", "--fail-on-regression", "10%"]) == 1
+    assert capsys.readouterr().out.startswith("REGRESSION")
+    assert run_app(["compare", "one", "one"]) == 0
