@@ -79,9 +79,10 @@ class Slices:
     def percentile(self, percentile: float, weights: Weights) -> float:
         """The percentile of nearest rank, in microseconds; of at least one."""
         wanted = rank(self.count(weights), percentile)
+        drawn = [(self.below[slice_], times) for slice_, times in weights]
 
         def within(place: int) -> int:
-            return sum(self.below[slice_][place] * times for slice_, times in weights)
+            return sum([below[place] * times for below, times in drawn])
 
         return self.values[bisect_left(range(len(self.values)), wanted, key=within)]
 
