@@ -248,3 +248,19 @@ def test_a_regression_is_exit_code_1(shelf, capsys, monkeypatch):
     assert run_app(["compare", "one", "one", "--fail-on-regression", "10%"]) == 1
     assert capsys.readouterr().out.startswith("REGRESSION")
     assert run_app(["compare", "one", "one"]) == 0
+
+
+def test_the_forms_that_the_documents_show(shelf, tmp_path, capsys):
+    """Each command of docs/formats.md, as it stands there; and the same to standard output."""
+    a_run(shelf, "2026-a")
+    text = (Path(__file__).parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
+    block = text.partition("<!-- command: formats -->\n```\n")[2].partition("```")[0]
+    lines = [line.split() for line in block.splitlines()]
+    assert len(lines) >= 7
+    for _, *words in lines:
+        assert run_app(words) == 0
+        assert capsys.readouterr() == ("", "")
+        assert (tmp_path / words[-1]).exists()
+        code = run_app(words[:4])
+        out, error = capsys.readouterr()
+        assert (code == 0 and out and not error) or ("--output FILE" in error and words[3] == "parquet")
