@@ -72,7 +72,7 @@ class Conductor:
         self._clock = SystemClock()
         self._console = Console(stderr=order.takes_stdout)
         self._stack = contextlib.ExitStack()
-        self._outlets = Outlets(order.events, order.influx, self._console, self._clock)
+        self._outlets = Outlets(order.events, order.influx, self._console, self._clock, order.otel)
         self._manager = QueueManager((order.host, order.port), identity)
         self._local: LocalWorker | None = None
         self._sandbox: SandboxProcess | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from loadgen.cli import words
-from loadgen.cli.outlets import check
+from loadgen.cli.outlets import check, check_otel
 from loadgen.cli.prepare import Prepared
 from loadgen.errors import UsageError
 from loadgen.queues import token as tokens
@@ -40,6 +40,7 @@ class Order:
     lease_ttl_s: float
     events: str | None = None
     influx: str | None = None
+    otel: bool = False
 
     @classmethod
     def settle(
@@ -58,6 +59,7 @@ class Order:
             raise UsageError(f"--json {json}: {'a folder' if json.is_dir() else 'its folder does not exist'}")
         check("--events", rest.get("events"))
         check("--influx", rest.get("influx"))
+        check_otel(rest.get("otel", False))
         if [str(json), rest.get("events"), rest.get("influx")].count("-") > 1:
             raise UsageError("only one of --json, --events and --influx can have standard output")
         host, port = tokens.split_address(listen, words.PORT)

@@ -14,9 +14,10 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 from urllib.parse import urlsplit
 
+from loadgen.cli.telemetry import OtelSink, Told, check_installed
 from loadgen.clock import Clock
 from loadgen.errors import UsageError
 from loadgen.ledger.reader import Reader
@@ -42,10 +43,14 @@ _PATIENCE_S = 3.0
 _TIMEOUT_S = 5.0
 
 
-class Sink(Protocol):
-    """Takes bytes.  Every method may raise OSError."""
+T_contra = TypeVar("T_contra", contravariant=True)
+T = TypeVar("T")
 
-    def write(self, data: bytes) -> None:
+
+class Sink(Protocol[T_contra]):
+    """Takes bytes, or what else it is for.  Every method may raise OSError."""
+
+    def write(self, data: T_contra, /) -> None:
         """Write all of it, at once."""
         ...
 
@@ -111,24 +116,24 @@ class HttpSink:
         self._http.close()
 
 
-class Outlet:
-    """A sink with its encoding, its queue and its thread."""
+class Outlet(Generic[T]):
+    """A sink with its queue and its thread."""
 
     def __init__(
         self,
         name: str,
-        open_: Callable[[], Sink],
-        encode: Callable[[EventLine], str],
+        open_: Callable[[], Sink[T]],
+        encode: Callable[[Any], T],
         warn: Callable[[str], object],
     ) -> None:
         """`name`: for people; `warn` gets a line, at most once."""
         self._name, self._open, self._encode, self._warn = name, open_, encode, warn
-        self._queue: queue.Queue[EventLine | None] = queue.Queue(_WAITING)
+        self._queue: queue.Queue[Any] = queue.Queue(_WAITING)
         self._broken = False
         self._thread = threading.Thread(target=self._work, name=f"outlet {name}", daemon=True)
         self._thread.start()
 
-    def put(self, event: EventLine) -> None:
+    def put(self, event: Any) -> None:
         """Write it when there is time.  Returns at once."""
         if self._broken:
             return
@@ -150,11 +155,11 @@ class Outlet:
             sink = self._open()
             try:
                 while not self._broken and (event := self._queue.get()) is not None:
-                    sink.write(self._encode(event).encode())
+                    sink.write(self._encode(event))
             finally:
                 sink.close()
-        except OSError as error:
-            self._give_up(error.strerror or str(error))
+        except Exception as error:  # whatever it is, the run is worth more
+            self._give_up(getattr(error, "strerror", None) or str(error))
 
     def _give_up(self, reason: str) -> None:
         if not self._broken:
@@ -165,10 +170,14 @@ class Outlet:
 class Outlets:
     """All outlets of a run; a context manager, because they have threads.  Without any it does nothing."""
 
-    def __init__(self, events: str | None, influx_: str | None, console: Console, clock: Clock) -> None:
+    def __init__(
+        self, events: str | None, influx_: str | None, console: Console, clock: Clock, otel: bool = False
+    ) -> None:
         self._wanted = (events, influx_)
+        self._otel = otel
+        self._telemetry: Outlet[Told] | None = None
         self._console, self._clock = console, clock
-        self._outlets: list[Outlet] = []
+        self._outlets: list[Outlet[Any]] = []
         self._stream: Stream | None = None
         self.flow = Flow()
         """What `reports.prometheus.live` wants of the calls."""
@@ -191,7 +200,10 @@ class Outlets:
             )
         if influx_ is not None:
             name = f"--influx {shown(influx_)}"
-            self._outlets.append(Outlet(name, lambda: influx_sink(influx_), influx.line, self._warn))
+            self._outlets.append(Outlet(name, lambda: influx_sink(influx_), _influx_line, self._warn))
+        if self._otel:
+            self._telemetry = Outlet("--otel", lambda: OtelSink(facts, self._warn), _as_it_is, self._warn)
+            self._outlets.append(self._telemetry)
         if self._outlets:
             self._stream = Stream(facts, steps, self.flow)
             self._put([self._stream.started(self._clock.now_us(), resumed=resumed)])
@@ -205,6 +217,8 @@ class Outlets:
             listener(batches)
             for batch in batches:
                 self.flow.record(batch.harvest.samples)
+                if self._telemetry is not None:
+                    self._telemetry.put(batch.harvest.samples)
 
         return both
 
@@ -234,7 +248,7 @@ class Outlets:
         self._console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
-def influx_sink(where: str) -> Sink:
+def influx_sink(where: str) -> Sink[bytes]:
     """The sink that `--influx` names."""
     if where.startswith(("http://", "https://")):
         return HttpSink(where)
@@ -242,6 +256,12 @@ def influx_sink(where: str) -> Sink:
         url = urlsplit(where)
         return UdpSink(url.hostname or "", url.port or 0)
     return FileSink(where)
+
+
+def check_otel(wanted: bool) -> None:
+    """Raises UsageError when it is wanted and not there."""
+    if wanted:
+        check_installed()
 
 
 def check(option: str, where: str | None) -> None:
@@ -268,5 +288,13 @@ def shown(where: str) -> str:
     return where.partition("?")[0] if "://" in where else where
 
 
-def _json_line(event: EventLine) -> str:
-    return json.dumps(event, ensure_ascii=False) + "\n"
+def _json_line(event: EventLine) -> bytes:
+    return (json.dumps(event, ensure_ascii=False) + "\n").encode()
+
+
+def _influx_line(event: EventLine) -> bytes:
+    return influx.line(event).encode()
+
+
+def _as_it_is(told: Told) -> Told:
+    return told

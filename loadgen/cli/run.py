@@ -28,6 +28,7 @@ def run(
     json: words.Json = None,
     events: words.Events = None,
     influx: words.Influx = None,
+    otel: words.Otel = False,
     quiet: words.Quiet = False,
     strict: words.Strict = False,
     top_up: Annotated[
@@ -72,6 +73,7 @@ def run(
         json=json,
         events=events,
         influx=influx,
+        otel=otel,
         quiet=quiet,
         strict=strict,
         top_up=top_up,

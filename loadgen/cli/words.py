@@ -85,6 +85,10 @@ Influx: TypeAlias = Annotated[
         help="The same in InfluxDB's line protocol; udp://HOST:PORT, or the http URL to post it to.",
     ),
 ]
+Otel: TypeAlias = Annotated[
+    bool,
+    typer.Option("--otel", help="Send metrics to an OpenTelemetry collector, as the OTEL_* variables say."),
+]
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", envvar="LOADGEN_QUIET", help="Print the verdict only.")
 ]

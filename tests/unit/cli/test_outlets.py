@@ -17,7 +17,7 @@ from loadgen.errors import UsageError
 
 
 def an_outlet(open_, said):
-    return Outlet("--events x", open_, lambda event: json.dumps(event) + "\n", said.append)
+    return Outlet("--events x", open_, lambda event: (json.dumps(event) + "\n").encode(), said.append)
 
 
 def test_lines_are_there_at_once_and_are_appended(tmp_path):
@@ -80,6 +80,15 @@ def test_a_file_that_cannot_be_opened_is_one_line(tmp_path):
     an_outlet(lambda: FileSink(str(tmp_path / "no" / "x")), said).close()
     assert len(said) == 1
     assert "No such file" in said[0]
+
+
+def test_a_bug_is_one_line_too(tmp_path):
+    said: list[str] = []
+    outlet = an_outlet(lambda: FileSink(str(tmp_path / "x")), said)
+    outlet.put({"n": object()})
+    outlet.close()
+    assert len(said) == 1
+    assert "not JSON serializable" in said[0]
 
 
 def test_influx_over_udp():
