@@ -52,6 +52,7 @@ CALLS = Samples.of(
 def points(reader: Any) -> dict[str, list[Any]]:
     (resource,) = reader.get_metrics_data().resource_metrics
     assert resource.resource.attributes["loadgen.run"] == "r1"
+    assert resource.resource.attributes["service.name"] == "mine"
     return {
         metric.name: list(metric.data.data_points)
         for scope in resource.scope_metrics
