@@ -47,6 +47,8 @@ def _headline(page: Page, comparison: Comparison, lost: Sequence[Line]) -> None:
     elif worse or better:
         text = f"{len(worse)} of {len(comparison.lines)} figures are worse, {len(better)} are better"
         page.headline("DIFFERENT" if worse else "BETTER", text, "bold yellow" if worse else "bold green")
+    elif all(line.finding == "unknown" for line in comparison.lines):
+        page.headline("UNKNOWN", "there is too little of everything to tell", "bold yellow")
     else:
         page.headline("SAME", "no difference beyond noise", "bold green")
 
