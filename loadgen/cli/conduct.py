@@ -23,6 +23,7 @@ from loadgen.cli import signals
 from loadgen.cli.finish import finish
 from loadgen.cli.gates import Gatekeeper
 from loadgen.cli.order import Order, identity_file
+from loadgen.cli.outlets import Outlets
 from loadgen.cli.prepare import Prepared, keep_scenario
 from loadgen.cli.resumed import restored, still
 from loadgen.cli.steersman import Steersman
@@ -71,8 +72,9 @@ class Conductor:
         self._directory = directory
         self._identity = identity
         self._clock = SystemClock()
-        self._console = Console(stderr=order.json == Path("-"))
+        self._console = Console(stderr=order.takes_stdout)
         self._stack = contextlib.ExitStack()
+        self._outlets = Outlets(order.events, order.influx, self._console, self._clock, order.otel)
         self._manager = QueueManager((order.host, order.port), identity)
         self._local: LocalWorker | None = None
         self._sandbox: SandboxProcess | None = None
@@ -152,6 +154,7 @@ class Conductor:
         started_us: int,
         restored: Restored | None = None,
     ) -> int:
+        self._stack.enter_context(self._outlets).started(facts, prepared.steps, resumed=restored is not None)
         ledger = Ledger(directory, started_us=started_us)
         try:
             ledger.begin(facts, prepared.steps)
@@ -164,6 +167,7 @@ class Conductor:
         finally:
             ledger.close()
         verdict = finish(directory, self._console, stopped, json=self._order.json, quiet=self._order.quiet)
+        self._outlets.ended(verdict, directory)
         if not verdict.resumable:  # else a resume needs both
             if self._sandbox is not None:
                 self._sandbox.stop()
@@ -206,7 +210,8 @@ class Conductor:
             master.stop,
             steersman.pause,
         )
-        queue_.listen(lambda batches: _feel(pulse, (gates, steersman), batches, clock.now_us()))
+        feel = (gates, steersman)
+        queue_.listen(self._outlets.also(lambda batches: _feel(pulse, feel, batches, clock.now_us())))
         self._open_doors(queue_, stack)
         self._open_control(session.directory, steersman, stack)
         screen = stack.enter_context(display(self._console, quiet=order.quiet))
@@ -222,6 +227,7 @@ class Conductor:
             progress = pulse.progress(step, view, clock.now_us())
             steersman.look(view, progress.run_counts, clock.now_us())
             screen.show(progress)
+            self._outlets.look(step, view, progress)
             if self._local is not None:
                 self._local.tend(progress.run_counts.settled)
 
@@ -296,6 +302,7 @@ class Conductor:
         """Something happened: for those who watch, and for the record."""
         pulse.happened(event.text)
         session.ledger.submit([event])
+        self._outlets.happened(event.kind, event.text)
 
     def _await_departure(self, queue_: MemoryQueue) -> None:
         """Drained workers leave by themselves; give them a moment to say so."""

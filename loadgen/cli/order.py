@@ -10,6 +10,7 @@ from typing import Any, get_args
 from loadgen.breaker import Rule
 from loadgen.cli import words
 from loadgen.cli.limits import kept
+from loadgen.cli.outlets import check, check_otel
 from loadgen.cli.prepare import Prepared
 from loadgen.errors import UsageError
 from loadgen.queues import token as tokens
@@ -44,6 +45,9 @@ class Order:
     limits: Limits
     breaker: Rule | None
     lease_ttl_s: float
+    events: str | None = None
+    influx: str | None = None
+    otel: bool = False
 
     @classmethod
     def settle(
@@ -60,6 +64,11 @@ class Order:
         """Fill in what was not said.  Raises UsageError."""
         if json is not None and json != Path("-") and (json.is_dir() or not json.parent.is_dir()):
             raise UsageError(f"--json {json}: {'a folder' if json.is_dir() else 'its folder does not exist'}")
+        check("--events", rest.get("events"))
+        check("--influx", rest.get("influx"))
+        check_otel(rest.get("otel", False))
+        if [str(json), rest.get("events"), rest.get("influx")].count("-") > 1:
+            raise UsageError("only one of --json, --events and --influx can have standard output")
         host, port = tokens.split_address(listen, words.PORT)
         chosen = scenario.processes if processes is None else processes
         concurrency = concurrency or scenario.concurrency
@@ -75,6 +84,11 @@ class Order:
             json=json,
             **rest,
         )
+
+    @property
+    def takes_stdout(self) -> bool:
+        """Whether standard output is for a machine: people read the other one then."""
+        return self.json == Path("-") or "-" in (self.events, self.influx)
 
     def settings(self, prepared: Prepared) -> dict[str, Any]:
         """For the ledger."""

@@ -7,23 +7,16 @@ from pathlib import Path
 
 from loadgen.errors import ExitCode
 from loadgen.reports.schema import Summary
+from loadgen.reports.verdict import WORDS
 from loadgen.reports.words import count, duration
 
 DEFAULT_OUT = Path("runs")
 """Where commands look for runs that are not told."""
-_WORDS = {
-    ExitCode.OK: "OK",
-    ExitCode.INTERNAL: "INVALID",
-    ExitCode.ITEMS: "FAILED",
-    ExitCode.INCOMPLETE: "INCOMPLETE",
-    ExitCode.VERIFICATION: "MISMATCH",
-    ExitCode.THRESHOLD: "THRESHOLD",
-}
 
 
 def word(summary: Summary) -> str:
     """The verdict."""
-    return _WORDS.get(ExitCode(summary.verdict.exit_code), "ERROR")
+    return WORDS.get(summary.verdict.exit_code, "ERROR")
 
 
 def all_well(summary: Summary) -> str:

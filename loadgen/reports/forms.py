@@ -6,7 +6,9 @@ A form is one function; the libraries that it needs are imported when it is aske
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,13 +22,53 @@ if TYPE_CHECKING:
 
 Form: TypeAlias = "Callable[[Record, Verdict, Console], None]"
 """Explains a run on a console."""
+FileForm: TypeAlias = "Callable[[Record, Verdict, Path], None]"
+"""Explains a run in a file, or a folder, that a console is no place for."""
+
+
+_WIDTH = 120
+"""Of a report for people that goes into a file."""
 
 
 def render(form: str, record: Record, verdict: Verdict, console: Console) -> None:
-    """Explain a run.  Raises UsageError when there is no such form."""
-    if form not in FORMS:
-        raise UsageError(f"no report format {form!r}: choose one of {', '.join(FORMS)}")
-    FORMS[form](record, verdict, console)
+    """Explain a run on a console.  Raises UsageError when there is no such form, or it needs a file."""
+    if form in FILES:
+        raise UsageError(f"--format {form} is no text for a terminal: say --output FILE")
+    FORMS[_known(form)](record, verdict, console)
+
+
+def export(form: str, record: Record, verdict: Verdict, path: Path) -> None:
+    """Explain a run in a file, whole or not at all, or in a folder.
+
+    Raises UsageError when there is no such form, or the file cannot be written.
+    """
+    folder = FOLDERS.get(form) if path.is_dir() or not path.suffix else None
+    draft = path if folder else path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if write := folder or FILES.get(_known(form)):
+            write(record, verdict, draft)
+        else:
+            _print(form, record, verdict, draft)
+        if draft != path:
+            draft.replace(path)
+    except OSError as error:
+        raise UsageError(f"--output {path}: {error.strerror}") from error
+    finally:
+        if draft != path:
+            draft.unlink(missing_ok=True)
+
+
+def _print(form: str, record: Record, verdict: Verdict, path: Path) -> None:
+    from rich.console import Console
+
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        FORMS[form](record, verdict, Console(file=file, width=_WIDTH, color_system=None))
+
+
+def _known(form: str) -> str:
+    if form not in FORMS and form not in FILES:
+        raise UsageError(f"no report format {form!r}: choose one of {', '.join([*FORMS, *FILES])}")
+    return form
 
 
 def gather(record: Record, verdict: Verdict, console: Console) -> tuple[Summary, Timeline]:
@@ -87,5 +129,85 @@ def html(record: Record, verdict: Verdict, console: Console) -> None:
     console.print(str(path), soft_wrap=True, highlight=False, markup=False)
 
 
-FORMS: Mapping[str, Form] = MappingProxyType({"terminal": terminal, "json": as_json, "html": html})
+def as_csv(record: Record, verdict: Verdict, console: Console) -> None:
+    """All numbers in one table, a line each."""
+    from loadgen.reports.tables import long
+
+    _put(long(summarize(record, verdict)), console)
+
+
+def csv_folder(record: Record, verdict: Verdict, path: Path) -> None:
+    """A table in a file for steps, calls, workers, errors, thresholds and the run."""
+    from loadgen.reports.tables import write
+
+    write(summarize(record, verdict), path)
+
+
+def as_junit(record: Record, verdict: Verdict, console: Console) -> None:
+    """JUnit's XML."""
+    from loadgen.reports.junit import junit
+
+    _put(junit(summarize(record, verdict)), console, "xmlcharrefreplace")
+
+
+def as_markdown(record: Record, verdict: Verdict, console: Console) -> None:
+    """The terminal's report, for a pull request."""
+    from loadgen.reports.markdown import MarkdownPage
+    from loadgen.reports.terminal import compose
+
+    page = MarkdownPage()
+    compose(page, *gather(record, verdict, page.console), record.events(), record.directory)
+    _put(page.text(), console)
+
+
+def as_prometheus(record: Record, verdict: Verdict, console: Console) -> None:
+    """Prometheus' text format."""
+    from loadgen.reports.prometheus import prometheus
+
+    _put(prometheus(summarize(record, verdict)), console)
+
+
+def as_hlog(record: Record, verdict: Verdict, console: Console) -> None:
+    """An HdrHistogram log."""
+    from loadgen.reports.hlog import HistogramLog
+
+    summary = summarize(record, verdict)
+    log = HistogramLog(record.phases().started_us, [call.name for call in summary.calls])
+    for table in record.call_tables():
+        log.add(table)
+    log.write(console.file, [f"loadgen {summary.run.id}: service times in microseconds, by call"])
+
+
+def parquet_file(record: Record, verdict: Verdict, path: Path) -> None:
+    """Every call, in a Parquet file."""
+    from loadgen.reports.parquet import write
+
+    steps = {step.index: step.name for step in record.steps()}
+    workers = {worker.worker: worker.name for worker in record.workers()}
+    summary = encode(summarize(record, verdict))
+    write(record.call_tables(), path, steps=steps, workers=workers, summary=summary)
+
+
+def _put(text: str, console: Console, errors: str = "backslashreplace") -> None:
+    """Text for machines: as it is, except for what the console's encoding cannot say."""
+    encoding = console.encoding
+    console.file.write(text.encode(encoding, errors).decode(encoding))
+
+
+FORMS: Mapping[str, Form] = MappingProxyType(
+    {
+        "terminal": terminal,
+        "json": as_json,
+        "html": html,
+        "csv": as_csv,
+        "junit": as_junit,
+        "md": as_markdown,
+        "prom": as_prometheus,
+        "hdr": as_hlog,
+    }
+)
 """By name; the first is the default."""
+FILES: Mapping[str, FileForm] = MappingProxyType({"parquet": parquet_file})
+"""Those that need a file."""
+FOLDERS: Mapping[str, FileForm] = MappingProxyType({"csv": csv_folder})
+"""Those that can be a folder of files."""

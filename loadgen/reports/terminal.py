@@ -38,6 +38,14 @@ def report(
 ) -> None:
     """Print the report on the run whose files lie in `directory`."""
     page = Page(console)
+    compose(page, summary, timeline, events, directory)
+    page.print()
+
+
+def compose(
+    page: Page, summary: Summary, timeline: Timeline, events: Sequence[Event], directory: Path
+) -> None:
+    """Put the report on a page, of whatever kind."""
     _verdict(page, summary)
     _next(page, summary, directory)
     page.blank()
@@ -51,7 +59,6 @@ def report(
     _errors(page, summary)
     _workers(page, summary)
     _events(page, events)
-    page.print()
 
 
 def _verdict(page: Page, summary: Summary) -> None:
