@@ -205,6 +205,12 @@ class Desk:
         return self._backlog.items
 
     @property
+    def early(self) -> int:
+        """Items that were handed to the pool and are not to be started yet."""
+        with self.changed:
+            return self._backlog.early(self._clock.monotonic_us())
+
+    @property
     def waiting(self) -> int:
         """Results that wait to be reported; 1 when only samples do."""
         return self._results or bool(self._batches) or bool(self._unconfirmed)

@@ -413,4 +413,5 @@ class Worker:
         return self._pool.cpu_s + time.process_time()
 
     def _in_flight(self) -> int:
-        return min(self._pool.outstanding, self._helm.slots(self._desk.slots))
+        under_way = max(self._pool.outstanding - self._desk.early, 0)
+        return min(under_way, self._helm.slots(self._desk.slots))
