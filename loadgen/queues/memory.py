@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -150,7 +149,7 @@ class MemoryQueue:
             if self._pacer is None:
                 machine.stock(lambda is_pending: supply(step, keys, is_pending, resumed=past is not None))
             else:
-                machine.stock(partial(self._pacer.start, self._clock.now_us()))
+                machine.stock(self._pacer.start)
             if self._step is not None:
                 self._earlier[self._step.index] = self._machine
             self._machine, self._step, self._rows = machine, step, encoded
