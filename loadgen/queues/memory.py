@@ -176,6 +176,8 @@ class MemoryQueue:
                 text = f"{name} was not heard of in time: {loss.unsent} items back in the queue"
                 if loss.armed:
                     text += f", {loss.armed} may have been sent"
+                if self._pacer is not None:
+                    text += "; they start late"
                 entries.append(self._event("lease expired", text))
             if entries:
                 self._changed.notify_all()

@@ -204,7 +204,7 @@ class PacedKeyed(KeyedSupply):
         count = -(-len(self._free) // self._workers)
         picked = self._pick(max(1, min(count, wanted.lanes, self._most)))
         share = self._most // max(len(picked), 1)
-        taken = [self._next(lane, min(share, max(wanted.size, 1))) for lane in picked]
+        taken = [self._next(lane, share) for lane in picked]
         for lane, run in zip(picked, taken, strict=True):
             self._out[lane] += len(run)
         return Chunk(self._step.index, lanes=tuple(taken)) if taken else None

@@ -286,7 +286,12 @@ def test_a_new_rate_holds_from_the_first_slice_that_is_not_open() -> None:
     assert opened(schedule, START_US + 1_500_000) == [0, 1, 2, 3, 4]
     schedule.change(START_US + 1_600_000, 100.0)
     assert opened(schedule, START_US + 2_000_000) == list(range(5, 55))
-    assert [later - earlier for earlier, later in pairwise(schedule.due_us(range(4, 9)))] == [100_000, 10_000, 10_000, 10_000], "what was handed out keeps its time"
+    assert [later - earlier for earlier, later in pairwise(schedule.due_us(range(4, 9)))] == [
+        100_000,
+        10_000,
+        10_000,
+        10_000,
+    ], "what was handed out keeps its time"
     assert schedule.due_us(range(5)) == [START_US + 3_000_000 + 100_000 * item for item in range(5)]
     schedule.change(START_US + 60_000_000, 1.0)
     assert len(opened(schedule, START_US + 60_000_000)) == 1000 - 55, "what was due by then is due"
