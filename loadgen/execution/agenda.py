@@ -45,8 +45,7 @@ class Agenda:
                 self._leavers += 1
                 self._others.notify_all()
                 return
-            while self._tasks and self._is_overdue(self._tasks[0]):  # while all are busy, nobody asks
-                self._drop(heapq.heappop(self._tasks)[3])
+            self._drop_overdue()
             due_us = task.due_us[0] if task.due_us else 0
             entry = (due_us, next(self._numbers), self._clock.monotonic_us(), task)
             heapq.heappush(self._tasks, entry)
@@ -78,6 +77,11 @@ class Agenda:
                     self._first.wait(wait_us / 1_000_000)
                     self._waited_for = False
 
+    def tidy(self) -> None:
+        """Drop what has waited for too long: while all are busy, nobody asks."""
+        with self._first:
+            self._drop_overdue()
+
     def get_nowait(self) -> Task:
         """The next task, if it is due.  Raises queue.Empty."""
         with self._first:
@@ -103,6 +107,10 @@ class Agenda:
             self._drop(entry[3])
             return None
         return entry[3]
+
+    def _drop_overdue(self) -> None:
+        while self._tasks and self._is_overdue(self._tasks[0]):
+            self._drop(heapq.heappop(self._tasks)[3])
 
     def _is_overdue(self, entry: _Entry) -> bool:
         due_us, _, came_us, _ = entry

@@ -141,6 +141,8 @@ class Child:
                 self.widen(message.threads)
             case Stop():
                 return False
+        for agenda in self._agendas:
+            agenda.tidy()
         if self._engine is not None:
             self._engine.multi.wake()
         return True
@@ -157,6 +159,12 @@ class Child:
             thread.join()
         if self._engine is not None:
             self._engine.finish()
+
+    @property
+    def _agendas(self) -> list[Agenda]:
+        """Of an open model."""
+        queues = [self._tasks] if self._engine is None else [self._tasks, self._engine.tasks]
+        return [tasks for tasks in queues if isinstance(tasks, Agenda)]
 
     def _queue(self) -> Tasks_:
         """Where tasks wait for a slot."""

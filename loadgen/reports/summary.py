@@ -39,7 +39,7 @@ from loadgen.reports.schema import (
     VerificationSummary,
     WorkerSummary,
 )
-from loadgen.reports.truth import Finding, hold, judge_generator, judge_worker
+from loadgen.reports.truth import Finding, hold, judge_generator, judge_starts, judge_worker
 from loadgen.reports.verdict import cross
 from loadgen.thresholds import parse
 
@@ -132,7 +132,8 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
         tried.errors.add(reason, phases.settled_us or phases.started_us, items)
     labels, workers = called.summaries(), record.workers()
     findings = [judge_worker(worker, labels) for worker in workers]
-    generator = judge_generator(findings)
+    told = tuple(tried.step(step, count) for step, count in zip(steps, counts, strict=True))
+    generator = judge_starts(judge_generator(findings), told, workers)
     thresholds = gates.judge({step.name: count for step, count in zip(steps, counts, strict=True)})
     held = hold(verdict, generator) if facts.settings.get("strict") else verdict
     return Summary(
@@ -140,7 +141,7 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
         verdict=cross(held, thresholds),
         items=Items.of(_sum(counts)),
         attempts=_tries(record.attempts()),
-        steps=tuple(tried.step(step, count) for step, count in zip(steps, counts, strict=True)),
+        steps=told,
         calls=labels,
         verification=_verification(record.verified()),
         workers=tuple(map(_worker, workers, findings)),

@@ -105,13 +105,14 @@ class TimelineBuilder:
         self._first = self._last = 0
 
     def add(self, table: CallTable) -> None:
-        """Count calls, each where it ended."""
+        """Count calls, each where it ended; in an open model with their response times."""
         samples = table.samples
         starts_us, totals_us = samples.numbers("start_us"), samples.numbers("total_us")
-        for start_us, total_us, error in zip(starts_us, totals_us, samples.texts("error"), strict=True):
-            self._add(start_us - self._started_us + total_us, total_us, failed=bool(error))
+        columns = starts_us, totals_us, samples.numbers("lag_us"), samples.texts("error")
+        for start_us, total_us, lag_us, error in zip(*columns, strict=True):
+            self._add(start_us - self._started_us + total_us, total_us + lag_us, failed=bool(error))
 
-    def _add(self, end_us: int, total_us: int, *, failed: bool) -> None:
+    def _add(self, end_us: int, took_us: int, *, failed: bool) -> None:
         index = end_us // self._unit_us
         if not self._slices:
             self._first = self._last = index
@@ -120,7 +121,7 @@ class TimelineBuilder:
             while self._last - self._first >= 10 * self._limit:
                 self._coarsen()
             index = end_us // self._unit_us
-        self._at(index).add(total_us, failed=failed)
+        self._at(index).add(took_us, failed=failed)
 
     def build(self) -> Timeline:
         """What was counted so far."""

@@ -154,6 +154,8 @@ def test_it_is_dropped_in_time_though_nobody_asks(clock: SteppedClock) -> None:
         agenda.put(task(item, clock.monotonic_us()))
         clock.step(0.1)
     assert dropped == [0, 1, 2, 3, 4, 5, 6]
+    agenda.tidy()
+    assert dropped == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
 def test_what_came_late_is_done_all_the_same(clock: SteppedClock) -> None:
