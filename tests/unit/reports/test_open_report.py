@@ -124,6 +124,9 @@ def test_the_headline_is_the_response_time_with_its_parts_beside_it() -> None:
         assert "(response time, ms)" in header
         for word in ("service p50", "lag p50", "service p99", "lag p99"):
             assert word in header
+    rows = {line.split("  ")[0]: line for line in text.split("\n")}
+    assert "29.0" in rows["put"], "the longest response, not the longest service"
+    assert "28.0" in rows["step GET /"]
     assert "dropped" in steps
     assert "target/s" in steps
     assert "10.8 of 10.8 items a second" in text
