@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import add
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -421,4 +422,6 @@ def _feel(
     for batch in batches:
         harvest = batch.harvest
         ended = len(harvest.plain) + sum(result.retry_ms is None for result in harvest.results)
-        pulse.record(ended, harvest.samples.numbers("total_us"), now_us)
+        samples = harvest.samples
+        took_us = list(map(add, samples.numbers("total_us"), samples.numbers("lag_us")))
+        pulse.record(ended, took_us, now_us)

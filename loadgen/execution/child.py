@@ -139,6 +139,16 @@ class Child:
 
     def obey(self, message: ToChild) -> bool:
         """Do what the parent says; False: it says stop."""
+        if isinstance(message, Stop):
+            return False
+        self._heed(message)
+        for agenda in self._agendas:
+            agenda.tidy()
+        if self._engine is not None:
+            self._engine.multi.wake()
+        return True
+
+    def _heed(self, message: ToChild) -> None:
         match message:
             case Tasks():
                 for task in message.tasks:
@@ -153,11 +163,6 @@ class Child:
                 self.widen(message.threads)
             case Limit():
                 self.limit(message)
-            case Stop():
-                return False
-        if self._engine is not None:
-            self._engine.multi.wake()
-        return True
 
     def finish(self) -> None:
         """Let the threads end what they were given, as long as it may be started."""
@@ -171,6 +176,12 @@ class Child:
             thread.join()
         if self._engine is not None:
             self._engine.finish()
+
+    @property
+    def _agendas(self) -> list[Agenda]:
+        """Of an open model."""
+        queues = [self._tasks] if self._engine is None else [self._tasks, self._engine.tasks]
+        return [tasks for tasks in queues if isinstance(tasks, Agenda)]
 
     def _queue(self) -> Tasks_:
         """Where tasks wait for a slot."""

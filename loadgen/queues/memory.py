@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -141,7 +140,7 @@ class MemoryQueue:
             if self._pacer is None:
                 machine.stock(lambda is_pending: supply(step, keys, is_pending, resumed=past is not None))
             else:
-                machine.stock(partial(self._pacer.start, self._clock.now_us()))
+                machine.stock(self._pacer.start)
                 self._pacer.obey(self._crew.steering, self._clock.now_us())
             if self._step is not None:
                 self._machine.retire()
@@ -181,6 +180,8 @@ class MemoryQueue:
                 text = f"{name} was not heard of in time: {loss.unsent} items back in the queue"
                 if loss.armed:
                     text += f", {loss.armed} may have been sent"
+                if self._pacer is not None:
+                    text += "; they start late"
                 entries.append(self._event("lease expired", text))
             if entries:
                 self._changed.notify_all()

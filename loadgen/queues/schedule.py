@@ -13,8 +13,8 @@ from loadgen.pacing import Pace
 
 ANNOUNCED_S = 3.0
 """So long before its first item a step is announced: all workers are ready for it then."""
-LEAD_S = 1.25
-"""So long before it begins, a slice is opened."""
+LEAD_S = 1.0
+"""So long before it begins, a slice is opened: two beats."""
 SLICE_S = 0.5
 """How long a slice is."""
 

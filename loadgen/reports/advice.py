@@ -39,8 +39,10 @@ def next_steps(summary: Summary, directory: Path) -> list[tuple[str, str]]:
     steps = []
     if summary.verdict.resumable:
         steps.append(("Go on", f"loadgen resume {run}"))
-    elif summary.verdict.exit_code in (ExitCode.ITEMS, ExitCode.THRESHOLD) and summary.items.failed:
-        steps.append(("Again", f"loadgen resume {run} --only failed"))
+    elif summary.verdict.exit_code in (ExitCode.ITEMS, ExitCode.THRESHOLD):
+        kinds = [kind for kind in ("failed", "dropped") if getattr(summary.items, kind)]
+        if kinds:
+            steps.append(("Again", f"loadgen resume {run} {' '.join(f'--only {kind}' for kind in kinds)}"))
     steps.append(("Report", f"loadgen report {run}"))
     if summary.run.undoable and summary.items.planned > summary.items.pending:
         steps.append(("Undo", f"loadgen clean {run}"))

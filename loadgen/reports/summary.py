@@ -40,7 +40,7 @@ from loadgen.reports.schema import (
     VerificationSummary,
     WorkerSummary,
 )
-from loadgen.reports.truth import Finding, hold, judge_generator, judge_worker
+from loadgen.reports.truth import Finding, hold, judge_generator, judge_starts, judge_worker
 from loadgen.reports.verdict import cross
 from loadgen.reports.watching import CallWatch, Watch
 from loadgen.reports.words import iso
@@ -161,7 +161,8 @@ def tell(record: Record, verdict: Verdict, watches: Sequence[Watch] = ()) -> tup
     labels, workers = called.summaries(), record.workers()
     warmed_up = record.warmed_up()
     findings = [judge_worker(measured.load(worker, warmed_up), labels) for worker in workers]
-    generator = judge_generator(findings)
+    told = tuple(tried.step(step, count) for step, count in zip(steps, counts, strict=True))
+    generator = judge_starts(judge_generator(findings), told, workers)
     thresholds = gates.judge({step.name: count for step, count in zip(steps, counts, strict=True)})
     held = hold(verdict, generator) if facts.settings.get("strict") else verdict
     summary = Summary(
@@ -169,7 +170,7 @@ def tell(record: Record, verdict: Verdict, watches: Sequence[Watch] = ()) -> tup
         verdict=cross(held, thresholds),
         items=Items.of(_sum(counts)),
         attempts=_tries(record.attempts()),
-        steps=tuple(tried.step(step, count) for step, count in zip(steps, counts, strict=True)),
+        steps=told,
         calls=labels,
         verification=_verification(record.verified()),
         workers=tuple(map(_worker, workers, findings)),

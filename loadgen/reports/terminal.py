@@ -17,6 +17,7 @@ from loadgen.reports.advice import all_well, next_steps, word
 from loadgen.reports.chart import chart
 from loadgen.reports.grid import Column
 from loadgen.reports.metrics import OTHER, Stats
+from loadgen.reports.open import PACED, clocks, kept_pace, parts, targets
 from loadgen.reports.page import Page
 from loadgen.reports.schema import CallSummary, StepSummary, Summary, WorkerSummary
 from loadgen.reports.timeline import Timeline
@@ -55,7 +56,7 @@ def compose(
     _steps(page, summary)
     _calls(page, summary)
     _warm_up(page, summary)
-    _chart(page, timeline)
+    _chart(page, timeline, paced=any(call.response_time is not None for call in summary.calls))
     _errors(page, summary)
     _workers(page, summary)
     _events(page, events)
@@ -160,18 +161,26 @@ def _steps(page: Page, summary: Summary) -> None:
     if not steps:
         return
     page.blank()
-    times = [step.item_time for step in steps]
+    paced = any(step.response_time is not None for step in steps)
+    times = [step.response_time or step.item_time for step in steps]
+    what = "response time" if paced else "item time"
     page.table(
         [
-            Column("Steps (item time, ms)", tuple(step.name for step in steps), left=True),
+            Column(f"Steps ({what}, ms)", tuple(step.name for step in steps), left=True),
             Column("items", tuple(str(step.items.planned) for step in steps)),
             Column("done", tuple(str(step.items.done) for step in steps)),
             Column("failed", tuple(str(step.items.failed) for step in steps)),
             *_rare(steps),
+            *targets(steps),
             Column("rate/s", tuple(three(step.rate_per_s) for step in steps), spare=1),
             *_times(times, p50=0, p90=4, p95=0, p99=2, max=1),
+            *parts([step.item_time for step in steps], [step.start_lag for step in steps]),
         ]
     )
+    if paced:
+        page.note(PACED, 2)
+        for step in steps:
+            page.note(kept_pace(step), 2)
 
 
 def _rare(steps: Sequence[StepSummary]) -> list[Column]:
@@ -189,14 +198,17 @@ def _calls(page: Page, summary: Summary) -> None:
     calls = sorted(summary.calls, key=lambda call: -call.count)[:_CALLS]
     calls = [call for call in summary.calls if call in calls]
     first_bytes = tuple(three(call.time_to_first_byte.p50) for call in calls)
-    times = [call.service_time for call in calls]
+    paced = any(call.response_time is not None for call in calls)
+    times = [call.response_time or call.service_time for call in calls]
+    what = "response time" if paced else "service time"
     page.table(
         [
-            Column("Calls (service time, ms)", tuple(call.name for call in calls), left=True),
+            Column(f"Calls ({what}, ms)", tuple(call.name for call in calls), left=True),
             Column("count", tuple(str(call.count) for call in calls)),
             Column("errors", tuple(str(call.errors) for call in calls)),
             Column("rate/s", tuple(three(call.rate_per_s) for call in calls), spare=3),
             *_times(times, min=7, mean=5, p50=0, p90=6, p95=0, p99=1, p999=8, max=2),
+            *parts([call.service_time for call in calls], [call.start_lag for call in calls]),
             Column("1st byte", first_bytes, spare=9),
             *_phases(calls),
         ]
@@ -245,11 +257,12 @@ def _status(status: str) -> str:
     return "no answer" if status == "0" else status
 
 
-def _chart(page: Page, timeline: Timeline) -> None:
+def _chart(page: Page, timeline: Timeline, *, paced: bool) -> None:
     if len(timeline.buckets) < _FEW_BUCKETS:
         return
     page.blank()
-    page.title(f"Over time (service time of calls that ended within each {duration(timeline.width_s)})")
+    what = "response time" if paced else "service time"
+    page.title(f"Over time ({what} of calls that ended within each {duration(timeline.width_s)})")
     page.drawing(chart(timeline, page.width, page.glyphs))
 
 
@@ -288,6 +301,7 @@ def _workers(page: Page, summary: Summary) -> None:
             Column("cpu", tuple(f"{100 * worker.cpu:.0f} %" for worker in shown)),
             Column("probe", tuple(three(worker.probe_ms) for worker in shown), spare=3),
             Column("times", tuple(_times_are(worker) for worker in shown)),
+            *clocks(shown),
             Column("lost", tuple("LOST" if worker.lost else "no" for worker in shown)),
         ]
     )

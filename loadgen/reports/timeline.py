@@ -51,11 +51,12 @@ class TimelineBuilder:
         self._bands = BandsBuilder(limit, FINEST_US)
 
     def add(self, table: CallTable) -> None:
-        """Count calls, each where it ended."""
+        """Count calls, each where it ended; in an open model with their response times."""
         samples = table.samples
         totals_us = samples.numbers("total_us")
         ends_us = [end - self._started_us for end in map(add, samples.numbers("start_us"), totals_us)]
-        self._bands.add(ends_us, totals_us, list(map(bool, samples.texts("error"))))
+        took_us = list(map(add, totals_us, samples.numbers("lag_us")))
+        self._bands.add(ends_us, took_us, list(map(bool, samples.texts("error"))))
 
     def build(self) -> Timeline:
         """What was counted so far."""
