@@ -33,7 +33,7 @@ from loadgen.ledger import directory as directories
 from loadgen.ledger.lock import RunLock
 from loadgen.ledger.reader import Reader
 from loadgen.ledger.store import Ledger
-from loadgen.master import Job, Master
+from loadgen.master import Master
 from loadgen.queues import token as tokens
 from loadgen.queues.identity import Identity
 from loadgen.queues.members import Restored
@@ -191,9 +191,8 @@ class Conductor:
             quarantine_s=session.prepared.loaded.scenario.timeout + QUARANTINE_MARGIN_S,
             restored=session.restored,
         )
-        job = Job(
-            session.prepared.loaded, session.prepared.options, session.facts.target, session.prepared.work
-        )
+        with Reader(session.directory) as reader:
+            job = session.prepared.job(session.facts.target, reader.phases().timed_us or 0)
         self._master = master = Master(job, queue_, ledger, clock)
         gates = Gatekeeper(
             order,
@@ -210,7 +209,7 @@ class Conductor:
             gates.look(step, view, clock.now_us())
             if master.stopped is not None:
                 pulse.happened(f"{master.stopped}: what is in flight settles; once more leaves at once")
-            if view.counts.planned and not view.counts.pending and not view.settled:
+            if view.counts.planned and not (view.counts.pending or view.settled or view.left_s):
                 pulse.happened(f"{view.counts.unknown} unknown: waiting for results that may still come")
             progress = pulse.progress(step, view, clock.now_us())
             screen.show(progress)
@@ -365,7 +364,8 @@ class _Session:
 
     def welcome(self, order: Order) -> Welcome:
         """What workers are told."""
-        loaded = self.prepared.loaded
+        loaded, steps = self.prepared.loaded, self.prepared.work.plan.steps
+        width, most = self.prepared.course.width(steps, order.width, order.widest, order.processes)
         return Welcome(
             run=self.facts.id,
             scenario=loaded.name,
@@ -375,8 +375,8 @@ class _Session:
             digest=loaded.bundle.digest,
             bundle=loaded.bundle,
             ttl_s=order.lease_ttl_s,
-            concurrency=order.widest if self.prepared.pace.is_open else order.width,
-            most=order.widest,
+            concurrency=order.widest if self.prepared.pace.is_open else width,
+            most=most,
             connections=order.connections,
             correlate=order.correlate,
             top_up=order.top_up,
@@ -398,7 +398,7 @@ def _restored(directory: Path) -> Restored:
             sessions=reader.sessions(),
             workers=len(reader.workers()),
             leases=reader.last_lease(),
-            step=next((step.index for step in reader.steps() if reader.counts(step).pending), 0),
+            step=next((step.index for step in reader.steps() if reader.is_open(step)), 0),
         )
 
 

@@ -10,7 +10,7 @@ from loadgen.cli.prepare import Prepared
 from loadgen.errors import Incomplete, ItemStopped, ThresholdCrossed
 from loadgen.ledger.reader import Reader
 from loadgen.queues.messages import Batch
-from loadgen.record import ItemCounts, StepFacts
+from loadgen.record import StepFacts
 from loadgen.reports.watch import Watch
 from loadgen.sample import Outcome
 from loadgen.thresholds import Threshold, check_steps, parse
@@ -65,20 +65,22 @@ class Gatekeeper:
 
     def look(self, step: int | None, view: QueueView, now_us: int) -> None:
         """See how it stands; `step`: the one that `view` shows, None before the first."""
-        if step is None or self._stopped or (view.settled and step == self._last):
+        if step is None or self._stopped or (view.settled and self._last in (view.by_step or (step,))):
             return  # there is nothing that could be stopped
-        reason = self._reason(step, view.counts, now_us)
+        reason = self._reason(step, view, now_us)
         if reason is not None:
             self._stopped = True
             self._stop(reason)
 
-    def _reason(self, step: int, counts: ItemCounts, now_us: int) -> Incomplete | None:
-        crossings = self._watch.look(step, counts, now_us)
+    def _reason(self, step: int, view: QueueView, now_us: int) -> Incomplete | None:
+        by_step = view.by_step or {step: view.counts}
+        crossings = self._watch.look(step, by_step.get(step, view.counts), now_us, by_step)
         for crossing in crossings:
             self._note(crossing.text)
         reasons = [crossing for crossing in crossings if crossing.aborts]
-        name = self._names[step]
-        if self._fail_fast and counts.failed > self._before[name].failed:
+        more = {self._names[n]: c.failed - self._before[self._names[n]].failed for n, c in by_step.items()}
+        name = next((name for name, failed in more.items() if failed > 0), "")
+        if self._fail_fast and name:
             if self._failed or self._missed:
                 return ItemStopped(f"stopped by --fail-fast: {self._failed or f'an item of {name} failed'}")
             self._missed = True  # the result is about to be told, or there is none

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from loadgen.pacing import parse_duration
 from loadgen.record import (
     AttemptRow,
     Attempts,
@@ -136,7 +137,7 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
     thresholds = gates.judge({step.name: count for step, count in zip(steps, counts, strict=True)})
     held = hold(verdict, generator) if facts.settings.get("strict") else verdict
     return Summary(
-        run=_run(facts, phases),
+        run=_run(facts, phases, steps),
         verdict=cross(held, thresholds),
         items=Items.of(_sum(counts)),
         attempts=_tries(record.attempts()),
@@ -182,7 +183,9 @@ def _sum(counts: Sequence[ItemCounts]) -> ItemCounts:
     return added
 
 
-def _run(facts: RunFacts, phases: Phases) -> Run:
+def _run(facts: RunFacts, phases: Phases, steps: Sequence[StepFacts]) -> Run:
+    course = facts.settings.get("course") or {}
+    timed = any(step.items < 0 for step in steps)
     return Run(
         id=facts.id,
         scenario=facts.scenario,
@@ -199,6 +202,10 @@ def _run(facts: RunFacts, phases: Phases) -> Run:
         seed=facts.seed,
         undoable=facts.undoable,
         versions=facts.versions,
+        duration_s=parse_duration(course["duration"]) if timed else None,
+        ramp=course.get("ramp"),
+        think_time=course.get("think_time"),
+        mix=course.get("mix"),
     )
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from loadgen.backlog import marks
 from loadgen.clock import SteppedClock
 from loadgen.columns import Harvest
-from loadgen.backlog import marks
 from loadgen.desk import LARGEST_REPORT, Desk
 from loadgen.execution.pipe import Returned
 from loadgen.plan import Chunk

@@ -1,0 +1,53 @@
+"""How long a phase has gone on, in active time, and how many items may be in flight by now.  Pure.
+
+Active time counts from the first lease; not while no master is there, nor while the run is held.
+"""
+
+from __future__ import annotations
+
+from loadgen.levels import Levels, Slots, split
+
+
+class Term:
+    """The time of one phase."""
+
+    def __init__(
+        self, length_us: int | None = None, levels: Levels | None = None, *, passed_us: int = 0
+    ) -> None:
+        """`length_us`: None for a phase that ends with its items; `passed_us`: in earlier sessions."""
+        self.length_us = length_us
+        self._levels = levels
+        self._passed_us = passed_us
+        self._since_us: int | None = None
+
+    def begin(self, now_us: int) -> None:
+        """It goes on from now."""
+        if self._since_us is None:
+            self._since_us = now_us
+
+    def hold(self, now_us: int) -> None:
+        """It stands still from now, until it begins again."""
+        self._passed_us, self._since_us = self.passed_us(now_us), None
+
+    def passed_us(self, now_us: int) -> int:
+        """Active time so far."""
+        return self._passed_us + (0 if self._since_us is None else now_us - self._since_us)
+
+    def over(self, now_us: int) -> bool:
+        """Whether nothing new is to be handed out any more."""
+        return self.length_us is not None and self.passed_us(now_us) >= self.length_us
+
+    def left_us(self, now_us: int) -> int | None:
+        """How long it still is; None: nobody knows."""
+        return None if self.length_us is None else max(self.length_us - self.passed_us(now_us), 0)
+
+    def share(self, session: str, slots: Slots, now_us: int) -> int | None:
+        """How many items a worker may have in flight now; None: as many as it likes.
+
+        `slots`: of the workers that are here, by session.  When the time is over, what is armed is still to
+        be done: each may have one, however low the ramp has come.
+        """
+        if self._levels is None:
+            return None
+        total = self._levels.in_flight_at(self.passed_us(now_us) / 1_000_000, sum(slots.values()))
+        return max(split(total, slots).get(session, 0), self.over(now_us))
