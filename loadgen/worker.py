@@ -44,11 +44,13 @@ from loadgen.queues.messages import (
     Hello,
     Lease,
     LeaseRequest,
+    Receipt,
     Release,
     Report,
     Welcome,
 )
-from loadgen.spool import Spool, left_behind
+from loadgen.resting import Rests
+from loadgen.spool import Spool
 from loadgen.version import __version__
 
 BEAT_S = 2.0
@@ -66,6 +68,8 @@ AHEAD_S = 1.0
 """How much work a worker wants to have leased, in seconds."""
 MOST_AHEAD = 30_000
 """But not more items than this: the master remembers each of them."""
+RAMPED_BEAT_S = 0.25
+"""How often a worker asks how many items it may have in flight, where that changes with time."""
 NAP_S = 0.02
 """How long the main thread waits for something to happen."""
 
@@ -122,6 +126,10 @@ class Worker:
         self._clock_us = 0
         """How far the master's clock is ahead of ours."""
         self._clock_error_us: int | None = None
+        self._told: int | None = None
+        """How many items it may have in flight; None: as many as it has slots."""
+        self._level: int | None = None
+        """The same, as the pool was told."""
         self._finished = threading.Event()
         self._welcome: Welcome
         self._pool: Pool
@@ -160,11 +168,14 @@ class Worker:
             setup = self._prepare(welcome, folder)
             spool = Spool(self._settings.spool, welcome.run, self._session)
             stack.callback(spool.close)
-            self._desk = Desk(self._clock, spool, self._link.hello.slots)
-            self._hand_over(welcome.run)
+            rests = Rests(welcome.thinks, welcome.seed)
+            self._desk = Desk(self._clock, spool, self._link.hello.slots, rests, welcome.mix)
+            self._link.hand_over(self._settings.spool, welcome.run)
             self._set_clock()
             most = welcome.most if self._settings.concurrency is None else setup.threads
             self._warmup = WarmUp(self._settings.processes, setup.threads, most)
+            if welcome.ramped:
+                self._told, setup = 0, msgspec.structs.replace(setup, threads=1)
             self._pool = Pool(setup, self._settings.processes, self._desk.put, self._desk.lose)
             self._fence(self._clock.monotonic_us())
             beats = threading.Thread(target=self._beat, name="beat", daemon=True)
@@ -226,6 +237,7 @@ class Worker:
                 self._desk.clear_backlog()
                 self._pool.cancel(self._desk.leases)
             self._warm_up()
+            self._follow_ramp()
             hungry = self._feed()
             if self._report_is_due(hungry=hungry):
                 settled += self._report()
@@ -237,7 +249,7 @@ class Worker:
                 return settled
             else:
                 with self._desk.changed:
-                    self._desk.changed.wait(NAP_S)
+                    self._desk.changed.wait(self._desk.nap_s(NAP_S))
 
     def _feed(self) -> bool:
         """Keep the pool stocked with armed items; True: it is time for another lease.
@@ -245,15 +257,28 @@ class Worker:
         What is armed is in doubt when this worker dies, so no more is armed than is about to be started;
         but enough at once that marks cost nothing.
         """
-        slots, rate = self._desk.slots, self._desk.rate()
+        slots, rate = self._desk.slots if self._told is None else self._told, self._desk.rate()
         ahead = max(2, round(rate * ARM_S))
-        room = slots + ahead - self._pool.outstanding
-        if room >= ahead / 2:
+        if self._welcome.thinks or slots < self._settings.processes:
+            ahead = 0  # whatever the pool is given is started at once
+        room = slots + ahead - self._pool.outstanding - self._desk.resting
+        if room > 0 and room >= ahead / 2:
             tasks = self._desk.next_tasks(room)
             if tasks:
                 self._pool.submit(self._armed(tasks))
         paced = self._welcome.max_lag_us is not None  # then it is the master who says when there is more
-        return paced or self._desk.backlog < max(slots / 2, self._ahead / 3)
+        return paced or self._desk.backlog < max(slots / 2, self._ahead / 3, 1)
+
+    def _hear(self, answer: Receipt | Lease) -> None:
+        """It says how many items may be in flight, where that changes with time."""
+        if answer.slots is not None:
+            self._told = answer.slots
+
+    def _follow_ramp(self) -> None:
+        """Have as many slots at work as the master says by now."""
+        if self._told != self._level:
+            self._level = self._told
+            self._pool.spread(self._desk.slots if self._level is None else self._level)
 
     def _warm_up(self) -> None:
         """Have as many slots as pay; the master is told how many."""
@@ -309,8 +334,10 @@ class Worker:
     def _report(self) -> int:
         """Hand results over, and keep them until the receipt is there; returns how many there were."""
         report = Report(self._session, self._desk.take(), self._cpu_s(), self._in_flight(), self._pool.lag)
-        if self._link.ask(lambda client: client.report(report)) is None:
+        receipt = self._link.ask(lambda client: client.report(report))
+        if receipt is None:
             return 0
+        self._hear(receipt)
         self._reported_us = self._clock.monotonic_us()
         return self._desk.confirm()
 
@@ -321,6 +348,7 @@ class Worker:
         answer = self._link.ask(lambda client: client.lease(request))
         if isinstance(answer, Lease):
             if self._clock.monotonic_us() - asked_us < self._margin_us:
+                self._hear(answer)
                 self._desk.accept(answer, self._clock_us)
             else:  # it was long under way: it may end before the fence does
                 self._desk.decline(answer)
@@ -341,6 +369,8 @@ class Worker:
 
     def _beat(self) -> None:
         interval_s = min(BEAT_S, self._ttl_us / 1_000_000 / BEATS_PER_LIFE)
+        if self._welcome.ramped:
+            interval_s = min(interval_s, RAMPED_BEAT_S)
         while not self._finished.wait(interval_s):
             sent_us = self._clock.monotonic_us()
             try:
@@ -354,18 +384,13 @@ class Worker:
                     )
                     self._pool.drop(receipt.dropped)
                     self._desk.drop(receipt.dropped)
+                self._hear(receipt)
                 self._fence(sent_us)
 
     def _alive(self) -> Beat:
         """What a beat says."""
-        return Beat(
-            self._session,
-            self._desk.leases,
-            self._cpu_s(),
-            self._in_flight(),
-            self._pool.lag,
-            self._clock_error_us,
-        )
+        leases, in_flight, lag = self._desk.leases, self._in_flight(), self._pool.lag
+        return Beat(self._session, leases, self._cpu_s(), in_flight, lag, self._clock_error_us)
 
     def _set_clock(self) -> None:
         """Find out how far the master's clock is ahead, before anything is to start at a time of his."""
@@ -385,20 +410,6 @@ class Worker:
     @property
     def _margin_us(self) -> int:
         return min(round(FENCE_S * 1_000_000), self._ttl_us // BEATS_PER_LIFE)
-
-    def _hand_over(self, run: str) -> None:
-        """Report what workers of this directory had done in this run when they died."""
-        for path, session, batches in left_behind(self._settings.spool, run, self._session):
-            self._say(
-                f"handing over {sum(batch.harvest.ended for batch in batches)} results of a worker that died"
-            )
-            try:
-                for batch in batches:  # each by itself: they may be large, and are few
-                    self._link.client.report(Report(session, (batch,)))
-            except Refused as error:  # the run never knew that worker: its file is for people to look at
-                self._say(f"{path}: {error}")
-            else:
-                path.unlink(missing_ok=True)
 
     def _cpu_s(self) -> float:
         return self._pool.cpu_s + time.process_time()

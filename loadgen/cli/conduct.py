@@ -381,6 +381,10 @@ class _Session:
             correlate=order.correlate,
             top_up=order.top_up,
             max_lag_us=self.prepared.pace.max_lag_us,
+            thinks={step.index: step.think for step in steps if step.think is not None},
+            seed=self.prepared.course.seed or 0,
+            mix={step.index: step.weight for step in steps if step.weight is not None},
+            ramped=self.prepared.course.levels is not None,
         )
 
     def past(self, step: int) -> Past | None:

@@ -50,6 +50,8 @@ class _Process:
     items: dict[int, set[int]] = field(default_factory=dict)
     """By lease: what is outstanding."""
     outstanding: int = 0
+    width: int = 1
+    """Items that it does at a time, as far as it has another number of them than the others."""
     cpu_s: float = 0.0
     lag: Lag = NO_LAG
     gone: bool = False
@@ -115,7 +117,7 @@ class Pool:
                 if not there:
                     self._parked.append(task)
                     continue
-                process = min(there, key=lambda child: child.outstanding)
+                process = min(there, key=lambda child: child.outstanding / child.width)
                 process.outstanding += len(task.items)
                 process.items.setdefault(task.lease, set()).update(task.items)
                 shares.setdefault(process, []).append(task)
@@ -152,6 +154,14 @@ class Pool:
         self._setup = msgspec.structs.replace(self._setup, threads=threads)
         for process in list(self._children):
             self._tell(process, Width(threads))
+
+    def spread(self, slots: int) -> None:
+        """Let the children together do so many items at a time, but each of them one at least."""
+        children = list(self._children)
+        for number, process in enumerate(children):
+            process.width = max(slots // len(children) + (number < slots % len(children)), 1)
+            self._tell(process, Width(process.width))
+        self._setup = msgspec.structs.replace(self._setup, threads=max(slots // max(len(children), 1), 1))
 
     def stop(self) -> None:
         """Let the children finish what they have started, and wait for them."""

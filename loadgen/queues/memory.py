@@ -249,13 +249,13 @@ class MemoryQueue:
             step, grant = found
             self._last_lease_us = self._clock.now_us()
             self._first_lease_us = self._first_lease_us or self._last_lease_us
-            due_us = step.due_us(grant)
+            due_us, slots = step.due_us(grant), self._share(message.session)
             ticket = self._recorder.submit(
                 [Granted(grant.lease, worker.number, grant.chunk, grant.verifying)]
             )
         data = step.data(grant.chunk)
         ticket.wait()
-        return Lease(grant.lease, grant.chunk, grant.attempts, data, grant.verifying, due_us)
+        return Lease(grant.lease, grant.chunk, grant.attempts, data, grant.verifying, due_us, slots)
 
     def arm(self, message: Arm) -> Armed:
         """Mark items as about to be sent.  A stale lease is not armed: its worker must drop it."""
@@ -286,11 +286,12 @@ class MemoryQueue:
             entries = self._take_in(worker, fresh)
             worker.note(message)
             ticket = self._recorder.submit(entries)
+            slots = self._share(message.session)
             self._changed.notify_all()
         ticket.wait()  # also for a repeated report: its first copy may still be on its way to the disk
         if fresh and self._listener is not None:
             self._listener(fresh)
-        return Receipt()
+        return Receipt(slots=slots)
 
     def _take_in(self, worker: Member, batches: Sequence[Batch]) -> list[Entry]:
         entries: list[Entry] = []
@@ -317,7 +318,7 @@ class MemoryQueue:
             worker.note(message)
             self._await_steps()  # a receipt would tell a worker that its leases live
             dropped = self._phase.renew(message.session, message.leases, self._clock.monotonic_us())
-            return Receipt(dropped, self._clock.now_us())
+            return Receipt(dropped, self._clock.now_us(), self._share(message.session))
 
     def release(self, message: Release) -> Receipt:
         """Take a lease back."""
@@ -396,6 +397,10 @@ class MemoryQueue:
         """Soon, as others may free a key; but so that all who wait together ask no more than so often."""
         idle_s = min(IDLE_WAIT_S * max(len(self._slots), 1), LONGEST_WAIT_S)
         return Wait(self._phase.wait_s(self._clock.now_us(), idle_s))
+
+    def _share(self, session: str) -> int | None:
+        """How many items a worker may have in flight now; None: as many as it has slots."""
+        return self._phase.term.share(session, self._slots, self._clock.monotonic_us())
 
     @property
     def _slots(self) -> dict[str, int]:

@@ -15,6 +15,7 @@ from loadgen.loader import Bundle
 from loadgen.plan import Chunk
 from loadgen.sample import Count, Seconds
 from loadgen.scenario import Connections
+from loadgen.thinking import Think
 
 PROTOCOL = 1
 """Changes whenever a message changes its meaning."""
@@ -70,6 +71,14 @@ class Welcome(msgspec.Struct, frozen=True, tag=True):
     """Whether each item is looked for first, and only what is missing is done."""
     max_lag_us: Count | None = None
     """In an open model: how long an item waits for a slot before it is dropped; None: a closed model."""
+    thinks: dict[int, Think] = {}
+    """By step: how long a slot waits after an item; those without have none."""
+    seed: int = 0
+    """Of think times that are at random."""
+    mix: dict[int, float] = {}
+    """By step: its weight among those that run at the same time."""
+    ramped: bool = False
+    """Whether receipts say how many items may be in flight; until one has, none may."""
 
 
 class LeaseRequest(msgspec.Struct, frozen=True, tag=True):
@@ -119,6 +128,8 @@ class Lease(msgspec.Struct, frozen=True, tag=True):
     """The items are not to be done, but to be looked for on the target."""
     due_us: bytes = b""
     """In an open model: a column of when each is meant to start, by the master's clock."""
+    slots: Count | None = None
+    """As in a receipt."""
 
 
 class Wait(msgspec.Struct, frozen=True, tag=True):
@@ -194,6 +205,8 @@ class Receipt(msgspec.Struct, frozen=True, tag=True):
     """Leases that the worker named and no longer has: it must not start what is left of them."""
     at_us: Count = 0
     """When it was said: the master's clock, for those who have to start something at a time of his."""
+    slots: Count | None = None
+    """How many items the worker may have in flight from now on; None: as many as it has slots."""
 
 
 Request: TypeAlias = Hello | LeaseRequest | Arm | Report | Beat | Release | Bye

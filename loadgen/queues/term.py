@@ -44,10 +44,9 @@ class Term:
     def share(self, session: str, slots: Slots, now_us: int) -> int | None:
         """How many items a worker may have in flight now; None: as many as it likes.
 
-        `slots`: of the workers that are here, by session.  When the time is over, what is armed is still to
-        be done: each may have one, however low the ramp has come.
+        `slots`: of the workers that are here, by session.
         """
         if self._levels is None:
             return None
         total = self._levels.in_flight_at(self.passed_us(now_us) / 1_000_000, sum(slots.values()))
-        return max(split(total, slots).get(session, 0), self.over(now_us))
+        return split(total, slots).get(session, 0)
