@@ -92,7 +92,7 @@ def test_the_keys_are_those_of_the_contract(kind):
             "lost",
             "verdict",
             "slots",
-                "clock_error_ms",
+            "clock_error_ms",
         ]
     for error in told["errors"]:
         assert list(error) == ["fingerprint", "count", "first", "last", "sample"]
