@@ -12,6 +12,7 @@ from loadgen import __version__
 from loadgen.clock import SteppedClock
 from loadgen.columns import Harvest
 from loadgen.desk import Desk
+from loadgen.errors import Refused
 from loadgen.levels import parse_ramp
 from loadgen.loader import Bundle
 from loadgen.plan import ENDLESS, StepPlan
@@ -220,6 +221,18 @@ def test_a_new_master_knows_no_lease_before_all_steps_of_a_mix_are_open() -> Non
     view = bench.queue.view()
     assert [counts.done for counts in view.by_step.values()] == [1, 1]
     assert view.settled, "the second that was left is over"
+
+
+def test_a_new_master_waits_for_the_phase_in_which_its_leases_are() -> None:
+    """A step before it, which is all settled, says nothing about them."""
+    bench = Bench(restored=Restored({"w1": (1, 0)}, 1, 2, step=1))
+    bench.queue._patience_s = 0.0
+    bench.join()
+    bench.queue.open(StepPlan(2, "rest", 0), past=Past())
+    with pytest.raises(Refused):
+        bench.queue.beat(Beat("w1", (1,), 0.0, 0))
+    bench.queue.open_all(mixed(), Term(60 * SECOND))
+    assert bench.queue.beat(Beat("w1", (1,), 0.0, 0)).dropped == (1,)
 
 
 def test_workers_are_told_their_share_of_a_ramp() -> None:

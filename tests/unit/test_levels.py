@@ -16,6 +16,7 @@ from loadgen.levels import parse_ramp, split
         ("0:1,30s:64,5m:64,5m30s:0", {0: 1, 30: 64, 200: 64, 315: 32, 330: 0, 1000: 0}),
         ("0:8, 10s:8, 10s:16", {9.99: 8, 10: 16}),
         ("0:1000", {0: 64, 5: 64}),
+        ("0:0,23s:7", {115 / 7: 5}),
     ],
 )
 def test_straight_lines_between_the_points(text: str, levels: dict[float, int]) -> None:
