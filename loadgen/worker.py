@@ -259,7 +259,7 @@ class Worker:
         """
         slots, rate = self._desk.slots if self._told is None else self._told, self._desk.rate()
         ahead = max(2, round(rate * ARM_S))
-        if self._welcome.thinks or slots < self._settings.processes:
+        if self._welcome.thinks or self._welcome.tight or slots < self._settings.processes:
             ahead = 0  # whatever the pool is given is started at once
         room = slots + ahead - self._pool.outstanding - self._desk.resting
         if room > 0 and room >= ahead / 2:

@@ -384,6 +384,7 @@ class _Session:
             thinks={step.index: step.think for step in steps if step.think is not None},
             seed=self.prepared.course.seed or 0,
             mix={step.index: step.weight for step in steps if step.weight is not None},
+            tight=len({loaded.step(step.name).described for step in steps if step.weight is not None}) > 1,
             ramped=self.prepared.course.levels is not None,
         )
 

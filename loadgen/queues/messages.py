@@ -77,6 +77,8 @@ class Welcome(msgspec.Struct, frozen=True, tag=True):
     """Of think times that are at random."""
     mix: dict[int, float] = {}
     """By step: its weight among those that run at the same time."""
+    tight: bool = False
+    """Threads work beside the engine of described steps: a process is given no more than it has slots."""
     ramped: bool = False
     """Whether receipts say how many items may be in flight; until one has, none may."""
 
