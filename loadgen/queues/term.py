@@ -41,12 +41,16 @@ class Term:
         """How long it still is; None: nobody knows."""
         return None if self.length_us is None else max(self.length_us - self.passed_us(now_us), 0)
 
+    def level(self, slots: int, now_us: int) -> int | None:
+        """How many items may be in flight now, on all workers together; None: as many as there are slots."""
+        if self._levels is None:
+            return None
+        return self._levels.in_flight_at(self.passed_us(now_us) / 1_000_000, slots)
+
     def share(self, session: str, slots: Slots, now_us: int) -> int | None:
         """How many items a worker may have in flight now; None: as many as it likes.
 
         `slots`: of the workers that are here, by session.
         """
-        if self._levels is None:
-            return None
-        total = self._levels.in_flight_at(self.passed_us(now_us) / 1_000_000, sum(slots.values()))
-        return split(total, slots).get(session, 0)
+        total = self.level(sum(slots.values()), now_us)
+        return None if total is None else split(total, slots).get(session, 0)
