@@ -57,6 +57,7 @@ class Backlog:
         self._lanes: dict[int, deque[Lane]] = {}  # by step
         self._timed: list[tuple[int, int, Lane]] = []  # by the time of the first item
         self._numbers = count()
+        self._early: list[int] = []  # when what was taken before its time is due
         self._following: dict[tuple[int, int], Lane] = {}  # (lease, item): what comes after that item
 
     def accept(self, lease: Lease, clock_us: int) -> None:
@@ -84,7 +85,15 @@ class Backlog:
             task, rest = lane.cut(near)
             self._leave(task, rest, lane)
             tasks += [part(task, n, n + 1) for n in range(len(task.items))]
+            for due_us in task.due_us:
+                heapq.heappush(self._early, due_us)
         return tasks
+
+    def early(self, now_us: int) -> int:
+        """How many items were taken whose time has not come yet."""
+        while self._early and self._early[0] <= now_us:
+            heapq.heappop(self._early)
+        return len(self._early)
 
     def put_back(self, tasks: Iterable[Task], keyed: Collection[int]) -> None:
         """These tasks could not be started after all: they come next again; `keyed`: leases."""

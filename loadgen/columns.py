@@ -121,6 +121,14 @@ class Plain(msgspec.Struct, frozen=True, array_like=True):
         for item, start_us, duration_us, lag_us in zip(self.items(), *self.times(), self.lags(), strict=True):
             yield Result(item, 1, Outcome.DONE, start_us, duration_us, lag_us=lag_us)
 
+    def chosen(self, which: Sequence[bool]) -> Plain:
+        """Those where it is true."""
+        items = list(compress(self.items(), which))
+        columns = (self.start_us, self.duration_us, self.lag_us)
+        return Plain(
+            _spans(items) if items else (), *(pack(list(compress(unpack(c), which))) for c in columns)
+        )
+
     def check(self) -> None:
         """Raises ValueError when it contradicts itself."""
         ends = [end for span in self.spans for end in span]
@@ -211,6 +219,14 @@ class Samples(msgspec.Struct, frozen=True, array_like=True):
     def chosen(self, which: Sequence[bool]) -> Samples:
         """Those where it is true."""
         return Samples(self.words, tuple(pack(list(compress(unpack(c), which))) for c in self.columns))
+
+    def by_label(self) -> dict[str, Samples]:
+        """Those of each label."""
+        labels = self.texts("label")
+        names = dict.fromkeys(labels)
+        if len(names) == 1:
+            return dict.fromkeys(names, self)
+        return {name: self.chosen([label == name for label in labels]) for name in names}
 
     def rows(self) -> Iterator[Sample]:
         """Each sample by itself."""

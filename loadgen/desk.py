@@ -166,9 +166,10 @@ class Desk:
                 self._totals = (ended + harvest.ended, failed + harvest.failed)
                 self._close(lease, harvest.ended)
             for lease, items in returned.skipped:
+                back = (*items, *self._backlog.give_up(lease, items[-1:]))
                 if lease in self._open:  # of a lost one, some were started: they are not for us to give back
-                    self._unstarted.setdefault(lease, []).extend(items)
-                self._close(lease, len(items))
+                    self._unstarted.setdefault(lease, []).extend(back)
+                self._close(lease, len(back))
             if fresh:
                 self._batches.extend(zip(fresh, self._spool.add(fresh), strict=True))
             self.changed.notify_all()
@@ -218,6 +219,7 @@ class Desk:
         return self._backlog.items
 
     @property
+<<<<<<< HEAD
     def resting(self) -> int:
         """Slots that think."""
         with self.changed:
@@ -228,6 +230,12 @@ class Desk:
         with self.changed:
             rest_s = self._rests.wait_s(self._clock.monotonic_us())
             return longest_s if rest_s is None else min(rest_s, longest_s)
+=======
+    def early(self) -> int:
+        """Items that were handed to the pool and are not to be started yet."""
+        with self.changed:
+            return self._backlog.early(self._clock.monotonic_us())
+>>>>>>> main
 
     @property
     def waiting(self) -> int:
@@ -257,6 +265,14 @@ class Desk:
                 self._rate = rate if self._climbing else (self._rate + rate) / 2
                 self._ended, self._since_us = 0, now_us
             return self._rate
+
+    def rest(self) -> None:
+        """Hold nothing that could be started; and forget the rate, for while one rests there is none."""
+        if self._backlog.items:
+            self.clear_backlog()
+        with self.changed:
+            self._rate, self._climbing = 0.0, True
+            self._ended, self._since_us = 0, self._clock.monotonic_us()
 
     # How it is done
 

@@ -6,6 +6,7 @@ LoadgenError                 1  an internal error, or one that nobody foresaw
 │   ├── ScenarioError           a mistake in a scenario file, with file and line
 │   ├── FeedError               rows that cannot be read, or too few of them
 │   ├── ThresholdError          a threshold that cannot be read, or of a step that the run does not have
+│   ├── WarmUpError             a warm-up that cannot be read
 │   ├── RunNotFound             no run of that name
 │   ├── RunDirectoryError       the run directory cannot be made, written or locked
 │   ├── AddressInUse            the port is taken
@@ -84,6 +85,10 @@ class FeedError(UsageError):
 
 class ThresholdError(UsageError):
     """A threshold that cannot be read: the message shows it, with a caret below what is wrong."""
+
+
+class WarmUpError(UsageError):
+    """A warm-up that cannot be read: the message shows it, with a caret below what is wrong."""
 
 
 class RunNotFound(UsageError):

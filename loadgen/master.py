@@ -120,6 +120,15 @@ class Master:
             text = f"{where(hooks['setup'])}: setup returned what is not JSON-able: {one_line(error)}"
             raise SetupFailed(text) from error
 
+    def probe(self) -> None:
+        """See whether the target is there and lets us log in.  Raises TargetDown, and what login raises."""
+        reach(self._job.target)
+        with self._session("probe") as session:
+            session.log_in()
+            _, refused = session.finish()
+        if refused:
+            raise TargetDown(f"{self._job.target}: {refused}")
+
     def await_workers(self, count: int, tick: Callable[[int, QueueView], None]) -> None:
         """Wait until `count` workers have joined.  Raises the Incomplete that stopped it."""
         view = self._queue.view()
@@ -136,6 +145,7 @@ class Master:
             if self._stopped is not None:  # with the last item of the step before
                 self._queue.drain(str(self._stopped))
                 raise self._stopped
+<<<<<<< HEAD
             parts = [
                 Part(
                     step,
@@ -148,6 +158,13 @@ class Master:
             timed = any(step.endless for step in phase)
             self._queue.open_all(parts, self._job.term(timed=timed))
             self._until_settled(phase[0].index, tick)
+=======
+            rows, keys = self._job.work.rows[step.index], self._job.work.keys[step.index]
+            if keys is not None:
+                self._ledger.begin_step(step.index, keys)
+            self._queue.open(step, rows=rows, keys=keys, past=past(step.index))
+            self._until_settled(step.index, tick)
+>>>>>>> main
         self._queue.drain("all items are settled")
 
     def verify(self) -> Verified | None:

@@ -19,7 +19,7 @@ from random import Random
 from typing import NoReturn, TypeAlias
 
 from loadgen.errors import UsageError, pointed
-from loadgen.rates import Rates, parse_duration, parse_rate, parse_stages
+from loadgen.rates import Rates, parse_duration, parse_rate, parse_stages, plain
 
 __all__ = [
     "Changed",
@@ -84,7 +84,7 @@ class Poisson:
     and only comparisons, sums, products and `Random.random` take part, which are the same everywhere.
 
     To know item i, the numbers of all windows before it are drawn, one random number for each: 10 ms
-    and 1 MB for 10**7 items, kept; then its own window, 50 us.
+    and 2 MB for 10**7 items, kept; then its own window, 50 us.
     """
 
     rates: Rates
@@ -186,7 +186,7 @@ class Changed:
     @property
     def text(self) -> str:
         """As it was written, and what became of it."""
-        return f"{self.old.text}; from {self.at_us / 1_000_000:g}s {self.rate:g}/s"
+        return f"{self.old.text}; from {plain(self.at_us / 1_000_000)}s {plain(self.rate)}/s"
 
     @property
     def total(self) -> float:

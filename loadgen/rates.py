@@ -68,8 +68,8 @@ class Rates:
     def text(self) -> str:
         """As it was written, or as it could have been."""
         if self.written or len(self.points) > 1:
-            return self.written or ",".join(f"{at:g}s:{rate:g}/s" for at, rate in self.points)
-        return f"{self.points[0][1]:g}/s"
+            return self.written or ",".join(f"{plain(at)}s:{plain(rate)}/s" for at, rate in self.points)
+        return f"{plain(self.points[0][1])}/s"
 
     @property
     def total(self) -> float:
@@ -112,7 +112,10 @@ class Rates:
         stop, last = self.points[at + 1]
         if last >= first:
             return min(start + _climb(rest, first, (last - first) / (stop - start)), stop)
-        missing = self._sums[at + 1] - arrivals  # from the far end a fall is a climb too
+        # Backwards from its end a fall is a climb, too; its own area, since the sum there was snapped.
+        missing = max((first + last) / 2 * (stop - start) - rest, 0.0)
+        if not missing:
+            return stop
         return max(stop - _climb(missing, last, (first - last) / (stop - start)), start)
 
     def changed(self, at_s: float, rate: float) -> Rates:
@@ -146,8 +149,8 @@ def _climb(arrivals: float, first: float, slope: float) -> float:
 
 
 def _snapped(arrivals: float) -> float:
-    """Twelve digits of it: 50/m for 2 m are 100, not 100.00000000000001 and thus one item more."""
-    return float(f"{arrivals:.12g}")
+    """Thirteen digits of it: 50/m for 2 m are 100, not 100.00000000000001 and thus one item more."""
+    return float(f"{arrivals:.13g}")
 
 
 def parse_rate(text: str, where: str = "rate") -> Rates:
@@ -157,7 +160,7 @@ def parse_rate(text: str, where: str = "rate") -> Rates:
     """
     fail = failing(text, where)
     at = _spaces(text, 0)
-    rate, end = _rate(text, at, fail)
+    rate, end = read_rate(text, at, fail)
     if _spaces(text, end) < len(text):
         fail(_spaces(text, end), "expected the end")
     if not rate:
@@ -195,9 +198,15 @@ def read_points(
         _check_time([time for time, _ in points], seconds, at, fail)
         end = _spaces(text, end)
         if text[end : end + 1] != ":":
+<<<<<<< HEAD
             fail(end, f"expected a colon and {what}")
         value, end = read(text, _spaces(text, end + 1), fail)
         points.append((seconds, value))
+=======
+            fail(end, "expected a colon and a rate: 2m:200/s")
+        rate, end = read_rate(text, _spaces(text, end + 1), fail)
+        points.append((seconds, rate))
+>>>>>>> main
         end = _spaces(text, end)
     return points
 
@@ -231,6 +240,11 @@ def read_span(text: str, at: int, fail: Fail) -> tuple[int, int]:
             return round(total_us), at
 
 
+def plain(number: float) -> str:
+    """Without exponent, and without zeros at the end."""
+    return f"{number:.6f}".rstrip("0").rstrip(".")
+
+
 def _time(text: str, at: int, fail: Fail) -> tuple[float, int]:
     """Seconds at which a stage is, and where that ends."""
     if found := _ZERO.match(text, at):
@@ -248,8 +262,8 @@ def _check_time(before: list[float], seconds: float, at: int, fail: Fail) -> Non
         fail(at, "two stages at one time are a jump; a third one says nothing")
 
 
-def _rate(text: str, at: int, fail: Fail) -> tuple[float, int]:
-    """Arrivals a second, and where that ends."""
+def read_rate(text: str, at: int, fail: Fail) -> tuple[float, int]:
+    """Arrivals a second of the rate that starts there, and where it ends."""
     if text[at : at + 1] == "-":
         fail(at, "a rate is not negative")
     found = _NUMBER.match(text, at)

@@ -17,10 +17,14 @@ from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeVa
 
 import msgspec
 
+from loadgen.breaker import parse_breaker
 from loadgen.errors import ScenarioError
 from loadgen.feed import Feed
 from loadgen.plan import Delivery
+from loadgen.steering import Limits, parse_rate
 from loadgen.thresholds import parse
+from loadgen.warmup import NO_WARM_UP, WarmUp
+from loadgen.warmup import parse as parse_warm_up
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -227,9 +231,16 @@ class Scenario:
     `options` is a frozen dataclass; each of its fields is a `--set NAME=VALUE`.  `target` is the base
     URL, or `sandbox:NAME` for a built-in stand-in, with its options behind a `?`.  `timeout` is in
     seconds, in all, for calls that say nothing else.  `http` and `connections` say how the target is
+<<<<<<< HEAD
     spoken to; `processes`, `concurrency` (items in flight a process), `connections`, `thresholds`, and
     `rate`, `stages`, `arrivals`, `max_lag` (when items start), `duration`, `ramp`, `think_time`, and `mix`
     (weights by the name of a step) hold unless the command line says otherwise.
+=======
+    spoken to; `processes`, `concurrency` (items in flight a process), `connections`, `thresholds`,
+    `warm_up` (`"10s"` or `"500 items"`, done but not measured), `rate`, `stages`, `arrivals`, `max_lag` (when
+    items start), `max_in_flight` (items in flight on all workers), `max_rate` ("100/s") and `breaker`
+    ("50% over 10s") hold unless the command line says otherwise.
+>>>>>>> main
     """
 
     def __init__(
@@ -248,10 +259,17 @@ class Scenario:
         stages: str | None = None,
         arrivals: str | None = None,
         max_lag: str | None = None,
+<<<<<<< HEAD
         duration: str | None = None,
         ramp: str | None = None,
         think_time: str | None = None,
         mix: Mapping[str, float] | None = None,
+=======
+        warm_up: str | None = None,
+        max_in_flight: int | None = None,
+        max_rate: str | None = None,
+        breaker: str | None = None,
+>>>>>>> main
     ) -> None:
         caller = sys._getframe(1)  # noqa: SLF001 - the line to name when two scenarios stand in one file
         self.location = f"{caller.f_code.co_filename}:{caller.f_lineno}"
@@ -259,6 +277,8 @@ class Scenario:
         _check_http(self.location, transport, http, connections)
         if isinstance(thresholds, str):
             raise ScenarioError(f"{self.location}: thresholds={thresholds!r} is no list")
+        if not isinstance(warm_up, str | None):
+            raise ScenarioError(f"{self.location}: warm_up={warm_up!r} is no text")
         self.options = options
         self.target = target
         self.transport: Transport = transport
@@ -266,6 +286,9 @@ class Scenario:
         self.http: Http = http
         self.connections: Connections = connections
         self.thresholds = tuple(parse(text, self.location) for text in thresholds)
+        self.warm_up: WarmUp = NO_WARM_UP if warm_up is None else parse_warm_up(warm_up, self.location)
+        self.limits = _limits(self.location, max_in_flight, max_rate)
+        self.breaker = None if breaker is None else parse_breaker(breaker, self.location)
         self.processes = processes
         self.concurrency = concurrency
         self.rate, self.stages, self.arrivals, self.max_lag = rate, stages, arrivals, max_lag
@@ -345,6 +368,16 @@ def _check_settings(location: str, transport: Any, timeout: Any, **counts: Any) 
     for name, count in counts.items():
         if count is not None and (not isinstance(count, int) or count < (name == "concurrency")):
             raise ScenarioError(f"{location}: {name}={count!r} is not a number of {name}")
+
+
+def _limits(location: str, max_in_flight: Any, max_rate: Any) -> Limits:
+    """Raises ScenarioError and UsageError."""
+    if max_in_flight is not None and (not isinstance(max_in_flight, int) or max_in_flight < 1):
+        raise ScenarioError(f"{location}: max_in_flight={max_in_flight!r} is not a number of items above 0")
+    if max_rate is not None and not isinstance(max_rate, str):
+        raise ScenarioError(f"{location}: max_rate={max_rate!r} is no rate like '100/s'")
+    rate = None if max_rate is None else parse_rate(max_rate, f"{location}: max_rate")
+    return Limits(rate=rate, in_flight=max_in_flight)
 
 
 def _check_http(location: str, transport: str, http: Any, connections: Any) -> None:

@@ -6,8 +6,9 @@
     calls.errors==0                      all calls
     p95<800ms over 30s                   in each window of 30 s, not only in the whole
     failed<5% over 10s abort after 20s   and the run is wound down when it is crossed for so long
+    failed<50% over 10s pause after 10s  or paused, until somebody lets it go on
 
-    threshold  = measure comparison number [unit] ["over" duration] ["abort" ["after" duration]]
+    threshold  = measure comparison number [unit] ["over" duration] [("abort" | "pause") ["after" duration]]
     measure    = [STEP "."] of-items | "calls." [LABEL "."] of-calls
     of-items   = time | "rate" | "done" | "failed" | "unknown" | "dropped" | "cancelled"
     of-calls   = time | "rate" | "errors"
@@ -30,10 +31,11 @@ from types import MappingProxyType
 from typing import Literal, NoReturn, TypeAlias
 
 from loadgen.errors import ThresholdError, pointed
-from loadgen.rates import SPANS_US, read_span
+from loadgen.rates import SPANS_US, plain, read_span
 
 Of: TypeAlias = Literal["items", "calls"]
 Kind: TypeAlias = Literal["time", "rate", "number"]
+Action: TypeAlias = Literal["", "abort", "pause"]
 
 SHORTEST_WINDOW_US = 1_000_000
 """A second: the results of less come in one report."""
@@ -89,8 +91,8 @@ class Threshold:
     """us, ms, s; /s; %; empty for a number."""
     window_us: int | None = None
     """The width of the windows that are judged; None: the whole run is."""
-    abort: bool = False
-    """Wind the run down when it is crossed."""
+    action: Action = ""
+    """Wind the run down when it is crossed, or pause it; empty: do nothing."""
     grace_us: int = 0
     """For how long it has to be crossed, without a break, before that."""
     text: str = field(default="", compare=False)
@@ -123,9 +125,9 @@ class Threshold:
         """The same again, without spaces that mean nothing."""
         place = "calls." if self.of == "calls" else ""
         place += f"{self.name}." if self.name else ""
-        text = f"{place}{self.measure}{self.comparison}{_plain(self.limit)}{self.unit}"
+        text = f"{place}{self.measure}{self.comparison}{plain(self.limit)}{self.unit}"
         text += "" if self.window_us is None else f" over {_span(self.window_us)}"
-        text += " abort" if self.abort else ""
+        text += f" {self.action}" if self.action else ""
         return text + (f" after {_span(self.grace_us)}" if self.grace_us else "")
 
 
@@ -164,13 +166,13 @@ class _Parser:
         self._at = found[-1].end()
         limit, unit = self._limit(measure)
         window_us = self._window(measure)
-        abort = self._action()
-        grace_us = self._span() if abort and self._next("after") else 0
+        action = self._action()
+        grace_us = self._span() if action and self._next("after") else 0
         self._skip()
         if self._at < len(self._text):
-            self._fail(self._at, f"expected {'after' if abort else 'over, abort'} or the end")
+            self._fail(self._at, f"expected {'after' if action else 'over, abort, pause'} or the end")
         return Threshold(
-            of, name, measure, found[-1].group(), limit, unit, window_us, abort, grace_us, self._text
+            of, name, measure, found[-1].group(), limit, unit, window_us, action, grace_us, self._text
         )
 
     def _no_comparison(self) -> NoReturn:
@@ -230,11 +232,10 @@ class _Parser:
             self._fail(at, "a window is 1s or longer")
         return width_us
 
-    def _action(self) -> bool:
-        at = self._skip()
+    def _action(self) -> Action:
         if self._next("pause"):
-            self._fail(at, "a run cannot be paused yet; it can abort, and be resumed")
-        return self._next("abort")
+            return "pause"
+        return "abort" if self._next("abort") else ""
 
     def _span(self) -> int:
         self._skip()
@@ -287,11 +288,6 @@ def _instead(word: str, choices: Sequence[str]) -> str:
     return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(choices)}"
 
 
-def _plain(number: float) -> str:
-    """Without exponent, and without zeros at the end."""
-    return f"{number:.6f}".rstrip("0").rstrip(".")
-
-
 def _span(us: int) -> str:
     unit = next(unit for unit in ("h", "m", "s", "ms") if us % SPANS_US[unit] == 0 or unit == "ms")
-    return f"{_plain(us / SPANS_US[unit])}{unit}"
+    return f"{plain(us / SPANS_US[unit])}{unit}"

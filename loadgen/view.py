@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from loadgen.lag import NO_LAG, Lag
 from loadgen.record import ItemCounts
 
 
@@ -21,6 +22,10 @@ class WorkerView:
     """Share of one core, since it joined."""
     here: bool
     lost: bool
+    number: int = 0
+    """In this run, from 1."""
+    lag: Lag = NO_LAG
+    """What the probe of its slowest process has read so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +43,18 @@ class QueueView:
     last_lease_us: int | None
     """When the last chunk so far was handed out."""
     workers: tuple[WorkerView, ...]
+<<<<<<< HEAD
     by_step: Mapping[int, ItemCounts] = field(default_factory=dict)
     """The same for each, where there are several."""
     passed_s: float = 0.0
     """How long that has gone on."""
     left_s: float | None = None
     """Until its time is over; None: it ends with its items."""
+=======
+    begun_us: int | None = None
+    """When the run's first item was started, or was meant to be."""
+    paused: str = ""
+    """By whom the run was paused; empty: it is not."""
+    late: int = 0
+    """Workers that do not yet keep to what the run was told last."""
+>>>>>>> main

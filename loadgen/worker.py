@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import string
 import tempfile
 import threading
 import time
@@ -20,19 +19,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote
 
 import msgspec
 
 from loadgen.backlog import marks, without
 from loadgen.clock import Clock
 from loadgen.desk import Desk
+from loadgen.enlist import enlist
 from loadgen.errors import Incomplete, LoadgenError, MasterGone, Refused, UsageError
-from loadgen.execution.pipe import Setup, Task
+from loadgen.execution.pipe import Task
 from loadgen.execution.pool import Pool
-from loadgen.execution.warmup import Reading, WarmUp
+from loadgen.execution.widening import Reading, Widening
+from loadgen.helm import Helm
 from loadgen.link import Link
-from loadgen.loader import load, only_copy
 from loadgen.queues.client import QueueClient
 from loadgen.queues.messages import (
     PROTOCOL,
@@ -53,7 +52,8 @@ from loadgen.resting import Rests
 from loadgen.spool import Spool
 from loadgen.version import __version__
 
-BEAT_S = 2.0
+BEAT_S = 0.5
+"""Not longer: a beat also brings what the run is told, and all must keep to that within two seconds."""
 BEATS_PER_LIFE = 5
 """A short-lived lease is renewed so often."""
 FENCE_S = 3.0
@@ -62,6 +62,8 @@ REPORT_S = 0.25
 """The longest that results wait before they are reported."""
 REPORT_RESULTS = 500
 """A report is sent as soon as this many results wait."""
+REPORT_FAILURES = 10
+"""The same for those that failed: the master may want to pause before many more do."""
 ARM_S = 0.1
 """How much work is armed beyond what is in flight, in seconds: covers the way to the master and back."""
 AHEAD_S = 1.0
@@ -134,7 +136,9 @@ class Worker:
         self._welcome: Welcome
         self._pool: Pool
         self._desk: Desk
-        self._warmup: WarmUp
+        self._helm: Helm
+        self._said = self._failures = 0
+        self._widening: Widening
 
     def stop(self, reason: str) -> None:
         """Start nothing more: what is in flight settles, the rest goes back.  Safe in a signal handler."""
@@ -165,7 +169,9 @@ class Worker:
     def _take_part(self, welcome: Welcome) -> int:
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loadgen-")))
-            setup = self._prepare(welcome, folder)
+            setup = enlist(welcome, self._settings.scenario, folder, self._settings.concurrency)
+            code = f"{welcome.scenario}, digest {welcome.digest[:12]}"
+            self._say(f"{self.name} joins run {welcome.run}: {code}")
             spool = Spool(self._settings.spool, welcome.run, self._session)
             stack.callback(spool.close)
             rests = Rests(welcome.thinks, welcome.seed)
@@ -173,10 +179,15 @@ class Worker:
             self._link.hand_over(self._settings.spool, welcome.run)
             self._set_clock()
             most = welcome.most if self._settings.concurrency is None else setup.threads
+<<<<<<< HEAD
             self._warmup = WarmUp(self._settings.processes, setup.threads, most)
             if welcome.ramped:
                 self._told, setup = 0, msgspec.structs.replace(setup, threads=1)
+=======
+            self._widening = Widening(self._settings.processes, setup.threads, most)
+>>>>>>> main
             self._pool = Pool(setup, self._settings.processes, self._desk.put, self._desk.lose)
+            self._helm = Helm(self._pool, self._settings.processes, self._clock)
             self._fence(self._clock.monotonic_us())
             beats = threading.Thread(target=self._beat, name="beat", daemon=True)
             beats.start()
@@ -205,27 +216,6 @@ class Worker:
         if msgspec.structs.replace(welcome, ttl_s=before.ttl_s) != before:
             self.finish("the run goes on with other settings: join again")
 
-    def _prepare(self, welcome: Welcome, folder: Path) -> Setup:
-        if self._settings.scenario is not None:
-            path = self._settings.scenario.resolve()
-            only_copy(load(path), welcome.digest)
-        elif welcome.bundle.digest != welcome.digest:
-            raise Refused("the scenario that the master sent does not have the digest that it names")
-        else:
-            path = welcome.bundle.unpack(folder)
-        self._say(f"{self.name} joins run {welcome.run}: {welcome.scenario}, digest {welcome.digest[:12]}")
-        return Setup(
-            scenario=str(path),
-            steps=welcome.steps,
-            target=welcome.target,
-            options=welcome.options,
-            threads=self._settings.concurrency or welcome.concurrency,
-            connections=welcome.connections,
-            top_up=welcome.top_up,
-            max_lag_us=welcome.max_lag_us,
-            run=quote(welcome.run, safe=string.punctuation + " ") if welcome.correlate else "",
-        )
-
     def _work(self) -> int:
         """The main loop; returns how many items were settled."""
         settled, cancelled = 0, False
@@ -236,10 +226,14 @@ class Worker:
                 cancelled = True
                 self._desk.clear_backlog()
                 self._pool.cancel(self._desk.leases)
+<<<<<<< HEAD
             self._warm_up()
             self._follow_ramp()
+=======
+            self._widen()
+>>>>>>> main
             hungry = self._feed()
-            if self._report_is_due(hungry=hungry):
+            if self._report_is_due(hungry=hungry) or self._helm.obeys != self._said:
                 settled += self._report()
             elif hungry and not self._end and self._clock.monotonic_us() >= self._wait_until_us:
                 self._lease()
@@ -257,6 +251,7 @@ class Worker:
         What is armed is in doubt when this worker dies, so no more is armed than is about to be started;
         but enough at once that marks cost nothing.
         """
+<<<<<<< HEAD
         slots, rate = self._desk.slots if self._told is None else self._told, self._desk.rate()
         ahead = max(2, round(rate * ARM_S))
         if self._welcome.thinks or self._welcome.tight or slots < self._settings.processes:
@@ -279,16 +274,38 @@ class Worker:
         if self._told != self._level:
             self._level = self._told
             self._pool.spread(self._desk.slots if self._level is None else self._level)
+=======
+        if self._helm.resting:
+            self._desk.rest()
+            return True
+        paced = self._welcome.max_lag_us is not None
+        slots, rate = self._helm.slots(self._desk.slots), self._desk.rate()
+        ahead = max(2, round(rate * ARM_S))
+        room = slots + ahead - self._pool.outstanding
+        # what is due goes to the pool, however full it is: it is dropped there, if need be
+        if (room >= ahead / 2 or paced) and not self._helm.settling:
+            tasks = self._armed(self._desk.next_tasks(self._helm.room(max(room, 0))))
+            if tasks:
+                self._helm.started(0 if paced else sum(len(task.items) for task in tasks))
+                self._pool.submit(tasks)
+        # in a paced run it is the master who says when there is more
+        return paced or self._desk.backlog < max(slots / 2, self._ahead / 3)
+>>>>>>> main
 
-    def _warm_up(self) -> None:
-        """Have as many slots as pay; the master is told how many."""
-        if self._warmup.settled:
-            return
-        now_us, pool = self._clock.monotonic_us(), self._pool
-        reading = Reading(now_us, *self._desk.totals, pool.cpu_s, self._desk.step, pool.lag.p90_us)
-        if self._warmup.observe(reading):
-            self._pool.widen(self._warmup.width)
-            self._desk.slots = slots = self._settings.processes * self._warmup.width
+    def _widen(self) -> None:
+        """Have as many slots as pay, or as it was told to have; the master hears how many."""
+        if self._helm.news():
+            self._widening.interrupt()
+            self._wait_until_us = 0
+        if not (self._widening.settled or self._helm.resting or self._helm.width):
+            now_us, pool = self._clock.monotonic_us(), self._pool
+            reading = Reading(now_us, *self._desk.totals, pool.cpu_s, self._desk.step, pool.lag.p90_us)
+            self._widening.observe(reading)
+        width = self._helm.width or self._widening.width
+        slots = self._settings.processes * width
+        if slots != self._desk.slots:
+            self._pool.widen(width)
+            self._desk.slots = slots
             self._link.take_slots(slots)
             self._link.ask(lambda client: client.hello(self._link.hello))
 
@@ -297,8 +314,9 @@ class Worker:
         wanted = marks(tasks)
         if not wanted:
             return tasks
-        answer = self._link.ask(lambda client: client.arm(Arm(self._session, wanted)))
-        if answer is None:
+        answer = self._link.ask(lambda client: client.arm(Arm(self._session, wanted, self._helm.obeys)))
+        if answer is None or answer.orders is not None:
+            self._helm.hear(answer.orders if answer else None)
             self._desk.put_back(tasks)
             return []
         if not (answer.skip or answer.dropped):
@@ -329,21 +347,35 @@ class Worker:
         if not waiting:
             return False
         passed_s = (self._clock.monotonic_us() - self._reported_us) / 1_000_000
-        return waiting >= REPORT_RESULTS or passed_s >= (NAP_S if hungry or self._end else REPORT_S)
+        failing = self._desk.totals[1] - self._failures >= REPORT_FAILURES
+        return waiting >= REPORT_RESULTS or passed_s >= (
+            NAP_S if hungry or self._end or failing else REPORT_S
+        )
 
     def _report(self) -> int:
         """Hand results over, and keep them until the receipt is there; returns how many there were."""
+<<<<<<< HEAD
         report = Report(self._session, self._desk.take(), self._cpu_s(), self._in_flight(), self._pool.lag)
         receipt = self._link.ask(lambda client: client.report(report))
         if receipt is None:
             return 0
         self._hear(receipt)
+=======
+        in_flight, obeys = self._in_flight(), self._helm.obeys
+        self._failures = self._desk.totals[1]
+        report = Report(self._session, self._desk.take(), self._cpu_s(), in_flight, self._pool.lag, obeys)
+        receipt = self._link.ask(lambda client: client.report(report))
+        if receipt is None:
+            return 0
+        self._said = obeys
+        self._helm.hear(receipt.orders)
+>>>>>>> main
         self._reported_us = self._clock.monotonic_us()
         return self._desk.confirm()
 
     def _lease(self) -> None:
         want = max(self._desk.slots, round(self._ahead))
-        request = LeaseRequest(self._session, want, self._desk.slots)
+        request = LeaseRequest(self._session, want, self._desk.slots, self._helm.obeys)
         asked_us = self._clock.monotonic_us()
         answer = self._link.ask(lambda client: client.lease(request))
         if isinstance(answer, Lease):
@@ -355,6 +387,7 @@ class Worker:
         elif isinstance(answer, Drained):
             self._end = self._end or answer.reason
         elif answer is not None:
+            self._helm.hear(answer.orders)
             self._wait_until_us = self._clock.monotonic_us() + round(answer.seconds * 1_000_000)
 
     def _give_back(self) -> None:
@@ -384,13 +417,29 @@ class Worker:
                     )
                     self._pool.drop(receipt.dropped)
                     self._desk.drop(receipt.dropped)
+<<<<<<< HEAD
                 self._hear(receipt)
+=======
+                self._helm.hear(receipt.orders)  # first: nothing that it forbids may start
+>>>>>>> main
                 self._fence(sent_us)
 
     def _alive(self) -> Beat:
         """What a beat says."""
+<<<<<<< HEAD
         leases, in_flight, lag = self._desk.leases, self._in_flight(), self._pool.lag
         return Beat(self._session, leases, self._cpu_s(), in_flight, lag, self._clock_error_us)
+=======
+        return Beat(
+            self._session,
+            self._desk.leases,
+            self._cpu_s(),
+            self._in_flight(),
+            self._pool.lag,
+            self._helm.obeys,
+            self._clock_error_us,
+        )
+>>>>>>> main
 
     def _set_clock(self) -> None:
         """Find out how far the master's clock is ahead, before anything is to start at a time of his."""
@@ -415,4 +464,5 @@ class Worker:
         return self._pool.cpu_s + time.process_time()
 
     def _in_flight(self) -> int:
-        return min(self._pool.outstanding, self._desk.slots)
+        under_way = max(self._pool.outstanding - self._desk.early, 0)
+        return min(under_way, self._helm.slots(self._desk.slots))

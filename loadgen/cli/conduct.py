@@ -12,11 +12,11 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import add
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-import msgspec
 from rich.console import Console
 
 from loadgen import options as scenario_options
@@ -24,8 +24,12 @@ from loadgen.cli import signals
 from loadgen.cli.finish import finish
 from loadgen.cli.gates import Gatekeeper
 from loadgen.cli.order import Order, identity_file
+from loadgen.cli.outlets import Outlets
 from loadgen.cli.prepare import Prepared, keep_scenario
+from loadgen.cli.resumed import restored, still
+from loadgen.cli.steersman import Steersman
 from loadgen.clock import AwakeClock, SystemClock
+from loadgen.control import Door, socket_path
 from loadgen.errors import Incomplete, LedgerFailed, LoadgenError, TargetDown
 from loadgen.launch.local import LocalPlan, LocalWorker
 from loadgen.launch.sandbox import SandboxProcess, access_log
@@ -69,8 +73,9 @@ class Conductor:
         self._directory = directory
         self._identity = identity
         self._clock = SystemClock()
-        self._console = Console(stderr=order.json == Path("-"))
+        self._console = Console(stderr=order.takes_stdout)
         self._stack = contextlib.ExitStack()
+        self._outlets = Outlets(order.events, order.influx, self._console, self._clock, order.otel)
         self._manager = QueueManager((order.host, order.port), identity)
         self._local: LocalWorker | None = None
         self._sandbox: SandboxProcess | None = None
@@ -137,8 +142,7 @@ class Conductor:
         if reopen:
             with contextlib.closing(Ledger(directory, started_us=started_us)) as ledger:
                 ledger.submit([Reopened(tuple(reopen))]).wait()
-        restored = _restored(directory)
-        return self._conduct(prepared, _still(now, facts), directory, started_us, restored)
+        return self._conduct(prepared, still(now, facts), directory, started_us, restored(directory))
 
     def _settings(self, prepared: Prepared) -> dict[str, Any]:
         return {**self._order.settings(prepared), "listen": self._token.address}
@@ -151,6 +155,7 @@ class Conductor:
         started_us: int,
         restored: Restored | None = None,
     ) -> int:
+        self._stack.enter_context(self._outlets).started(facts, prepared.steps, resumed=restored is not None)
         ledger = Ledger(directory, started_us=started_us)
         try:
             ledger.begin(facts, prepared.steps)
@@ -163,6 +168,7 @@ class Conductor:
         finally:
             ledger.close()
         verdict = finish(directory, self._console, stopped, json=self._order.json, quiet=self._order.quiet)
+        self._outlets.ended(verdict, directory)
         if not verdict.resumable:  # else a resume needs both
             if self._sandbox is not None:
                 self._sandbox.stop()
@@ -190,29 +196,38 @@ class Conductor:
             AwakeClock(clock, LONGEST_TICK_S),
             quarantine_s=session.prepared.loaded.scenario.timeout + QUARANTINE_MARGIN_S,
             restored=session.restored,
+            limits=order.limits,
         )
         with Reader(session.directory) as reader:
             job = session.prepared.job(session.facts.target, reader.phases().timed_us or 0)
         self._master = master = Master(job, queue_, ledger, clock)
+        steersman = Steersman(queue_, master, clock, order.breaker, pulse.happened, session.facts.id)
         gates = Gatekeeper(
             order,
             session.prepared.steps,
             session.directory,
-            lambda text: self._tell(session, pulse, "threshold", text),
+            lambda event: self._tell(session, pulse, event),
             master.stop,
+            steersman.pause,
         )
-        queue_.listen(lambda batches: _feel(pulse, gates, batches, clock.now_us()))
+        feel = (gates, steersman)
+        queue_.listen(self._outlets.also(lambda batches: _feel(pulse, feel, batches, clock.now_us())))
         self._open_doors(queue_, stack)
+        self._open_control(session.directory, steersman, stack)
         screen = stack.enter_context(display(self._console, quiet=order.quiet))
 
         def tick(step: int | None, view: QueueView) -> None:
             gates.look(step, view, clock.now_us())
+            if (warmed_up := gates.warmed_up(view, clock.now_us())) is not None:
+                ledger.submit([warmed_up])
             if master.stopped is not None:
                 pulse.happened(f"{master.stopped}: what is in flight settles; once more leaves at once")
             if view.counts.planned and not (view.counts.pending or view.settled or view.left_s):
                 pulse.happened(f"{view.counts.unknown} unknown: waiting for results that may still come")
             progress = pulse.progress(step, view, clock.now_us())
+            steersman.look(view, progress.run_counts, clock.now_us())
             screen.show(progress)
+            self._outlets.look(step, view, progress)
             if self._local is not None:
                 self._local.tend(progress.run_counts.settled)
 
@@ -256,6 +271,13 @@ class Conductor:
         elif self._order.processes == 0:
             self._say(f"waiting for workers: loadgen worker --server localhost:{port}")
 
+    def _open_control(self, directory: Path, steersman: Steersman, stack: contextlib.ExitStack) -> None:
+        """Let the user's other terminals steer the run; it goes on without where that is not possible."""
+        try:
+            stack.enter_context(Door(socket_path(directory, os.environ), steersman.answer))
+        except OSError as error:
+            self._say(f"this run cannot be steered from another terminal: {error}")
+
     def _start_workers(self, session: _Session, stack: contextlib.ExitStack, pulse: Pulse) -> None:
         if self._order.processes == 0:
             return
@@ -272,14 +294,15 @@ class Conductor:
             plan,
             str(self._token),
             os.environ,
-            lambda text: self._tell(session, pulse, "local worker", text),
+            lambda text: self._tell(session, pulse, Event(self._clock.now_us(), "local worker", text)),
         )
         stack.callback(self._local.kill)
 
-    def _tell(self, session: _Session, pulse: Pulse, kind: str, text: str) -> None:
+    def _tell(self, session: _Session, pulse: Pulse, event: Event) -> None:
         """Something happened: for those who watch, and for the record."""
-        pulse.happened(text)
-        session.ledger.submit([Event(self._clock.now_us(), kind, text)])
+        pulse.happened(event.text)
+        session.ledger.submit([event])
+        self._outlets.happened(event.kind, event.text)
 
     def _await_departure(self, queue_: MemoryQueue) -> None:
         """Drained workers leave by themselves; give them a moment to say so."""
@@ -396,6 +419,7 @@ class _Session:
             return reader.past(step)
 
 
+<<<<<<< HEAD
 def _restored(directory: Path) -> Restored:
     """What the queue must know of the sessions before."""
     with Reader(directory) as reader:
@@ -414,7 +438,16 @@ def _still(now: RunFacts, before: RunFacts) -> RunFacts:
 
 def _feel(pulse: Pulse, gates: Gatekeeper, batches: Sequence[Batch], now_us: int) -> None:
     gates.record(batches, now_us)
+=======
+def _feel(
+    pulse: Pulse, watchers: tuple[Gatekeeper, Steersman], batches: Sequence[Batch], now_us: int
+) -> None:
+    for watcher in watchers:
+        watcher.record(batches, now_us)
+>>>>>>> main
     for batch in batches:
         harvest = batch.harvest
         ended = len(harvest.plain) + sum(result.retry_ms is None for result in harvest.results)
-        pulse.record(ended, harvest.samples.numbers("total_us"), now_us)
+        samples = harvest.samples
+        took_us = list(map(add, samples.numbers("total_us"), samples.numbers("lag_us")))
+        pulse.record(ended, took_us, now_us)

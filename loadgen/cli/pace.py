@@ -98,9 +98,12 @@ class PaceOrder:
         max_lag: str | None,
     ) -> Self:
         """What was said, else what the scenario says.  Raises UsageError."""
-        if rate is None and stages is None and not _is_file(arrivals):
+        theirs = scenario.arrivals
+        if rate or stages:
+            theirs = None if _is_file(theirs) else theirs  # a rate was said instead of the scenario's times
+        elif not _is_file(arrivals):
             rate, stages = scenario.rate, scenario.stages
-        arrivals = arrivals or (scenario.arrivals if rate or stages or _is_file(scenario.arrivals) else None)
+        arrivals = arrivals or (theirs if rate or stages or _is_file(theirs) else None)
         if rate and stages:
             raise UsageError("--rate and --stages: say one of them")
         if _is_file(arrivals) and (rate or stages):
@@ -110,7 +113,10 @@ class PaceOrder:
         if arrivals and not (rate or stages or _is_file(arrivals)):
             raise UsageError(f"--arrivals {arrivals}: needs --rate or --stages")
         lag = max_lag or scenario.max_lag or MAX_LAG
-        parse_duration(lag, "--max-lag")
+        if not parse_duration(lag, "--max-lag"):
+            raise UsageError(
+                "--max-lag: nothing starts at its time to the microsecond; allow it 10ms or more"
+            )
         if arrivals == POISSON and seed is None:
             seed = secrets.randbelow(2**31)
         path = Path(arrivals).resolve() if arrivals and _is_file(arrivals) else None

@@ -45,6 +45,9 @@ def resume(
     wait_for_workers: words.WaitForWorkers = 0,
     out: words.Out = words.OUT,
     json: words.Json = None,
+    events: words.Events = None,
+    influx: words.Influx = None,
+    otel: words.Otel = False,
     quiet: words.Quiet = False,
     strict: words.Strict = False,
     threshold: words.Thresholds = None,
@@ -55,6 +58,9 @@ def resume(
             help="Wind down as soon as an item has failed.  [default: as before]",
         ),
     ] = None,
+    max_in_flight: words.MaxInFlight = None,
+    max_rate: words.MaxRate = None,
+    breaker: words.Breaker = None,
     lease_ttl: words.LeaseTtlAgain = None,
 ) -> int:
     """Finish what a run left open: the items without an outcome, with the same options."""
@@ -63,12 +69,14 @@ def resume(
     from loadgen.cli.conduct import Conductor
     from loadgen.cli.course import CourseOrder
     from loadgen.cli.gates import settle_thresholds
+    from loadgen.cli.limits import settle_breaker, settle_limits
     from loadgen.cli.order import Order, identity_for
     from loadgen.cli.pace import PaceOrder
     from loadgen.cli.prepare import parse_chunk, prepare
     from loadgen.ledger import directory
     from loadgen.ledger.reader import Reader
     from loadgen.loader import load
+    from loadgen.warmup import parse as parse_warm_up
 
     path = directory.find(out, run)
     with Reader(path) as reader:
@@ -107,11 +115,19 @@ def resume(
         listen=listen or str(facts.settings.get("listen", words.LISTEN)),
         wait_for_workers=wait_for_workers,
         json=json,
+        events=events,
+        influx=influx,
+        otel=otel,
         quiet=quiet,
         strict=strict or bool(before.get("strict")),
         top_up=bool(before.get("top_up")),
+        warm_up=parse_warm_up(before.get("warm_up") or "0"),
         thresholds=settle_thresholds(threshold or before.get("thresholds"), prepared),
         fail_fast=bool(before.get("fail_fast")) if fail_fast is None else fail_fast,
+        limits=settle_limits(
+            loaded.scenario, max_rate or before.get("max_rate"), max_in_flight or before.get("max_in_flight")
+        ),
+        breaker=settle_breaker(loaded.scenario, breaker or before.get("breaker")),
         correlate=bool(facts.settings.get("correlate", True)),
         lease_ttl_s=lease_ttl or float(before.get("lease_ttl_s", words.LEASE_TTL_S)),
     )

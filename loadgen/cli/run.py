@@ -28,6 +28,9 @@ def run(
     wait_for_workers: words.WaitForWorkers = 0,
     out: words.Out = words.OUT,
     json: words.Json = None,
+    events: words.Events = None,
+    influx: words.Influx = None,
+    otel: words.Otel = False,
     quiet: words.Quiet = False,
     strict: words.Strict = False,
     top_up: Annotated[
@@ -39,6 +42,7 @@ def run(
             "--correlate/--no-correlate", help="Send X-Loadgen-Run, -Item and -Attempt with each call."
         ),
     ] = True,
+    warm_up: words.WarmUp = None,
     threshold: words.Thresholds = None,
     fail_fast: Annotated[
         bool,
@@ -46,6 +50,9 @@ def run(
             "--fail-fast", envvar="LOADGEN_FAIL_FAST", help="Wind down as soon as an item has failed."
         ),
     ] = False,
+    max_in_flight: words.MaxInFlight = None,
+    max_rate: words.MaxRate = None,
+    breaker: words.Breaker = None,
     lease_ttl: words.LeaseTtl = words.LEASE_TTL_S,
     rate: pace_words.Rate = None,
     stages: pace_words.Stages = None,
@@ -62,9 +69,11 @@ def run(
     from loadgen.cli.admit import admit
     from loadgen.cli.conduct import Conductor
     from loadgen.cli.gates import settle_thresholds
+    from loadgen.cli.limits import check_limits, settle_breaker, settle_limits
     from loadgen.cli.order import Order, identity_for
     from loadgen.cli.prepare import check_top_up, parse_chunk, prepare
     from loadgen.loader import load
+    from loadgen.warmup import parse as parse_warm_up
 
     loaded = load(scenario)
     options: Any = scenario_options.parse(loaded.scenario.options, settings or (), os.environ)
@@ -87,14 +96,21 @@ def run(
         listen=listen,
         wait_for_workers=wait_for_workers,
         json=json,
+        events=events,
+        influx=influx,
+        otel=otel,
         quiet=quiet,
         strict=strict,
         top_up=top_up,
+        warm_up=loaded.scenario.warm_up if warm_up is None else parse_warm_up(warm_up, "--warm-up"),
         thresholds=settle_thresholds(threshold, prepared),
         fail_fast=fail_fast,
+        limits=settle_limits(loaded.scenario, max_rate, max_in_flight),
+        breaker=settle_breaker(loaded.scenario, breaker),
         correlate=correlate,
         lease_ttl_s=lease_ttl,
     )
+    check_limits(order.limits, paced=pace.is_open)
     if not prepared.sandbox:
         admit(prepared.target, prepared.work.plan.items, allow=allow_target)
     with Conductor(order, identity_for()) as conductor:

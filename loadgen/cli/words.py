@@ -69,6 +69,26 @@ WaitForWorkers: TypeAlias = Annotated[
 Json: TypeAlias = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the summary there too; - for stdout.")
 ]
+Events: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--events",
+        metavar="FILE",
+        help="Append what happens there, as JSON lines, as it happens; - for stdout.",
+    ),
+]
+Influx: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--influx",
+        metavar="FILE|URL",
+        help="The same in InfluxDB's line protocol; udp://HOST:PORT, or the http URL to post it to.",
+    ),
+]
+Otel: TypeAlias = Annotated[
+    bool,
+    typer.Option("--otel", help="Send metrics to an OpenTelemetry collector, as the OTEL_* variables say."),
+]
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", envvar="LOADGEN_QUIET", help="Print the verdict only.")
 ]
@@ -132,6 +152,45 @@ Thresholds: TypeAlias = Annotated[
         "--threshold",
         metavar="EXPR",
         help="A gate, like 'STEP.p95<800ms' or 'failed<1%'; may be repeated.  [default: the scenario's]",
+    ),
+]
+
+WarmUp: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--warm-up",
+        envvar="LOADGEN_WARM_UP",
+        metavar="TIME|N",
+        help="Do, but do not measure: what begins in the first '10s', or '500 items'.  [default: none]",
+    ),
+]
+MaxInFlight: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--max-in-flight",
+        envvar="LOADGEN_MAX_IN_FLIGHT",
+        min=1,
+        max=1_000_000,
+        metavar="N",
+        help="Items in flight at most, on all workers together.",
+    ),
+]
+MaxRate: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--max-rate",
+        envvar="LOADGEN_MAX_RATE",
+        metavar="N/s",
+        help="Items started a second (or N/m: a minute) at most, by all workers together.",
+    ),
+]
+Breaker: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--breaker",
+        envvar="LOADGEN_BREAKER",
+        metavar="EXPR",
+        help="Pause while the target is ill, like '50% over 10s': so many of the items failed.",
     ),
 ]
 

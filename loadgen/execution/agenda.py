@@ -11,9 +11,13 @@ import queue
 import threading
 from collections.abc import Callable
 from itertools import count
+from typing import TypeAlias
 
 from loadgen.clock import Clock
 from loadgen.execution.pipe import Task
+
+_Entry: TypeAlias = tuple[int, int, int, Task]
+"""By due time, then in the order in which they came; with when that was."""
 
 
 class Agenda:
@@ -24,8 +28,7 @@ class Agenda:
         self._clock = clock
         self._max_lag_us = max_lag_us
         self._drop = drop
-        self._tasks: list[tuple[int, int, int, Task]] = []
-        """By due time, then in the order in which they came; with when that was."""
+        self._tasks: list[_Entry] = []
         self._numbers = count()
         self._leavers = 0
         """How many of those who ask are to hear that nothing will come any more."""
@@ -42,6 +45,7 @@ class Agenda:
                 self._leavers += 1
                 self._others.notify_all()
                 return
+            self._drop_overdue()
             due_us = task.due_us[0] if task.due_us else 0
             entry = (due_us, next(self._numbers), self._clock.monotonic_us(), task)
             heapq.heappush(self._tasks, entry)
@@ -62,6 +66,8 @@ class Agenda:
                     task = self._pop()
                     if self._tasks and not self._waited_for:
                         self._others.notify()
+                    elif not self._tasks and self._leavers:
+                        self._others.notify_all()
                     if task is not None:
                         return task
                 elif self._waited_for:
@@ -70,6 +76,11 @@ class Agenda:
                     self._waited_for = True
                     self._first.wait(wait_us / 1_000_000)
                     self._waited_for = False
+
+    def tidy(self) -> None:
+        """Drop what has waited for too long: while all are busy, nobody asks."""
+        with self._first:
+            self._drop_overdue()
 
     def get_nowait(self) -> Task:
         """The next task, if it is due.  Raises queue.Empty."""
@@ -91,8 +102,16 @@ class Agenda:
 
     def _pop(self) -> Task | None:
         """The first; None: it was dropped."""
-        due_us, _, came_us, task = heapq.heappop(self._tasks)
-        if due_us and self._clock.monotonic_us() > max(due_us, came_us) + self._max_lag_us:
-            self._drop(task)
+        entry = heapq.heappop(self._tasks)
+        if self._is_overdue(entry):
+            self._drop(entry[3])
             return None
-        return task
+        return entry[3]
+
+    def _drop_overdue(self) -> None:
+        while self._tasks and self._is_overdue(self._tasks[0]):
+            self._drop(heapq.heappop(self._tasks)[3])
+
+    def _is_overdue(self, entry: _Entry) -> bool:
+        due_us, _, came_us, _ = entry
+        return bool(due_us) and self._clock.monotonic_us() > max(due_us, came_us) + self._max_lag_us

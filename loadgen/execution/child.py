@@ -29,6 +29,7 @@ from loadgen.execution.pipe import (
     Cancel,
     Drop,
     Fence,
+    Limit,
     Ready,
     Setup,
     Stop,
@@ -39,6 +40,7 @@ from loadgen.execution.pipe import (
 )
 from loadgen.execution.runner import Errand, LeaseLost, Runner, TopUpRunner, explain, open_session
 from loadgen.execution.session import Session
+from loadgen.execution.valve import Valve
 from loadgen.loader import Loaded, load
 from loadgen.sample import Outcome, Result, Sample
 from loadgen.scenario import Step
@@ -95,15 +97,18 @@ class Child:
         self._options: Any = _options.unpack(loaded.scenario.options, setup.options)
         self._steps = [loaded.step(name) for name in setup.steps]
         self._gate = Gate(SystemClock())
+        self._valve = Valve(outbox.keep)
         self._tasks = self._queue()
         self._engine: Engine | None = None
         if loaded.scenario.transport == "curl" and any(step.described for step in self._steps):
             multi = Multi(self._options, self._session(), SystemClock(), setup.threads, setup.run)
-            self._engine = Engine(multi, self._queue(), self._steps, self._gate, outbox)
+            doors = (self._gate, self._valve)
+            self._engine = Engine(multi, self._queue(), self._steps, doors, outbox)
         scripted = self._engine is None or any(not step.described for step in self._steps)
         self._most = None if scripted else LOOKERS
         self._threads: list[threading.Thread] = []
-        self._width = 0
+        self._width = self._wanted = 0
+        self._allowed: int | None = None
         self._widened = threading.Condition()
 
     def start(self) -> None:
@@ -115,7 +120,8 @@ class Child:
     def widen(self, threads: int) -> None:
         """Let so many threads work: those that are missing are started, those above that number rest."""
         if self._engine is not None:
-            self._engine.multi.slots = threads
+            self._engine.multi.slots = threads if self._allowed is None else min(threads, self._allowed)
+        self._wanted = threads
         with self._widened:
             self._width = threads if self._most is None else min(threads, self._most)
             self._widened.notify_all()
@@ -125,8 +131,24 @@ class Child:
             self._threads.append(thread)
             thread.start()
 
+    def limit(self, message: Limit) -> None:
+        """Let so many items be in flight at most."""
+        self._allowed = message.most
+        self._valve.limit(message.serial, message.most)
+        self.widen(self._wanted)
+
     def obey(self, message: ToChild) -> bool:
         """Do what the parent says; False: it says stop."""
+        if isinstance(message, Stop):
+            return False
+        self._heed(message)
+        for agenda in self._agendas:
+            agenda.tidy()
+        if self._engine is not None:
+            self._engine.multi.wake()
+        return True
+
+    def _heed(self, message: ToChild) -> None:
         match message:
             case Tasks():
                 for task in message.tasks:
@@ -139,11 +161,8 @@ class Child:
                 self._gate.fence(message.until_us)
             case Width():
                 self.widen(message.threads)
-            case Stop():
-                return False
-        if self._engine is not None:
-            self._engine.multi.wake()
-        return True
+            case Limit():
+                self.limit(message)
 
     def finish(self) -> None:
         """Let the threads end what they were given, as long as it may be started."""
@@ -157,6 +176,12 @@ class Child:
             thread.join()
         if self._engine is not None:
             self._engine.finish()
+
+    @property
+    def _agendas(self) -> list[Agenda]:
+        """Of an open model."""
+        queues = [self._tasks] if self._engine is None else [self._tasks, self._engine.tasks]
+        return [tasks for tasks in queues if isinstance(tasks, Agenda)]
 
     def _queue(self) -> Tasks_:
         """Where tasks wait for a slot."""
@@ -190,7 +215,7 @@ class Child:
 
     def _work(self, number: int) -> None:
         with self._session() as session:
-            slot = Slot(self._steps, session, self._gate, self._outbox)
+            slot = Slot(self._steps, session, (self._gate, self._valve), self._outbox)
             kind = TopUpRunner if self._setup.top_up else Runner
             runner = kind(self._options, session, SystemClock(), self._setup.run)
             while (task := self._next_task(number)) is not None:
@@ -210,10 +235,12 @@ class Child:
 class Slot:
     """One thread's way through its tasks."""
 
-    def __init__(self, steps: Sequence[Step[..., Any]], session: Session, gate: Gate, outbox: Outbox) -> None:
+    def __init__(
+        self, steps: Sequence[Step[..., Any]], session: Session, doors: tuple[Gate, Valve], outbox: Outbox
+    ) -> None:
         self._steps = steps
         self._session = session
-        self._gate = gate
+        self._gate, self._valve = doors
         self._outbox = outbox
         self._lease = 0
         session.before_call = self._go_on
@@ -222,7 +249,7 @@ class Slot:
         """Do a task's items one after the other, as long as the lease is ours."""
         self._lease = task.lease
         for position, errand in enumerate(Errands(task, self._steps[task.step])):
-            if not self._gate.await_start(task.lease):
+            if not self._enter(task.lease):
                 self._outbox.skip(task, task.items[position:])
                 return
             try:
@@ -234,6 +261,19 @@ class Slot:
                 samples, _ = self._session.finish()
                 self._outbox.skip(task, task.items[position:], samples)
                 return
+            finally:
+                self._valve.leave()
+
+    def _enter(self, lease: int) -> bool:
+        """Wait for both doors to be open; at the gate nobody stands in the valve."""
+        while self._valve.await_entry():
+            opens = self._gate.may_start(lease)
+            if opens:
+                return True
+            self._valve.leave()
+            if opens is False or not self._gate.await_start(lease):
+                return False
+        return False
 
     def _go_on(self) -> None:
         if not self._gate.await_call(self._lease):
@@ -244,11 +284,17 @@ class Engine:
     """The thread of the described steps: its tasks are the lanes of `Multi`."""
 
     def __init__(
-        self, multi: Multi, tasks: Tasks_, steps: Sequence[Step[..., Any]], gate: Gate, outbox: Outbox
+        self,
+        multi: Multi,
+        tasks: Tasks_,
+        steps: Sequence[Step[..., Any]],
+        doors: tuple[Gate, Valve],
+        outbox: Outbox,
     ) -> None:
         self.multi = multi
         self.tasks = tasks
-        self.may_start, self.may_go_on = gate.may_start, gate.may_go_on
+        self._gate, self._valve = doors
+        self.may_go_on = self._gate.may_go_on
         self._steps = steps
         self._outbox = outbox
         self._finishing = False
@@ -279,14 +325,22 @@ class Engine:
         """For `Multi`: the next task that comes."""
         return None if self._finishing else self._lane(self.tasks.get())
 
+    def may_start(self, lease: int) -> bool | None:
+        """For `Multi`: whether both doors are open."""
+        opens = self._gate.may_start(lease)
+        return self._valve.enter() if opens else opens
+
     def done(self, lane: Lane, result: Result, samples: list[Sample]) -> None:
         """For `Multi`: an item has ended."""
+        self._valve.leave()
         self._outbox.add(lane.token, result, samples)
 
-    def lost(self, lane: Lane, position: int, samples: list[Sample]) -> None:
+    def lost(self, lane: Lane, position: int, samples: list[Sample] | None) -> None:
         """For `Multi`: the rest of a lane is not to be done."""
         task: Task = lane.token
-        self._outbox.skip(task, task.items[position:], samples)
+        if samples is not None:
+            self._valve.leave()
+        self._outbox.skip(task, task.items[position:], samples or ())
 
     def _lane(self, task: Task | None) -> Lane | None:
         if task is None:

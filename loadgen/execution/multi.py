@@ -68,8 +68,8 @@ class Client(Protocol):
         """The lane's next item has ended."""
         ...
 
-    def lost(self, lane: Lane, position: int, samples: list[Sample]) -> None:
-        """The items from `position` on were not done; the first of them had made these calls."""
+    def lost(self, lane: Lane, position: int, samples: list[Sample] | None) -> None:
+        """The items from `position` on were not done; the first had made these calls; None: not started."""
         ...
 
 
@@ -159,7 +159,7 @@ class Multi:
                 self._held.append(way)
                 return
             if not leave:
-                client.lost(lane, way.position, [] if attempt is None else attempt.samples)
+                client.lost(lane, way.position, None if attempt is None else attempt.samples)
                 break
             if attempt is None:
                 self._start(way)

@@ -55,6 +55,7 @@ class Outbox:
         self._encoder = msgspec.msgpack.Encoder()
         self._filled = threading.Event()
         self._closed = False
+        self._kept = self._told_kept = 0
         self._ended: deque[tuple[Task, Result, Sequence[Sample]]] = deque()
         self._found: deque[tuple[Task, int, Presence, Sequence[Sample]]] = deque()
         self._skipped: deque[tuple[Task, Sequence[int], Sequence[Sample]]] = deque()
@@ -72,6 +73,11 @@ class Outbox:
     def skip(self, task: Task, items: Sequence[int], samples: Sequence[Sample] = ()) -> None:
         """Items were cancelled before they were started; or lost, after these calls."""
         self._skipped.append((task, items, samples))
+        self._wake()
+
+    def keep(self, serial: int) -> None:
+        """The limit with this serial is kept."""
+        self._kept = serial
         self._wake()
 
     def close(self) -> None:
@@ -108,9 +114,11 @@ class Outbox:
             got = gathered[task.lease, task.step]
             got.results.append(result)
             got.samples.extend(samples)
-        if gathered or skipped:
+        kept, told = self._kept, self._told_kept
+        if gathered or skipped or kept != told:
+            self._told_kept = kept
             parts = tuple((*place, part) for place, got in gathered.items() for part in got.harvests())
-            self.send(Returned(parts, tuple(skipped), time.process_time(), self.probe.reading()))
+            self.send(Returned(parts, tuple(skipped), time.process_time(), self.probe.reading(), kept))
 
     def _wake(self) -> None:
         if not self._filled.is_set():  # asking is cheaper than setting it again

@@ -85,6 +85,15 @@ class Width(msgspec.Struct, frozen=True, tag=True):
     threads: int
 
 
+class Limit(msgspec.Struct, frozen=True, tag=True):
+    """Have no more items in flight than so many, however wide the process is."""
+
+    serial: int
+    """Told back as soon as it is so."""
+    most: int | None
+    """0: what was not started comes back; None: no limit."""
+
+
 class Stop(msgspec.Struct, frozen=True, tag=True):
     """Finish what was started, and exit."""
 
@@ -110,7 +119,9 @@ class Returned(msgspec.Struct, frozen=True, tag=True):
     """CPU time of this process so far."""
     lag: Lag = NO_LAG
     """What its probe has read so far."""
+    kept: int = 0
+    """The serial of the limit that it keeps to."""
 
 
-ToChild: TypeAlias = Setup | Tasks | Cancel | Drop | Fence | Width | Stop
+ToChild: TypeAlias = Setup | Tasks | Cancel | Drop | Fence | Width | Limit | Stop
 FromChild: TypeAlias = Ready | Broken | Returned

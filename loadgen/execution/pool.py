@@ -24,6 +24,7 @@ from loadgen.execution.pipe import (
     Drop,
     Fence,
     FromChild,
+    Limit,
     Ready,
     Returned,
     Setup,
@@ -54,6 +55,10 @@ class _Process:
     """Items that it does at a time, as far as it has another number of them than the others."""
     cpu_s: float = 0.0
     lag: Lag = NO_LAG
+    most: int | None = None
+    """Items that it may have in flight."""
+    kept: int = 0
+    """The serial of the limit that it keeps to."""
     gone: bool = False
 
 
@@ -81,6 +86,7 @@ class Pool:
         self._past_cpu_s = 0.0
         self._past_lag = NO_LAG
         self._until_us = 0
+        self._limited = 0
         self._stopping = False
         self._deaths = 0  # since something was done
         self._failed: LoadgenError | None = None
@@ -106,6 +112,11 @@ class Pool:
         """What the probe of the slowest child has read so far."""
         return worst([self._past_lag, *(process.lag for process in self._children)])
 
+    @property
+    def kept(self) -> int:
+        """The serial of the limit that all children keep to; one that died has nothing in flight."""
+        return min((process.kept for process in self._children if not process.gone), default=self._limited)
+
     def submit(self, tasks: Iterable[Task]) -> None:
         """Spread tasks over the children, each to the one with the least to do.  Raises WorkersGone."""
         shares: dict[_Process, list[Task]] = {}
@@ -113,11 +124,16 @@ class Pool:
             if self._failed is not None:
                 raise self._failed
             there = [process for process in self._children if not process.gone]
+            there = [process for process in there if process.most != 0] or there
             for task in tasks:
                 if not there:
                     self._parked.append(task)
                     continue
+<<<<<<< HEAD
                 process = min(there, key=lambda child: child.outstanding / child.width)
+=======
+                process = min(there, key=lambda child: child.outstanding / (child.most or 1))
+>>>>>>> main
                 process.outstanding += len(task.items)
                 process.items.setdefault(task.lease, set()).update(task.items)
                 shares.setdefault(process, []).append(task)
@@ -155,6 +171,7 @@ class Pool:
         for process in list(self._children):
             self._tell(process, Width(threads))
 
+<<<<<<< HEAD
     def spread(self, slots: int) -> None:
         """Let the children together do so many items at a time, but each of them one at least."""
         children = list(self._children)
@@ -162,6 +179,16 @@ class Pool:
             process.width = max(slots // len(children) + (number < slots % len(children)), 1)
             self._tell(process, Width(process.width))
         self._setup = msgspec.structs.replace(self._setup, threads=max(slots // max(len(children), 1), 1))
+=======
+    def limit(self, serial: int, most: int | None) -> None:
+        """Have no more than so many items in flight; what a child with no part of that has comes back."""
+        with self._lock:
+            self._limited, children = serial, list(self._children)
+            for place, process in enumerate(children):
+                process.most = None if most is None else (most + len(children) - 1 - place) // len(children)
+        for process in children:
+            self._tell(process, Limit(serial, process.most))
+>>>>>>> main
 
     def stop(self) -> None:
         """Let the children finish what they have started, and wait for them."""
@@ -170,8 +197,9 @@ class Pool:
             children = list(self._children)
         for process in children:
             self._tell(process, Stop())
-        for reader in self._readers:  # grows while a child is being replaced
-            reader.join()
+        while alive := [reader for reader in self._readers if reader.is_alive()]:
+            for reader in alive:  # one that replaces its child has begun another one before it ends
+                reader.join()
 
     def kill(self) -> None:
         """End the children at once."""
@@ -211,8 +239,8 @@ class Pool:
             raise ScenarioError(first.reason if isinstance(first, Broken) else "unexpected message")
         self._tell(process, Fence(self._until_us))
         reader = threading.Thread(target=self._read, args=(process, decoder), name="pool-read", daemon=True)
-        self._readers.append(reader)
         reader.start()
+        self._readers = [*(other for other in self._readers if other.is_alive()), reader]
         return process
 
     def _tell(self, process: _Process, message: ToChild) -> None:
@@ -239,7 +267,7 @@ class Pool:
 
     def _account(self, process: _Process, message: Returned) -> None:
         with self._lock:
-            process.cpu_s, process.lag = message.cpu_s, message.lag
+            process.cpu_s, process.lag, process.kept = message.cpu_s, message.lag, message.kept
             self._deaths = 0
             for lease, _, harvest in message.harvests:
                 self._ended(process, lease, harvest.ended, harvest.items())
@@ -277,10 +305,13 @@ class Pool:
             return
         with self._lock:
             self._children[self._children.index(process)] = successor
+            successor.most, serial = process.most, self._limited
             parked, self._parked = self._parked, []
             stopping = self._stopping
         self._tell(successor, Fence(self._until_us))  # a later one may have been told meanwhile
         self._tell(successor, Width(self._setup.threads))
+        if serial:
+            self._tell(successor, Limit(serial, successor.most))
         self.submit(parked)
         if stopping:
             self._tell(successor, Stop())

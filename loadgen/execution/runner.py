@@ -126,7 +126,8 @@ class Judge:
                 lag_us=lag_us,
             )
         causes = set() if raised is None else _causes(raised)
-        causes |= {sample.status for sample in attempt.samples if sample.error and sample.status}
+        if attempt.refused is not None:  # else all such answers were forgiven
+            causes |= {sample.status for sample in attempt.samples if sample.error and sample.status}
         # An unexpected status comes first: what the step then raised follows from it.
         error = attempt.refused or ("" if raised is None else explain(raised))
         return Result(

@@ -6,7 +6,8 @@ as ranges, in `done`, and their attempts lie as columns in `plain`.  Any other i
 once it is settled, and in `attempt` for every try.  Calls lie as columns in `sample`.  The columns are
 those of `loadgen.columns`, in MessagePack, their times since 1970.  Histograms and timings come from
 `plain`, `attempt` and `sample`, counts from `done` and `item`.  What is neither settled nor new is in
-`open_item`; `lease` and `arm` tell what was handed out and may have been sent.
+`open_item`; `lease` and `arm` tell what was handed out and may have been sent.  `lane` tells which items of
+a step have the same key: a number for each key, in columns, from item `start` on.
 """
 
 from __future__ import annotations
@@ -61,6 +62,11 @@ MIGRATIONS: tuple[str, ...] = (
         step INTEGER NOT NULL, worker INTEGER NOT NULL, calls INTEGER NOT NULL, columns BLOB NOT NULL
     );
     CREATE TABLE event (at_us INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL);
+    """,
+    """
+    CREATE TABLE lane (
+        step INTEGER NOT NULL, start INTEGER NOT NULL, lanes BLOB NOT NULL, PRIMARY KEY (step, start)
+    ) WITHOUT ROWID;
     """,
 )
 

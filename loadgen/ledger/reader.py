@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import sqlite3
+<<<<<<< HEAD
 from collections.abc import Iterator
 from dataclasses import replace
+=======
+from array import array
+from collections.abc import Iterator, Mapping
+from itertools import chain
+>>>>>>> main
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 
-from loadgen.columns import Plain, Samples
+from loadgen.columns import Plain, Samples, unpack
 from loadgen.errors import ExitCode, RunNotFound
 from loadgen.lag import NO_LAG, Lag
 from loadgen.ledger.migrations import MIGRATIONS
+<<<<<<< HEAD
 from loadgen.ledger.store import FILE
 from loadgen.pacing import parse_duration
+=======
+from loadgen.ledger.store import FILE, WarmedUp
+>>>>>>> main
 from loadgen.plan import Chunk
 from loadgen.record import (
     AttemptRow,
@@ -109,6 +119,11 @@ class Reader:
         """The exit code of a run that stopped early."""
         return int(self._meta.get("stopped_with", ExitCode.INCOMPLETE))
 
+    def warmed_up(self) -> Mapping[int, Lag]:
+        """What the probe of each worker had read when the warm-up was over; empty when it was not."""
+        text = self._meta.get("warmed_up")
+        return msgspec.json.decode(text, type=WarmedUp).lags if text else {}
+
     def steps(self) -> list[StepFacts]:
         """In the order in which they run."""
         return [
@@ -148,6 +163,15 @@ class Reader:
         )
         ((plain,),) = self._all("SELECT coalesce(sum(items), 0) FROM plain")
         return Attempts(total + plain, retries, duplicates, resolved, found)
+
+    def lanes(self, step: StepFacts) -> array[int]:
+        """By item: the number of its key; empty for a step without keys, and in a ledger of before them."""
+        if not self._all("SELECT 1 FROM sqlite_master WHERE name = 'lane'"):
+            return array("I")
+        parts = self._connection.execute(
+            "SELECT lanes FROM lane WHERE step = ? ORDER BY start", (step.index,)
+        )
+        return array("I", chain.from_iterable(unpack(part) for (part,) in parts))
 
     def fates(self) -> list[tuple[str, int]]:
         """Why items failed or are unknown of which no result came, and how many for that reason."""

@@ -47,7 +47,7 @@ from typing import TypeGuard
 
 from loadgen.plan import Chunk
 from loadgen.queues.decisions import Decisions, Grant, Loss, Rules, Wanted
-from loadgen.queues.states import State, States
+from loadgen.queues.states import Attempts, State, States
 from loadgen.queues.supply import Supply
 from loadgen.record import Fate, ItemCounts, LeaseRecord, OpenItem, Past
 from loadgen.sample import Outcome, Presence, Result
@@ -89,7 +89,7 @@ class LeaseMachine:
         self._rules = rules
         self._leases: dict[int, _Lease] = {}
         self._next_lease = first_lease
-        self._attempts: dict[int, int] = {}  # where it is not 1
+        self._attempts = Attempts()
         self._lost: dict[int, int] = {}
         self._resultless: set[int] = set()  # settled without a result: a late one is still welcome
         self._later: list[tuple[int, int]] = []  # (time, item): what the supply gets back then
@@ -109,13 +109,13 @@ class LeaseMachine:
             self._states.move(range(start, stop), State.PENDING, State.DONE)
         for done in past.settled:
             self._states[done.item] = _BY_OUTCOME[done.outcome]
-            self._remember_attempt(done.item, done.attempt)
+            self._attempts[done.item] = done.attempt
             if not done.has_result:
                 self._resultless.add(done.item)
         for known in past.opened:
             if self._states[known.item] != State.PENDING:
                 continue
-            self._remember_attempt(known.item, known.attempt)
+            self._attempts[known.item] = known.attempt
             if known.lost:
                 self._lost[known.item] = known.lost
             if known.in_doubt:
@@ -164,6 +164,10 @@ class LeaseMachine:
             self._supply.hold(item)
         for _, item in self._later:
             self._supply.hold(item)
+
+    def retire(self) -> None:
+        """The step is over: there is nothing to hand out, a late result may still end a doubt."""
+        self._supply = None
 
     # What there is
 
@@ -235,9 +239,7 @@ class LeaseMachine:
         number, self._next_lease = self._next_lease, self._next_lease + 1
         expires_us = now_us + self._rules.ttl_us
         self._leases[number] = _Lease(wanted.session, order, expires_us, set(order), bool(doubtful))
-        known = self._attempts
-        attempts = {item: known[item] for item in order if item in known} if known else {}
-        return Grant(number, chunk, attempts, bool(doubtful))
+        return Grant(number, chunk, self._attempts.further(order), bool(doubtful))
 
     def arm(self, session: str, number: int, span: tuple[int, int], now_us: int) -> tuple[int, ...] | None:
         """Mark the items at these positions as about to be sent; None: the lease is stale.
@@ -277,7 +279,7 @@ class LeaseMachine:
         for items in ranges:
             if not self._states.are(items, State.ARMED):
                 return None
-            if not lease.outstanding.issuperset(items) or not self._attempts.keys().isdisjoint(items):
+            if not lease.outstanding.issuperset(items) or self._attempts.are_further(items):
                 return None
         for items in ranges:
             self._states.move(items, State.ARMED, State.DONE)
@@ -310,7 +312,7 @@ class LeaseMachine:
             if item not in lease.outstanding:
                 continue
             lease.outstanding.discard(item)
-            attempt = self._attempts.get(item, 1)
+            attempt = self._attempts[item]
             if presence is Presence.EXISTS:
                 self._decide(Fate(item, Outcome.DONE, attempt, "found on the target"), made)
                 self._let_go(item)
@@ -367,14 +369,12 @@ class LeaseMachine:
             self._supply.clear()
         for item, state in enumerate(self._states):
             if state == State.PENDING:
-                self._decide(Fate(item, Outcome.CANCELLED, self._attempts.get(item, 1), "cancelled"), made)
+                self._decide(Fate(item, Outcome.CANCELLED, self._attempts[item], "cancelled"), made)
         for number, lease in list(self._leases.items()):
             for item in sorted(lease.outstanding):
                 if self._states[item] == State.LEASED:
                     lease.outstanding.discard(item)
-                    self._decide(
-                        Fate(item, Outcome.CANCELLED, self._attempts.get(item, 1), "cancelled"), made
-                    )
+                    self._decide(Fate(item, Outcome.CANCELLED, self._attempts[item], "cancelled"), made)
                     self._let_go(item)
             self._end_if_empty(number, made)
         return made
@@ -392,7 +392,7 @@ class LeaseMachine:
         ours = lease is not None and item in lease.outstanding and not lease.verifying
         for_holder = result.retry_ms is not None or result.outcome is Outcome.DROPPED
         if state in _FINAL and not self._welcome(result, state):
-            if result.attempt == self._attempts.get(item, 1) and _BY_OUTCOME[result.outcome] != state:
+            if result.attempt == self._attempts[item] and _BY_OUTCOME[result.outcome] != state:
                 made.conflicts.add(item)
         elif result.retry_ms is not None and ours and self._may_retry():
             self._note(number, item, _LEFT, made)
@@ -407,7 +407,7 @@ class LeaseMachine:
             if not ours:
                 self._leave_holder(item, state, made)
             self._states[item] = _BY_OUTCOME[result.outcome]
-            self._remember_attempt(item, result.attempt)
+            self._attempts[item] = result.attempt
             self._lost.pop(item, None)
             self._resultless.discard(item)
             made.counted.add((item, result.attempt))
@@ -484,7 +484,7 @@ class LeaseMachine:
         made.marks += [(number, at + _LEFT, at) for at in left]
 
     def _lose(self, item: int, now_us: int, made: Decisions) -> None:
-        attempt, lost = self._attempts.get(item, 1), self._lost.get(item, 0) + 1
+        attempt, lost = self._attempts[item], self._lost.get(item, 0) + 1
         self._lost[item] = lost
         quiet_us = now_us + self._rules.quarantine_us
         if self._rules.delivery == "at_least_once":
@@ -504,7 +504,7 @@ class LeaseMachine:
             heapq.heappush(self._later, (quiet_us, item))
 
     def _lose_verification(self, item: int, made: Decisions) -> None:
-        attempt, lost = self._attempts.get(item, 1), self._lost.get(item, 0) + 1
+        attempt, lost = self._attempts[item], self._lost.get(item, 0) + 1
         self._lost[item] = lost
         if lost >= MOST_LOSSES:
             self._decide(Fate(item, Outcome.UNKNOWN, attempt, "lost while it was looked for"), made)
@@ -517,14 +517,14 @@ class LeaseMachine:
     def _try_again(self, item: int, attempt: int, at_us: int, made: Decisions) -> None:
         """Hand an item out again, as this attempt, not before this time."""
         self._states[item] = State.PENDING
-        self._remember_attempt(item, attempt)
+        self._attempts[item] = attempt
         self._waiting.add(item)
         made.opened.append(OpenItem(item, attempt, self._lost.get(item, 0), in_doubt=False))
         heapq.heappush(self._later, (at_us, item))
 
     def _decide(self, fate: Fate, made: Decisions) -> None:
         self._states[fate.item] = _BY_OUTCOME[fate.outcome]
-        self._remember_attempt(fate.item, fate.attempt)
+        self._attempts[fate.item] = fate.attempt
         self._resultless.add(fate.item)
         made.fates.append(fate)
 
@@ -571,12 +571,6 @@ class LeaseMachine:
         """The item is not out any more: its key may be free."""
         if self._supply:
             self._supply.settled(item)
-
-    def _remember_attempt(self, item: int, attempt: int) -> None:
-        if attempt > 1:
-            self._attempts[item] = attempt
-        else:
-            self._attempts.pop(item, None)
 
 
 def _neighbours(items: Sequence[int]) -> TypeGuard[range]:

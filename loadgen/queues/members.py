@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from loadgen.errors import Refused
 from loadgen.lag import NO_LAG, Lag
-from loadgen.queues.messages import Beat, Hello, Report
+from loadgen.queues.messages import PROTOCOL, Beat, Hello, Report
+from loadgen.record import WorkerLoad
+from loadgen.steering import Orders
+from loadgen.version import __version__
 from loadgen.view import WorkerView
 
 
@@ -45,6 +49,10 @@ class Member:
     here: bool = True
     lag: Lag = NO_LAG
     clock_error_us: int | None = None
+    told: list[Orders] = field(default_factory=lambda: [Orders()])
+    """The orders that it said it obeys, and those that it was told since."""
+    is_told: bool = True
+    """False: whatever it is to keep to, it must hear it (again)."""
 
     def note(self, message: Beat | Report) -> None:
         """What it says of itself.  Beats and reports overtake each other: more CPU time is later."""
@@ -53,6 +61,10 @@ class Member:
             self.clock_error_us = message.clock_error_us
         if message.cpu_s >= self.cpu_s:
             self.cpu_s, self.lag = message.cpu_s, message.lag
+
+    def load(self) -> WorkerLoad:
+        """For the ledger."""
+        return WorkerLoad(self.number, self.cpu_s, self.alive_s, self.lost, self.lag)
 
     def view(self) -> WorkerView:
         """For people."""
@@ -65,4 +77,15 @@ class Member:
             cpu=self.cpu_s / self.alive_s if self.alive_s else 0.0,
             here=self.here,
             lost=self.lost,
+            number=self.number,
+            lag=self.lag,
+        )
+
+
+def check_version(message: Hello) -> None:
+    """Raise Refused when the worker speaks another protocol."""
+    if message.protocol != PROTOCOL or message.version != __version__:
+        raise Refused(
+            f"worker {message.name} runs loadgen {message.version} (protocol {message.protocol}), "
+            f"the master runs {__version__} (protocol {PROTOCOL}): install the same version"
         )

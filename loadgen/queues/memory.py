@@ -8,16 +8,26 @@ calls of many workers share a commit.
 from __future__ import annotations
 
 import threading
+<<<<<<< HEAD
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+=======
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+>>>>>>> main
 
 from loadgen.clock import Clock
 from loadgen.errors import Refused
 from loadgen.plan import StepPlan
 from loadgen.queues import intake
+<<<<<<< HEAD
 from loadgen.queues.decisions import Rules
+=======
+from loadgen.queues.crew import Crew
+from loadgen.queues.decisions import Decisions, Rules, Wanted
+>>>>>>> main
 from loadgen.queues.leases import LeaseMachine
-from loadgen.queues.members import Member, Restored
+from loadgen.queues.members import Member, Restored, check_version
 from loadgen.queues.messages import (
     PROTOCOL,
     Arm,
@@ -35,8 +45,14 @@ from loadgen.queues.messages import (
     Wait,
     Welcome,
 )
+<<<<<<< HEAD
 from loadgen.queues.phase import At, Keys, Made, Part, Phase, opened
 from loadgen.queues.term import Term
+=======
+from loadgen.queues.paced import Pacer
+from loadgen.queues.recorder import Recorder
+from loadgen.queues.supply import supply
+>>>>>>> main
 from loadgen.record import (
     Acknowledged,
     Decided,
@@ -48,37 +64,26 @@ from loadgen.record import (
     LeaseEnded,
     Mark,
     Past,
-    WorkerLoad,
 )
 from loadgen.record import (
     Armed as ArmedMark,
 )
+from loadgen.steering import Change, Limits, Orders, Steering
 from loadgen.version import __version__
 from loadgen.view import QueueView
 
 IDLE_WAIT_S = 0.02
 """How long a worker waits before it asks again while others hold what is left, times the workers."""
 LONGEST_WAIT_S = 1.0
+<<<<<<< HEAD
 NOTE_TERM_US = 1_000_000
 """How often it is noted how long a phase has gone on: a new master goes on from there."""
+=======
+REST_WAIT_S = 0.25
+"""How long one waits that is to hold nothing: it hears in a beat when that changes."""
+>>>>>>> main
 OPENING_S = 1.0
 """How long a call of an earlier session's worker waits for its step to be open again."""
-
-
-class Ticket(Protocol):
-    """A commit under way."""
-
-    def wait(self) -> None:
-        """Return when it is on disk, and all that was submitted before it.  Raises LedgerFailed."""
-        ...
-
-
-class Recorder(Protocol):
-    """Where a call's consequences go before it is answered."""
-
-    def submit(self, entries: Sequence[Entry]) -> Ticket:
-        """Commit the entries, in order of submission; several submissions may share one commit."""
-        ...
 
 
 class MemoryQueue:
@@ -92,8 +97,9 @@ class MemoryQueue:
         *,
         quarantine_s: float = 0.0,
         restored: Restored | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        """`quarantine_s`: the longest that a request can live, in seconds."""
+        """`quarantine_s`: the longest that a request can live, in seconds; `limits`: to begin with."""
         self._welcome = welcome
         self._recorder = recorder
         self._clock = clock
@@ -101,6 +107,7 @@ class MemoryQueue:
         self._quarantine_us = round(quarantine_s * 1_000_000)
         known = restored or Restored()
         self._workers: dict[str, Member] = {}
+        self._crew = Crew(limits)
         self._left = dict(known.sessions)
         self._resuming = restored is not None
         self._resumes_at = known.step
@@ -112,6 +119,7 @@ class MemoryQueue:
         self._drained = ""
         self._first_lease_us: int | None = None
         self._last_lease_us: int | None = None
+        self._begun_us: int | None = None
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._listener: Callable[[Sequence[Batch]], None] | None = None
@@ -133,10 +141,35 @@ class MemoryQueue:
     def open_all(self, parts: Sequence[Part], term: Term | None = None) -> None:
         """Start handing out steps that run at the same time, for as long as `term` says."""
         with self._lock:
+<<<<<<< HEAD
             next_lease, at = self._phase.next_lease, self._at()
             steps = [opened(part, self._rules(part), next_lease, at) for part in parts]
             self._earlier |= self._phase.machines
             self._phase = Phase(steps, term, next_lease=next_lease)
+=======
+            rules = Rules(
+                step=step.index,
+                delivery=step.delivery,
+                ttl_us=self._ttl_us,
+                quarantine_us=self._quarantine_us,
+                keyed=keys is not None,
+                retry_budget=step.retry_budget,
+            )
+            machine = LeaseMachine(step.items, rules, first_lease=self._machine.next_lease)
+            if past is not None:
+                machine.restore(past, self._clock.monotonic_us())
+            self._most = max(1, LARGEST_ROWS // max(map(len, encoded or ()), default=1))
+            self._pacer = None if step.pace is None else Pacer(step, step.pace, keys, self._most)
+            if self._pacer is None:
+                machine.stock(lambda is_pending: supply(step, keys, is_pending, resumed=past is not None))
+            else:
+                machine.stock(self._pacer.start)
+                self._pacer.obey(self._crew.steering, self._clock.now_us())
+            if self._step is not None:
+                self._machine.retire()
+                self._earlier[self._step.index] = self._machine
+            self._machine, self._step, self._rows = machine, step, encoded
+>>>>>>> main
             self._changed.notify_all()
 
     def _rules(self, part: Part) -> Rules:
@@ -155,6 +188,17 @@ class MemoryQueue:
             self._drained = reason
             self._changed.notify_all()
 
+    def steer(self, change: Callable[[Steering], list[Change]]) -> list[Change]:
+        """Tell the run something else; returns what that changed, which is on record by then."""
+        with self._changed:
+            changes = change(self._crew.steering)
+            if self._pacer is not None:
+                self._pacer.obey(self._crew.steering, self._clock.now_us())
+            ticket = self._recorder.submit([self._event(made.kind, made.text) for made in changes])
+            self._changed.notify_all()
+        ticket.wait()
+        return changes
+
     def expire(self) -> None:
         """Take back what was not renewed in time."""
         with self._changed:
@@ -164,12 +208,19 @@ class MemoryQueue:
             for worker in self._workers.values():
                 if worker.here and now_us - worker.seen_us >= self._ttl_us:
                     worker.here, worker.lost, worker.in_flight = False, True, 0
+<<<<<<< HEAD
                     entries.append(self._load(worker))
             for loss in (loss for _, each in made for loss in each.losses):
+=======
+                    entries.append(worker.load())
+            for loss in made.losses:
+>>>>>>> main
                 name = self._name(loss.session)
                 text = f"{name} was not heard of in time: {loss.unsent} items back in the queue"
                 if loss.armed:
                     text += f", {loss.armed} may have been sent"
+                if self._pacer is not None:
+                    text += "; they start late"
                 entries.append(self._event("lease expired", text))
             if entries:
                 self._changed.notify_all()
@@ -199,21 +250,23 @@ class MemoryQueue:
                 leased=phase.leased,
                 first_lease_us=self._first_lease_us,
                 last_lease_us=self._last_lease_us,
+                begun_us=self._begun_us,
                 workers=tuple(map(Member.view, self._workers.values())),
+<<<<<<< HEAD
                 by_step=by_step,
                 passed_s=passed_us / 1_000_000,
                 left_s=None if left_us is None else left_us / 1_000_000,
+=======
+                paused=self._crew.steering.paused,
+                late=self._crew.late(self._workers.values()),
+>>>>>>> main
             )
 
     # What workers do with it
 
     def hello(self, message: Hello) -> Welcome:
         """Join, or join again after a reconnect, or in the place of a worker that died."""
-        if message.protocol != PROTOCOL or message.version != __version__:
-            raise Refused(
-                f"worker {message.name} runs loadgen {message.version} (protocol {message.protocol}), "
-                f"the master runs {__version__} (protocol {PROTOCOL}): install the same version"
-            )
+        check_version(message)
         entries: list[Entry] = []
         with self._changed:
             now_us = self._clock.monotonic_us()
@@ -222,6 +275,7 @@ class MemoryQueue:
                 number, seq = self._left.pop(message.session, (self._next_worker, 0))
                 self._next_worker = max(self._next_worker, number + 1)
                 worker = Member(number, message, now_us, now_us, seq)
+                self._crew.enrol(worker)
                 text = f"{message.name} joined with {message.slots} slots"
                 joined = Joined(number, message.session, message.name, message.host, message.slots)
                 entries += [joined, self._event("worker joined", text)]
@@ -231,7 +285,8 @@ class MemoryQueue:
                 entries.append(
                     Joined(worker.number, message.session, message.name, message.host, message.slots)
                 )
-            worker.seen_us, worker.here = now_us, True
+            worker.seen_us = now_us
+            self._crew.admit(worker)
             self._changed.notify_all()
             ticket = self._recorder.submit(entries)
         ticket.wait()
@@ -243,13 +298,35 @@ class MemoryQueue:
             worker = self._worker(message.session)
             if self._drained:
                 return Drained(self._drained)
+<<<<<<< HEAD
             found = self._phase.grant(message, self._slots, self._at())
             if found is None:
+=======
+            step = self._step
+            orders = self._orders(worker, message.obeys)
+            if orders.slots == 0 or orders.serial != message.obeys:
+                return Wait(IDLE_WAIT_S if orders.slots != 0 else REST_WAIT_S, orders)
+            if step is None or not self._machine.unleased:
+                return self._wait()
+            if self._pacer is not None:
+                self._pacer.fill(self._clock.now_us(), self._slots)
+            size = step.chunk or chunk_size(self._machine.unleased, message.want, len(self._slots))
+            wanted = Wanted(message.session, min(size, self._most), message.lanes)
+            grant = self._machine.grant(wanted, self._clock.monotonic_us())
+            if grant is None:
+>>>>>>> main
                 return self._wait()
             step, grant = found
             self._last_lease_us = self._clock.now_us()
             self._first_lease_us = self._first_lease_us or self._last_lease_us
+<<<<<<< HEAD
             due_us, slots = step.due_us(grant), self._share(message.session)
+=======
+            if self._begun_us is None:
+                self._begun_us = self._first_lease_us if self._pacer is None else self._pacer.begins_us
+            rows = self._rows
+            due_us = b"" if self._pacer is None or grant.verifying else self._pacer.due_us(grant.chunk)
+>>>>>>> main
             ticket = self._recorder.submit(
                 [Granted(grant.lease, worker.number, grant.chunk, grant.verifying)]
             )
@@ -262,8 +339,15 @@ class MemoryQueue:
         dropped, skip = [], []
         entries: list[Entry] = []
         with self._lock:
+<<<<<<< HEAD
             self._worker(message.session)
             self._await_steps()
+=======
+            orders = self._orders(self._worker(message.session), message.obeys)
+            if orders.slots == 0 or orders.serial != message.obeys:
+                return Armed(orders=orders)
+            self._await_step(0)
+>>>>>>> main
             now_us = self._clock.monotonic_us()
             for mark in message.marks:
                 span = (mark.start, mark.stop)
@@ -285,13 +369,18 @@ class MemoryQueue:
             fresh = [batch for batch in message.batches if batch.seq > worker.seq]
             entries = self._take_in(worker, fresh)
             worker.note(message)
+            orders = self._orders(worker, message.obeys)
             ticket = self._recorder.submit(entries)
             slots = self._share(message.session)
             self._changed.notify_all()
         ticket.wait()  # also for a repeated report: its first copy may still be on its way to the disk
         if fresh and self._listener is not None:
             self._listener(fresh)
+<<<<<<< HEAD
         return Receipt(slots=slots)
+=======
+        return Receipt(orders=orders)
+>>>>>>> main
 
     def _take_in(self, worker: Member, batches: Sequence[Batch]) -> list[Entry]:
         entries: list[Entry] = []
@@ -316,9 +405,16 @@ class MemoryQueue:
         with self._lock:
             worker = self._worker(message.session)
             worker.note(message)
+<<<<<<< HEAD
             self._await_steps()  # a receipt would tell a worker that its leases live
             dropped = self._phase.renew(message.session, message.leases, self._clock.monotonic_us())
             return Receipt(dropped, self._clock.now_us(), self._share(message.session))
+=======
+            self._await_step(0)  # a receipt would tell a worker that its leases live
+            orders = self._orders(worker, message.obeys)
+            dropped = self._machine.renew(message.session, message.leases, self._clock.monotonic_us())
+            return Receipt(dropped, orders, self._clock.now_us())
+>>>>>>> main
 
     def release(self, message: Release) -> Receipt:
         """Take a lease back."""
@@ -340,7 +436,7 @@ class MemoryQueue:
             if worker.here:
                 worker.here, worker.in_flight = False, 0
                 text = f"{worker.hello.name} left: {message.reason}"
-                entries += [self._load(worker), self._event("worker left", text)]
+                entries += [worker.load(), self._event("worker left", text)]
             ticket = self._recorder.submit(entries)
             self._changed.notify_all()
         ticket.wait()
@@ -356,14 +452,23 @@ class MemoryQueue:
             worker = self._workers[session] = Member(number, hello, now_us, now_us, seq, here=False)
         if worker is None:
             raise Refused("say hello first")
-        worker.here = worker.here or not replayed
-        if not worker.here:
+        if replayed and not worker.here:
             return worker
+        self._crew.admit(worker)
         worker.seen_us = self._clock.monotonic_us()
         worker.alive_s = (worker.seen_us - worker.joined_us) / 1_000_000
         return worker
 
+<<<<<<< HEAD
     def _await_steps(self, *indexes: int) -> None:
+=======
+    def _orders(self, worker: Member, obeys: int) -> Orders:
+        """What the worker is to keep to; one that is gone, to what it was told."""
+        self._crew.hear(worker, obeys)
+        return self._crew.orders(worker, self._workers.values()) if worker.here else worker.told[-1]
+
+    def _await_step(self, index: int) -> None:
+>>>>>>> main
         """A resumed master serves before it knows its leases: it can say nothing about them until then.
 
         Raises Refused when the steps are not open in time; the worker asks again.
@@ -424,11 +529,6 @@ class MemoryQueue:
                 for item in sorted(made.conflicts)
             ]
         return entries
-
-    def _load(self, worker: Member) -> WorkerLoad:
-        return WorkerLoad(
-            worker.number, worker.cpu_s, worker.alive_s, worker.lost, worker.lag, worker.clock_error_us
-        )
 
     def _event(self, kind: str, text: str) -> Event:
         return Event(self._clock.now_us(), kind, text)

@@ -15,7 +15,11 @@ from loadgen.loader import Bundle
 from loadgen.plan import Chunk
 from loadgen.sample import Count, Seconds
 from loadgen.scenario import Connections
+<<<<<<< HEAD
 from loadgen.thinking import Think
+=======
+from loadgen.steering import Orders
+>>>>>>> main
 
 PROTOCOL = 1
 """Changes whenever a message changes its meaning."""
@@ -91,6 +95,8 @@ class LeaseRequest(msgspec.Struct, frozen=True, tag=True):
     """Items it would like: what it gets through in about a second."""
     lanes: Count
     """Items it could have in flight at the same time."""
+    obeys: Count = 0
+    """The orders that it keeps to; who was told others gets nothing before it does."""
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -106,15 +112,19 @@ class Arm(msgspec.Struct, frozen=True, tag=True):
 
     session: str
     marks: tuple[Mark, ...]
+    obeys: Count = 0
+    """The orders that it keeps to; who was told others is answered with them, and nothing is marked."""
 
 
 class Armed(msgspec.Struct, frozen=True, tag=True):
-    """The marks are in the ledger."""
+    """The marks are in the ledger; or, where there are orders, nothing was marked."""
 
     dropped: tuple[int, ...] = ()
     """Leases that the worker has no more: nothing of them was marked, nothing may be sent."""
     skip: tuple[tuple[int, int], ...] = ()
     """(lease, item): settled meanwhile, not to be sent."""
+    orders: Orders | None = None
+    """What to keep to first, before asking again."""
 
 
 class Lease(msgspec.Struct, frozen=True, tag=True):
@@ -138,6 +148,8 @@ class Wait(msgspec.Struct, frozen=True, tag=True):
     """Nothing to hand out just now; ask again."""
 
     seconds: float
+    orders: Orders | None = None
+    """What to keep to first."""
 
 
 class Drained(msgspec.Struct, frozen=True, tag=True):
@@ -167,6 +179,8 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     """Items being executed."""
     lag: Lag = NO_LAG
     """What the probe of its slowest process has read so far."""
+    obeys: Count = 0
+    """The orders that all of its processes keep to."""
 
 
 class Beat(msgspec.Struct, frozen=True, tag=True):
@@ -180,6 +194,8 @@ class Beat(msgspec.Struct, frozen=True, tag=True):
     """Items being executed."""
     lag: Lag = NO_LAG
     """What the probe of its slowest process has read so far."""
+    obeys: Count = 0
+    """The orders that all of its processes keep to."""
     clock_error_us: Count | None = None
     """In an open model: how well it knows the master's clock, at worst."""
 
@@ -205,6 +221,8 @@ class Receipt(msgspec.Struct, frozen=True, tag=True):
 
     dropped: tuple[int, ...] = ()
     """Leases that the worker named and no longer has: it must not start what is left of them."""
+    orders: Orders = Orders()
+    """What to keep to from now on."""
     at_us: Count = 0
     """When it was said: the master's clock, for those who have to start something at a time of his."""
     slots: Count | None = None

@@ -13,8 +13,8 @@ from loadgen.pacing import Pace
 
 ANNOUNCED_S = 3.0
 """So long before its first item a step is announced: all workers are ready for it then."""
-LEAD_S = 1.5
-"""So long before it begins, a slice is opened."""
+LEAD_S = 1.0
+"""So long before it begins, a slice is opened: two beats."""
 SLICE_S = 0.5
 """How long a slice is."""
 
@@ -27,11 +27,13 @@ class Schedule:
 
     def __init__(self, pace: Pace, items: int, now_us: int, *, first: int = 0) -> None:
         """`first`: the first item that is not settled yet: a resumed run goes on from there."""
-        self._pace = pace
+        self._own = self._pace = pace
         self._items = items
         self._cursor = first
         offset_us = self._offset_us(first) if first < items else 0
-        self._t0_us = now_us + round(ANNOUNCED_S * 1_000_000) - offset_us
+        self.begins_us = now_us + round(ANNOUNCED_S * 1_000_000)
+        """When the first item is meant to start."""
+        self._t0_us = self.begins_us - offset_us
         self._opened = (offset_us - 2 * _LEAD_US) // _SLICE_US
 
     def open(self, now_us: int) -> range | None:
@@ -64,10 +66,19 @@ class Schedule:
         """All that was not handed out yet, or is handed out again, is meant to start so much later."""
         self._t0_us += us
 
-    def change(self, now_us: int, rate: float) -> None:
-        """Let the items that are in no slice yet come at another rate, in items a second."""
-        opened_us = self._opened * _SLICE_US
-        self._pace = self._pace.changed(max(opened_us, now_us - self._t0_us), rate)
+    def change(self, now_us: int, rate: float | None) -> None:
+        """Let the items that are in no slice yet come at another rate, in items a second.
+
+        None: by their own pace again, from where it would have the next of them.
+        """
+        opened_us = max(self._opened * _SLICE_US, now_us - self._t0_us)
+        if rate is not None:
+            self._pace = self._pace.changed(opened_us, rate)
+        elif self._cursor < self._items:
+            self._pace = self._own
+            offset_us = self._offset_us(self._cursor)
+            self._t0_us += opened_us - offset_us
+            self._opened = -(-offset_us // _SLICE_US)
 
     def _offset_us(self, item: int) -> int:
         return self._pace.offsets_us(item, item + 1)[0]

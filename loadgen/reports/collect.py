@@ -28,6 +28,8 @@ class _Span:
         self._last_us = 0
 
     def add(self, starts_us: Sequence[int], durations_us: Sequence[int]) -> None:
+        if not starts_us:
+            return
         first_us, last_us = min(starts_us), max(map(operator.add, starts_us, durations_us))
         self._first_us = min(self._first_us, first_us) if self.count else first_us
         self._last_us = max(self._last_us, last_us) if self.count else last_us
@@ -54,19 +56,27 @@ class Tried:
         starts_us, durations_us = table.plain.times()
         self._step(table.step).add(starts_us, durations_us, table.plain.lags() if self._paced else ())
 
+    def add_error(self, row: AttemptRow) -> None:
+        """Take in why an attempt failed, measured or not."""
+        if row.error and row.outcome is not Outcome.DROPPED:
+            self.errors.add(row.error, self._started_us + row.start_us + row.duration_us)
+
     def add(self, row: AttemptRow) -> None:
         """Take in an attempt."""
         start_us = self._started_us + row.start_us
         if row.outcome is Outcome.DROPPED:
             self._step(row.step).meant.add([start_us], [0])
-            return
-        if row.error:
-            self.errors.add(row.error, start_us + row.duration_us)
         if row.counted and not row.found and row.outcome in (Outcome.DONE, Outcome.FAILED):
             self._step(row.step).add([start_us], [row.duration_us], [row.lag_us] if self._paced else ())
 
     def _step(self, index: int) -> _StepTimes:
         return self._steps.setdefault(index, _StepTimes())
+
+    def distributions(self, steps: Sequence[StepFacts]) -> dict[str, Timings]:
+        """The item times of each step: from when they were meant to start, where that was said."""
+        times = {step.name: self._step(step.index) for step in steps}
+        chosen = {name: each.response if self._paced else each.service for name, each in times.items()}
+        return {name: timings for name, timings in chosen.items() if timings.count}
 
     def step(self, step: StepFacts, counts: ItemCounts) -> StepSummary:
         """What there is to say of a step."""
@@ -110,18 +120,25 @@ class _Label:
         self._name = name
         self._paced = paced
         self._span = _Span()
-        self._service, self._first_byte = Timings(), Timings()
+        self.service, self._first_byte = Timings(), Timings()
         self._response, self._lag = Timings(), Timings()
         self._connect, self._dns, self._tls = Timings(), Timings(), Timings()
         self._bytes_in = self._bytes_out = 0
         self._statuses: Counter[int] = Counter()
-        self.errors = 0
+        self._count = self.errors = 0
+
+    def count(self, samples: Samples) -> None:
+        numbers = samples.numbers
+        self._count += len(samples)
+        self._bytes_in += sum(numbers("bytes_in"))
+        self._bytes_out += sum(numbers("bytes_out"))
+        self._statuses.update(numbers("status"))
 
     def add(self, samples: Samples) -> None:
         numbers = samples.numbers
         totals_us = numbers("total_us")
         self._span.add(numbers("start_us"), totals_us)
-        self._service.add(totals_us)
+        self.service.add(totals_us)
         if self._paced:
             lags_us = numbers("lag_us")
             self._lag.add(lags_us)
@@ -132,17 +149,14 @@ class _Label:
         self._dns.add([us for us in numbers("dns_us") if us])
         tls_us = numbers("tls_us")
         self._tls.add([tls - tcp for tls, tcp in zip(tls_us, connects_us, strict=True) if tls])
-        self._bytes_in += sum(numbers("bytes_in"))
-        self._bytes_out += sum(numbers("bytes_out"))
-        self._statuses.update(numbers("status"))
 
     def summary(self) -> CallSummary:
         return CallSummary(
             name=self._name,
-            count=self._span.count,
+            count=self._count,
             errors=self.errors,
             rate_per_s=self._span.rate_per_s(),
-            service_time=self._service.stats(),
+            service_time=self.service.stats(),
             response_time=self._response.stats() if self._paced else None,
             start_lag=self._lag.stats() if self._paced else None,
             time_to_first_byte=self._first_byte.stats(),
@@ -163,16 +177,16 @@ class Called:
         self._paced = paced
         self._labels: dict[str, _Label] = {}
 
-    def add(self, table: CallTable) -> None:
-        """Take in calls."""
+    def add(self, table: CallTable, measured: CallTable) -> None:
+        """Take in calls; `measured`: those of them that are, for their times."""
         samples = table.samples
-        labels = samples.texts("label")
-        names = list(dict.fromkeys(labels))
-        for name in names:
-            mine = samples if len(names) == 1 else samples.chosen([label == name for label in labels])
-            self._label(name, paced=self._paced and table.step >= 0).add(mine)
+        parts = samples.by_label()
+        for name, mine in parts.items():
+            self._label(name, paced=self._paced and table.step >= 0).count(mine)
         if any(samples.words[place] for place in set(samples.numbers("error"))):
             self._add_errors(samples)
+        for name, mine in (parts if measured is table else measured.samples.by_label()).items():
+            self._label(name).add(mine)
 
     def _label(self, name: str, *, paced: bool = False) -> _Label:
         name = name if name in self._labels or len(self._labels) < MAX_CALLS else OTHER
@@ -189,6 +203,10 @@ class Called:
             # the error of a call within an item is told by the item's attempt, in more words
             if sample.item == NO_ITEM:
                 self.errors.add(f"{sample.label}: {sample.error}", sample.start_us + sample.total_us)
+
+    def distributions(self) -> dict[str, Timings]:
+        """The service times of each label."""
+        return {name: label.service for name, label in self._labels.items()}
 
     def summaries(self) -> tuple[CallSummary, ...]:
         """What there is to say of each label."""

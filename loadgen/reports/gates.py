@@ -1,8 +1,9 @@
 """Whether a run's thresholds held, from its record.  Pure.
 
 Items are those whose attempts settled them, calls are all of the steps' calls, as in the rest of the
-report.  In an open model their times are response times, from when an item was meant to start.  What was
-never seen holds nothing: a threshold on it is crossed, with no value.
+report; of a warm-up, only numbers over the whole run know.  In an open model times are response times, from
+when an item was meant to start.  What was never seen holds nothing: a threshold on it is crossed, with no
+value.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ class Gate:
 
     threshold: Threshold
     series: Series
+
+    @property
+    def numbers(self) -> bool:
+        """It is about a number over the whole run, which counts the warm-up, too."""
+        return self.threshold.kind == "number" and self.threshold.window_us is None
 
     def concerns(self, step: str) -> bool:
         """Whether it is about items of this step."""
@@ -72,10 +78,10 @@ class Gates:
                     failed = row.outcome is Outcome.FAILED
                     gate.series.add([start_us + row.duration_us], [row.duration_us + row.lag_us], [failed])
 
-    def add_calls(self, table: CallTable) -> None:
-        """Count calls."""
+    def add_calls(self, table: CallTable, measured: CallTable) -> None:
+        """Count calls: all, and those of them that are measured."""
         for gate in self._gates:
-            gate.take(table)
+            gate.take(table if gate.numbers else measured)
 
     def judge(self, counts: Mapping[str, ItemCounts]) -> tuple[ThresholdSummary, ...]:
         """The verdict on each; `counts`: how the items of each step ended."""

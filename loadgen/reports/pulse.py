@@ -47,7 +47,7 @@ class Progress:
     rate_mean: float
     """Items a second, since the first report."""
     p50_ms: float | None
-    """Service time of the calls in the last seconds; None when there were none."""
+    """Service time of the calls in the last seconds, in an open model response time; None: no calls."""
     p95_ms: float | None
     in_flight: int
     """Items that are running on workers."""

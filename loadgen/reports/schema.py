@@ -29,6 +29,20 @@ class Verdict(msgspec.Struct, frozen=True):
     """Whether it stopped early, so that a resume goes on with it."""
 
 
+class WarmUpSummary(msgspec.Struct, frozen=True):
+    """What was done first, and is in no time and no rate here; in the numbers it is."""
+
+    spec: str
+    """A time or a number of items, as it was written."""
+    items: int
+    """That are left out: of the attempts that settled their items, those that belong to it."""
+    calls: int
+    until: str | None
+    """When it was over; None: it was so many items, or it did not begin."""
+    text: str
+    """All that, for people."""
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Which run it was.  Durations are None for what was not reached."""
 
@@ -53,6 +67,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     undoable: bool
     """Whether the scenario has a teardown for `loadgen clean`."""
     versions: dict[str, str]
+<<<<<<< HEAD
     duration_s: float | None = None
     """How long it was to go on, whatever number of items that is; None: it has a fixed number of them."""
     ramp: str | None = None
@@ -61,6 +76,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """The same: how long slots wait after an item, where all steps have it from the command line."""
     mix: dict[str, float] | None = None
     """Steps that ran side by side, with their weights."""
+=======
+    warm_up: WarmUpSummary | None = None
+>>>>>>> main
 
 
 class Items(msgspec.Struct, frozen=True):

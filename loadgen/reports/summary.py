@@ -5,15 +5,18 @@ One pass over the rows, in memory that does not grow with them.
 
 from __future__ import annotations
 
-import datetime
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+<<<<<<< HEAD
 from loadgen.pacing import parse_duration
+=======
+from loadgen.lag import Lag
+>>>>>>> main
 from loadgen.record import (
     AttemptRow,
     Attempts,
@@ -29,7 +32,8 @@ from loadgen.record import (
 )
 from loadgen.reports.collect import Called, Tried
 from loadgen.reports.gates import RESUMED, Gates
-from loadgen.reports.metrics import ErrorKind
+from loadgen.reports.measured import Measured
+from loadgen.reports.metrics import Distributions, ErrorKind
 from loadgen.reports.schema import (
     ErrorSummary,
     Items,
@@ -40,8 +44,11 @@ from loadgen.reports.schema import (
     VerificationSummary,
     WorkerSummary,
 )
-from loadgen.reports.truth import Finding, hold, judge_generator, judge_worker
+from loadgen.reports.truth import Finding, hold, judge_generator, judge_starts, judge_worker
 from loadgen.reports.verdict import cross
+from loadgen.reports.watching import CallWatch, Watch
+from loadgen.reports.words import iso
+from loadgen.steering import CONTINUED
 from loadgen.thresholds import parse
 
 
@@ -73,6 +80,10 @@ class Record(Protocol):
         """How the step's items ended so far."""
         ...
 
+    def lanes(self, step: StepFacts, /) -> Sequence[int]:
+        """By item: the number of its key; empty where nobody knows."""
+        ...
+
     def attempts(self) -> Attempts:
         """How often items were tried."""
         ...
@@ -97,6 +108,10 @@ class Record(Protocol):
         """Who took part."""
         ...
 
+    def warmed_up(self) -> Mapping[int, Lag]:
+        """What the probe of each worker had read when the warm-up was over; empty when it was not."""
+        ...
+
     def events(self) -> list[Event]:
         """What happened, in order."""
         ...
@@ -110,38 +125,61 @@ def total(record: Record) -> ItemCounts:
 def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], None] | None = None) -> Summary:
     """What there is to say: one pass over the attempts and one over the calls.
 
-    `watch` sees the calls too, so that a timeline needs no second pass.
+    `watch` sees the calls that are measured, so that a timeline needs no second pass.
     """
+    return tell(record, verdict, [] if watch is None else [CallWatch(watch)])[0]
+
+
+def tell(record: Record, verdict: Verdict, watches: Sequence[Watch] = ()) -> tuple[Summary, Distributions]:
+    """The same, and the histograms that its times were read from; `watches` see all rows."""
     facts, phases = record.facts(), record.phases()
     steps = record.steps()
     counts = [record.counts(step) for step in steps]
+    measured = Measured.of(facts.settings.get("warm_up"), steps, record.events())
     paced = bool(facts.settings.get("pace"))
     tried, called, gates = Tried(phases.started_us, paced=paced), Called(paced=paced), _gates(record)
-    for tries in record.try_tables():
+    for tries in map(measured.tries, record.try_tables()):
         tried.add_table(tries)
         gates.add_tries(tries)
+        for watch in watches:
+            watch.add_tries(tries)
     for attempt in record.other_attempts():
+        start_us = phases.started_us + attempt.start_us
+        tried.add_error(attempt)
+        if not measured.has(attempt.step, attempt.item, start_us):
+            measured.items += attempt.counted
+            continue
         tried.add(attempt)
-        gates.add_try(attempt, phases.started_us + attempt.start_us)
+        gates.add_try(attempt, start_us)
+        for watch in watches:
+            watch.add_try(attempt, start_us)
     for calls in record.call_tables():
-        called.add(calls)
-        gates.add_calls(calls)
-        if watch is not None:
-            watch(calls)
+        kept = measured.calls_of(calls)
+        called.add(calls, kept)
+        gates.add_calls(calls, kept)
+        for watch in watches:
+            watch.add_calls(kept)
     tried.errors.merge(called.errors)
     for reason, items in record.fates():
         tried.errors.add(reason, phases.settled_us or phases.started_us, items)
     labels, workers = called.summaries(), record.workers()
-    findings = [judge_worker(worker, labels) for worker in workers]
-    generator = judge_generator(findings)
+    warmed_up = record.warmed_up()
+    findings = [judge_worker(measured.load(worker, warmed_up), labels) for worker in workers]
+    told = tuple(tried.step(step, count) for step, count in zip(steps, counts, strict=True))
+    generator = judge_starts(judge_generator(findings), told, workers)
     thresholds = gates.judge({step.name: count for step, count in zip(steps, counts, strict=True)})
     held = hold(verdict, generator) if facts.settings.get("strict") else verdict
+<<<<<<< HEAD
     return Summary(
         run=_run(facts, phases, steps),
+=======
+    summary = Summary(
+        run=_run(facts, phases, measured),
+>>>>>>> main
         verdict=cross(held, thresholds),
         items=Items.of(_sum(counts)),
         attempts=_tries(record.attempts()),
-        steps=tuple(tried.step(step, count) for step, count in zip(steps, counts, strict=True)),
+        steps=told,
         calls=labels,
         verification=_verification(record.verified()),
         workers=tuple(map(_worker, workers, findings)),
@@ -149,11 +187,12 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
         generator=generator,
         thresholds=thresholds,
     )
+    return summary, Distributions(tried.distributions(steps), called.distributions())
 
 
 def _gates(record: Record) -> Gates:
     """The run's thresholds, nothing measured yet."""
-    sessions_us = [event.at_us for event in record.events() if event.kind == RESUMED]
+    sessions_us = [event.at_us for event in record.events() if event.kind in (RESUMED, CONTINUED)]
     texts = record.facts().settings.get("thresholds", ())
     return Gates([parse(text) for text in texts], record.steps(), sessions_us)
 
@@ -183,9 +222,13 @@ def _sum(counts: Sequence[ItemCounts]) -> ItemCounts:
     return added
 
 
+<<<<<<< HEAD
 def _run(facts: RunFacts, phases: Phases, steps: Sequence[StepFacts]) -> Run:
     course = facts.settings.get("course") or {}
     timed = any(step.items < 0 for step in steps)
+=======
+def _run(facts: RunFacts, phases: Phases, measured: Measured) -> Run:
+>>>>>>> main
     return Run(
         id=facts.id,
         scenario=facts.scenario,
@@ -193,8 +236,8 @@ def _run(facts: RunFacts, phases: Phases, steps: Sequence[StepFacts]) -> Run:
         digest=facts.digest,
         target=facts.target,
         options=facts.options,
-        started_at=_iso(phases.started_us),
-        ended_at=None if phases.ended_us is None else _iso(phases.ended_us),
+        started_at=iso(phases.started_us),
+        ended_at=None if phases.ended_us is None else iso(phases.ended_us),
         wait_s=_between(phases.started_us, phases.first_lease_us),
         active_s=_between(phases.first_lease_us, phases.draining_us),
         drain_s=_between(phases.draining_us, phases.settled_us),
@@ -202,10 +245,14 @@ def _run(facts: RunFacts, phases: Phases, steps: Sequence[StepFacts]) -> Run:
         seed=facts.seed,
         undoable=facts.undoable,
         versions=facts.versions,
+<<<<<<< HEAD
         duration_s=parse_duration(course["duration"]) if timed else None,
         ramp=course.get("ramp"),
         think_time=course.get("think_time"),
         mix=course.get("mix"),
+=======
+        warm_up=measured.summary(),
+>>>>>>> main
     )
 
 
@@ -214,12 +261,6 @@ def _between(start_us: int | None, end_us: int | None) -> float | None:
     if start_us is None or end_us is None or end_us < start_us:
         return None
     return round((end_us - start_us) / 1_000_000, 3)
-
-
-def _iso(at_us: int) -> str:
-    # whole milliseconds first: as a float, a time of today in seconds is good to a few microseconds only
-    at = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(milliseconds=at_us // 1000)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _tries(attempts: Attempts) -> Tries:
@@ -257,4 +298,4 @@ def _worker(facts: WorkerFacts, finding: Finding) -> WorkerSummary:
 
 
 def _error(kind: ErrorKind) -> ErrorSummary:
-    return ErrorSummary(kind.fingerprint, kind.count, _iso(kind.first_us), _iso(kind.last_us), kind.sample)
+    return ErrorSummary(kind.fingerprint, kind.count, iso(kind.first_us), iso(kind.last_us), kind.sample)

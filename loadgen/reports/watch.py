@@ -29,8 +29,8 @@ class Crossing:
     threshold: Threshold
     text: str
     """For people."""
-    aborts: bool
-    """It has been so for as long as it may, and the run is to be wound down."""
+    acts: bool
+    """It has been so for as long as it may, and its action is due."""
 
 
 @dataclass(slots=True)
@@ -53,13 +53,23 @@ class Watch:
         self._watched = [
             _Watched(Gate(each, Series(each.window_us)))
             for each in thresholds
-            if each.abort or each.window_us is not None
+            if each.action or each.window_us is not None
         ]
         self._steps = steps
         self._before = before
         self._counts: dict[str, ItemCounts] = {}
         self._looked_us = 0
         self._lock = threading.Lock()
+
+    def begin_anew(self, step: int, counts: ItemCounts) -> None:
+        """The run was paused: what was before must not be held against what comes."""
+        with self._lock:
+            self._counts[self._steps[step]] = counts
+            for watched in self._watched:
+                threshold = watched.gate.threshold
+                watched.gate = Gate(threshold, Series(threshold.window_us))
+                watched.since_us, watched.told = None, False
+            self._before = {**self._before, **self._counts}
 
     def record(self, step: int, harvest: Harvest, now_us: int) -> None:
         """A worker's report came."""
@@ -107,11 +117,11 @@ class Watch:
         if watched.since_us is None:
             watched.since_us = now_us
         lasts_us = now_us - watched.since_us
-        aborts = threshold.abort and lasts_us >= threshold.grace_us
-        if watched.told and not aborts:
+        acts = bool(threshold.action) and lasts_us >= threshold.grace_us
+        if watched.told and not acts:
             return None
         watched.told = True
-        return Crossing(threshold, f"{threshold.text}: it is {said(threshold, value)}", aborts)
+        return Crossing(threshold, f"{threshold.text}: it is {said(threshold, value)}", acts)
 
     def _value(self, watched: _Watched, open_: Collection[int], now_us: int) -> float | None:
         """What is measured now, over the session or over the last window; None: nothing, or not yet."""

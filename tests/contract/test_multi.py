@@ -91,7 +91,7 @@ class Desk:
     def lost(self, lane, position, samples):
         with self.ended:
             self.skipped.append((lane.lease, position))
-            self.samples += samples
+            self.samples += samples or []
             self.ended.notify_all()
 
     def wait_for(self, count):

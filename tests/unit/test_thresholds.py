@@ -32,7 +32,7 @@ def thresholds(draw: st.DrawFn) -> Threshold:
     measure = draw({"time": times, "rate": st.just("rate"), "number": st.sampled_from(words)}[kind])
     units = {"time": ["us", "ms", "s"], "rate": ["/s"], "number": ["", "%"]}[kind]
     has_windows = measure not in ("unknown", "dropped", "cancelled")
-    abort = draw(st.booleans())
+    action = draw(st.sampled_from(["", "abort", "pause"]))
     return Threshold(
         of,
         draw(st.one_of(st.just(""), STEPS if of == "items" else LABELS)),
@@ -41,8 +41,8 @@ def thresholds(draw: st.DrawFn) -> Threshold:
         draw(NUMBERS),
         draw(st.sampled_from(units)),
         draw(st.one_of(st.none(), SPANS.filter(lambda us: us >= 10**6))) if has_windows else None,
-        abort,
-        draw(st.one_of(st.just(0), SPANS)) if abort else 0,
+        action,
+        draw(st.one_of(st.just(0), SPANS)) if action else 0,
     )
 
 
@@ -77,8 +77,9 @@ def test_any_text_is_a_threshold_or_a_mistake_with_a_place(text: str) -> None:
         ("calls.p95.rate>1/s", Threshold("calls", "p95", "rate", ">", 1, "/s")),
         ("calls.errors==0", Threshold("calls", "", "errors", "==", 0, "")),
         ("p95<800ms over 30s", Threshold("items", "", "p95", "<", 800, "ms", 30_000_000)),
-        ("p95<1s over 1m abort", Threshold("items", "", "p95", "<", 1, "s", 60_000_000, abort=True)),
-        ("failed<5 abort after 10s", Threshold("items", "", "failed", "<", 5, "", None, True, 10_000_000)),
+        ("p95<1s over 1m abort", Threshold("items", "", "p95", "<", 1, "s", 60_000_000, action="abort")),
+        ("failed<5 abort after 10s", Threshold("items", "", "failed", "<", 5, "", None, "abort", 10_000_000)),
+        ("failed<5 pause after 2s", Threshold("items", "", "failed", "<", 5, "", None, "pause", 2_000_000)),
     ],
 )
 def test_the_examples(text: str, said: Threshold) -> None:
@@ -110,9 +111,9 @@ def test_the_examples(text: str, said: Threshold) -> None:
         ("p95<1s over 30", 14, "a duration"),
         ("p95<1s over 100ms", 12, "1s or longer"),
         ("unknown<1 over 30s", 10, "no windows"),
-        ("p95<1s pause", 7, "cannot be paused yet"),
         ("p95<1s abort after", 18, "a duration"),
-        ("p95<1s after 3s", 7, "over, abort or the end"),
+        ("p95<1s after 3s", 7, "over, abort, pause or the end"),
+        ("p95<1s pause abort", 13, "after or the end"),
         ("p95<1s abort over 3s", 13, "after or the end"),
     ],
 )

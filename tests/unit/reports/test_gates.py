@@ -151,8 +151,9 @@ def test_only_attempts_that_settled_an_item_count():
 
 def test_calls_outside_the_steps_have_labels_only():
     gates = Gates([parse("calls.max<1s"), parse("calls.setup.max<1s")], [StepFacts(0, "put", 1, "verify")])
-    gates.add_calls(CallTable(-1, 0, Samples.of([a_call(label="setup", total_us=3000)])))
-    gates.add_calls(CallTable(0, 1, Samples.of([a_call(label="put", total_us=2000)])))
+    for step, label, us in ((-1, "setup", 3000), (0, "put", 2000)):
+        table = CallTable(step, 1, Samples.of([a_call(label=label, total_us=us)]))
+        gates.add_calls(table, table)
     assert [gate.value for gate in gates.judge({})] == [0.002, 0.003]
 
 
@@ -177,7 +178,7 @@ def test_it_is_told_once_and_aborts_after_its_grace():
     for tenth in range(60):
         now_us = STARTED_US + tenth * SECOND // 10
         it.record(0, harvest(3, 5000 if tenth >= 20 else 1000), now_us)
-        told += [(tenth, crossing.aborts) for crossing in it.look(0, counts, now_us)]
+        told += [(tenth, crossing.acts) for crossing in it.look(0, counts, now_us)]
     assert [aborts for _, aborts in told][:2] == [False, True]
     assert 20 <= told[0][0] <= 24
     assert told[1][0] - told[0][0] == pytest.approx(20, abs=3)
@@ -187,8 +188,8 @@ def test_grace_begins_anew_when_it_recovers():
     it = watch("failed<5 abort after 2s")
     looks = [(0, 9), (1, 9), (2, 1), (3, 9), (4, 9)]
     told = [it.look(0, ItemCounts(100, failed=failed), at * SECOND) for at, failed in looks]
-    assert not any(crossing.aborts for crossings in told for crossing in crossings)
-    assert [crossing.aborts for crossing in it.look(0, ItemCounts(100, failed=9), 5 * SECOND)] == [True]
+    assert not any(crossing.acts for crossings in told for crossing in crossings)
+    assert [crossing.acts for crossing in it.look(0, ItemCounts(100, failed=9), 5 * SECOND)] == [True]
 
 
 def test_what_an_earlier_session_did_does_not_end_this_one():

@@ -55,7 +55,7 @@ class _Pace:
         return self.rate >= GAIN * before.rate and self.failed <= before.failed + WORSE
 
 
-class WarmUp:
+class Widening:
     """Watches a pool and says how many slots each of its processes should have."""
 
     def __init__(self, processes: int, width: int, most: int) -> None:
@@ -72,6 +72,10 @@ class WarmUp:
         """What half the width had brought."""
         self.settled = 2 * width > most
         """The width stays."""
+
+    def interrupt(self) -> None:
+        """The pool was kept to something else: what it has brought since the last change says nothing."""
+        self._step = None
 
     def observe(self, now: Reading) -> bool:
         """Look at the pool; True: the width is another one now."""
