@@ -219,7 +219,6 @@ class Desk:
         return self._backlog.items
 
     @property
-<<<<<<< HEAD
     def resting(self) -> int:
         """Slots that think."""
         with self.changed:
@@ -230,12 +229,12 @@ class Desk:
         with self.changed:
             rest_s = self._rests.wait_s(self._clock.monotonic_us())
             return longest_s if rest_s is None else min(rest_s, longest_s)
-=======
+
+    @property
     def early(self) -> int:
         """Items that were handed to the pool and are not to be started yet."""
         with self.changed:
             return self._backlog.early(self._clock.monotonic_us())
->>>>>>> main
 
     @property
     def waiting(self) -> int:

@@ -10,16 +10,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from loadgen.rates import Fail, failing, parse_duration, read_points
 
 _COUNT = re.compile(r"\d{1,9}(?![\d.])", re.ASCII)
 _POINTS = re.compile(r"[:,]")
-
-Slots: TypeAlias = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +55,6 @@ class Levels:
     def _point(self, at: int, slots: int) -> tuple[float, float]:
         seconds, number = self.points[at]
         return seconds, float(slots if number is None else number)
-
-
-def split(total: int, slots: Slots) -> dict[str, int]:
-    """Share so many items in flight out to workers, by session, as they have slots.
-
-    By largest remainders (Hamilton, 1792): the shares add up to `total` where there are slots enough, and
-    no worker gets more than it has.
-
-    >>> split(3, {"small": 4, "large": 8})
-    {'small': 1, 'large': 2}
-    """
-    there = sum(slots.values())
-    if total >= there:
-        return dict(slots)
-    shares = {session: total * own // there for session, own in slots.items()}
-    by_rest = sorted(slots, key=lambda session: total * slots[session] % there, reverse=True)
-    for session in by_rest[: total - sum(shares.values())]:
-        shares[session] += 1
-    return shares
 
 
 def parse_ramp(text: str, where: str = "ramp") -> Levels:

@@ -145,7 +145,6 @@ class Master:
             if self._stopped is not None:  # with the last item of the step before
                 self._queue.drain(str(self._stopped))
                 raise self._stopped
-<<<<<<< HEAD
             parts = [
                 Part(
                     step,
@@ -155,16 +154,13 @@ class Master:
                 )
                 for step in phase
             ]
+            for step in phase:
+                keys = work.keys[step.index]
+                if keys is not None and not step.endless:
+                    self._ledger.begin_step(step.index, keys)
             timed = any(step.endless for step in phase)
             self._queue.open_all(parts, self._job.term(timed=timed))
             self._until_settled(phase[0].index, tick)
-=======
-            rows, keys = self._job.work.rows[step.index], self._job.work.keys[step.index]
-            if keys is not None:
-                self._ledger.begin_step(step.index, keys)
-            self._queue.open(step, rows=rows, keys=keys, past=past(step.index))
-            self._until_settled(step.index, tick)
->>>>>>> main
         self._queue.drain("all items are settled")
 
     def verify(self) -> Verified | None:

@@ -174,7 +174,7 @@ def parse_stages(text: str, where: str = "stages") -> Rates:
     Raises UsageError, with the line and a caret below what is wrong in it.
     """
     fail = failing(text, where)
-    points = read_points(text, "a rate: 2m:200/s", _rate, fail)
+    points = read_points(text, "a rate: 2m:200/s", read_rate, fail)
     rates = Rates(tuple(points), text.strip())
     if not rates.total:
         fail(0, "nothing would ever arrive: all rates are 0")
@@ -198,15 +198,9 @@ def read_points(
         _check_time([time for time, _ in points], seconds, at, fail)
         end = _spaces(text, end)
         if text[end : end + 1] != ":":
-<<<<<<< HEAD
             fail(end, f"expected a colon and {what}")
         value, end = read(text, _spaces(text, end + 1), fail)
         points.append((seconds, value))
-=======
-            fail(end, "expected a colon and a rate: 2m:200/s")
-        rate, end = read_rate(text, _spaces(text, end + 1), fail)
-        points.append((seconds, rate))
->>>>>>> main
         end = _spaces(text, end)
     return points
 

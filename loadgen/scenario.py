@@ -231,16 +231,11 @@ class Scenario:
     `options` is a frozen dataclass; each of its fields is a `--set NAME=VALUE`.  `target` is the base
     URL, or `sandbox:NAME` for a built-in stand-in, with its options behind a `?`.  `timeout` is in
     seconds, in all, for calls that say nothing else.  `http` and `connections` say how the target is
-<<<<<<< HEAD
-    spoken to; `processes`, `concurrency` (items in flight a process), `connections`, `thresholds`, and
-    `rate`, `stages`, `arrivals`, `max_lag` (when items start), `duration`, `ramp`, `think_time`, and `mix`
-    (weights by the name of a step) hold unless the command line says otherwise.
-=======
     spoken to; `processes`, `concurrency` (items in flight a process), `connections`, `thresholds`,
     `warm_up` (`"10s"` or `"500 items"`, done but not measured), `rate`, `stages`, `arrivals`, `max_lag` (when
-    items start), `max_in_flight` (items in flight on all workers), `max_rate` ("100/s") and `breaker`
-    ("50% over 10s") hold unless the command line says otherwise.
->>>>>>> main
+    items start), `duration`, `ramp`, `think_time`, `mix` (weights by the name of a step), `max_in_flight`
+    (items in flight on all workers), `max_rate` ("100/s") and `breaker` ("50% over 10s") hold unless the
+    command line says otherwise.
     """
 
     def __init__(
@@ -259,17 +254,14 @@ class Scenario:
         stages: str | None = None,
         arrivals: str | None = None,
         max_lag: str | None = None,
-<<<<<<< HEAD
         duration: str | None = None,
         ramp: str | None = None,
         think_time: str | None = None,
         mix: Mapping[str, float] | None = None,
-=======
         warm_up: str | None = None,
         max_in_flight: int | None = None,
         max_rate: str | None = None,
         breaker: str | None = None,
->>>>>>> main
     ) -> None:
         caller = sys._getframe(1)  # noqa: SLF001 - the line to name when two scenarios stand in one file
         self.location = f"{caller.f_code.co_filename}:{caller.f_lineno}"
@@ -352,9 +344,8 @@ class Scenario:
     def _hook(self, name: str, function: F, *more: tuple[str, ...]) -> F:
         check_parameters(function, (HOOK, *more), name)
         if name in self.hooks:
-            raise ScenarioError(
-                f"{where(function)}: a second {name}; the first is at {where(self.hooks[name])}"
-            )
+            first = where(self.hooks[name])
+            raise ScenarioError(f"{where(function)}: a second {name}; the first is at {first}")
         self.hooks[name] = function
         return function
 

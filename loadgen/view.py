@@ -43,18 +43,15 @@ class QueueView:
     last_lease_us: int | None
     """When the last chunk so far was handed out."""
     workers: tuple[WorkerView, ...]
-<<<<<<< HEAD
     by_step: Mapping[int, ItemCounts] = field(default_factory=dict)
     """The same for each, where there are several."""
     passed_s: float = 0.0
     """How long that has gone on."""
     left_s: float | None = None
     """Until its time is over; None: it ends with its items."""
-=======
     begun_us: int | None = None
     """When the run's first item was started, or was meant to be."""
     paused: str = ""
     """By whom the run was paused; empty: it is not."""
     late: int = 0
     """Workers that do not yet keep to what the run was told last."""
->>>>>>> main

@@ -26,7 +26,7 @@ from loadgen.backlog import marks, without
 from loadgen.clock import Clock
 from loadgen.desk import Desk
 from loadgen.enlist import enlist
-from loadgen.errors import Incomplete, LoadgenError, MasterGone, Refused, UsageError
+from loadgen.errors import Incomplete, LoadgenError, MasterGone, UsageError
 from loadgen.execution.pipe import Task
 from loadgen.execution.pool import Pool
 from loadgen.execution.widening import Reading, Widening
@@ -43,7 +43,6 @@ from loadgen.queues.messages import (
     Hello,
     Lease,
     LeaseRequest,
-    Receipt,
     Release,
     Report,
     Welcome,
@@ -128,10 +127,6 @@ class Worker:
         self._clock_us = 0
         """How far the master's clock is ahead of ours."""
         self._clock_error_us: int | None = None
-        self._told: int | None = None
-        """How many items it may have in flight; None: as many as it has slots."""
-        self._level: int | None = None
-        """The same, as the pool was told."""
         self._finished = threading.Event()
         self._welcome: Welcome
         self._pool: Pool
@@ -179,13 +174,7 @@ class Worker:
             self._link.hand_over(self._settings.spool, welcome.run)
             self._set_clock()
             most = welcome.most if self._settings.concurrency is None else setup.threads
-<<<<<<< HEAD
-            self._warmup = WarmUp(self._settings.processes, setup.threads, most)
-            if welcome.ramped:
-                self._told, setup = 0, msgspec.structs.replace(setup, threads=1)
-=======
             self._widening = Widening(self._settings.processes, setup.threads, most)
->>>>>>> main
             self._pool = Pool(setup, self._settings.processes, self._desk.put, self._desk.lose)
             self._helm = Helm(self._pool, self._settings.processes, self._clock)
             self._fence(self._clock.monotonic_us())
@@ -226,12 +215,7 @@ class Worker:
                 cancelled = True
                 self._desk.clear_backlog()
                 self._pool.cancel(self._desk.leases)
-<<<<<<< HEAD
-            self._warm_up()
-            self._follow_ramp()
-=======
             self._widen()
->>>>>>> main
             hungry = self._feed()
             if self._report_is_due(hungry=hungry) or self._helm.obeys != self._said:
                 settled += self._report()
@@ -251,46 +235,23 @@ class Worker:
         What is armed is in doubt when this worker dies, so no more is armed than is about to be started;
         but enough at once that marks cost nothing.
         """
-<<<<<<< HEAD
-        slots, rate = self._desk.slots if self._told is None else self._told, self._desk.rate()
-        ahead = max(2, round(rate * ARM_S))
-        if self._welcome.thinks or self._welcome.tight or slots < self._settings.processes:
-            ahead = 0  # whatever the pool is given is started at once
-        room = slots + ahead - self._pool.outstanding - self._desk.resting
-        if room > 0 and room >= ahead / 2:
-            tasks = self._desk.next_tasks(room)
-            if tasks:
-                self._pool.submit(self._armed(tasks))
-        paced = self._welcome.max_lag_us is not None  # then it is the master who says when there is more
-        return paced or self._desk.backlog < max(slots / 2, self._ahead / 3, 1)
-
-    def _hear(self, answer: Receipt | Lease) -> None:
-        """It says how many items may be in flight, where that changes with time."""
-        if answer.slots is not None:
-            self._told = answer.slots
-
-    def _follow_ramp(self) -> None:
-        """Have as many slots at work as the master says by now."""
-        if self._told != self._level:
-            self._level = self._told
-            self._pool.spread(self._desk.slots if self._level is None else self._level)
-=======
         if self._helm.resting:
             self._desk.rest()
             return True
         paced = self._welcome.max_lag_us is not None
         slots, rate = self._helm.slots(self._desk.slots), self._desk.rate()
         ahead = max(2, round(rate * ARM_S))
-        room = slots + ahead - self._pool.outstanding
+        if self._welcome.thinks or self._welcome.tight or slots < self._settings.processes:
+            ahead = 0  # whatever the pool is given is started at once
+        room = slots + ahead - self._pool.outstanding - self._desk.resting
         # what is due goes to the pool, however full it is: it is dropped there, if need be
-        if (room >= ahead / 2 or paced) and not self._helm.settling:
+        if ((room > 0 and room >= ahead / 2) or paced) and not self._helm.settling:
             tasks = self._armed(self._desk.next_tasks(self._helm.room(max(room, 0))))
             if tasks:
                 self._helm.started(0 if paced else sum(len(task.items) for task in tasks))
                 self._pool.submit(tasks)
         # in a paced run it is the master who says when there is more
-        return paced or self._desk.backlog < max(slots / 2, self._ahead / 3)
->>>>>>> main
+        return paced or self._desk.backlog < max(slots / 2, self._ahead / 3, 1)
 
     def _widen(self) -> None:
         """Have as many slots as pay, or as it was told to have; the master hears how many."""
@@ -354,13 +315,6 @@ class Worker:
 
     def _report(self) -> int:
         """Hand results over, and keep them until the receipt is there; returns how many there were."""
-<<<<<<< HEAD
-        report = Report(self._session, self._desk.take(), self._cpu_s(), self._in_flight(), self._pool.lag)
-        receipt = self._link.ask(lambda client: client.report(report))
-        if receipt is None:
-            return 0
-        self._hear(receipt)
-=======
         in_flight, obeys = self._in_flight(), self._helm.obeys
         self._failures = self._desk.totals[1]
         report = Report(self._session, self._desk.take(), self._cpu_s(), in_flight, self._pool.lag, obeys)
@@ -369,7 +323,6 @@ class Worker:
             return 0
         self._said = obeys
         self._helm.hear(receipt.orders)
->>>>>>> main
         self._reported_us = self._clock.monotonic_us()
         return self._desk.confirm()
 
@@ -380,7 +333,6 @@ class Worker:
         answer = self._link.ask(lambda client: client.lease(request))
         if isinstance(answer, Lease):
             if self._clock.monotonic_us() - asked_us < self._margin_us:
-                self._hear(answer)
                 self._desk.accept(answer, self._clock_us)
             else:  # it was long under way: it may end before the fence does
                 self._desk.decline(answer)
@@ -417,29 +369,15 @@ class Worker:
                     )
                     self._pool.drop(receipt.dropped)
                     self._desk.drop(receipt.dropped)
-<<<<<<< HEAD
-                self._hear(receipt)
-=======
                 self._helm.hear(receipt.orders)  # first: nothing that it forbids may start
->>>>>>> main
                 self._fence(sent_us)
 
     def _alive(self) -> Beat:
         """What a beat says."""
-<<<<<<< HEAD
         leases, in_flight, lag = self._desk.leases, self._in_flight(), self._pool.lag
-        return Beat(self._session, leases, self._cpu_s(), in_flight, lag, self._clock_error_us)
-=======
         return Beat(
-            self._session,
-            self._desk.leases,
-            self._cpu_s(),
-            self._in_flight(),
-            self._pool.lag,
-            self._helm.obeys,
-            self._clock_error_us,
+            self._session, leases, self._cpu_s(), in_flight, lag, self._helm.obeys, self._clock_error_us
         )
->>>>>>> main
 
     def _set_clock(self) -> None:
         """Find out how far the master's clock is ahead, before anything is to start at a time of his."""

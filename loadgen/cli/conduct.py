@@ -419,32 +419,11 @@ class _Session:
             return reader.past(step)
 
 
-<<<<<<< HEAD
-def _restored(directory: Path) -> Restored:
-    """What the queue must know of the sessions before."""
-    with Reader(directory) as reader:
-        return Restored(
-            sessions=reader.sessions(),
-            workers=len(reader.workers()),
-            leases=reader.last_lease(),
-            step=next((step.index for step in reader.steps() if reader.is_open(step)), 0),
-        )
-
-
-def _still(now: RunFacts, before: RunFacts) -> RunFacts:
-    """The facts of a resumed run: those of now, and what was true of its target before."""
-    return msgspec.structs.replace(now, target=now.target or before.target, sandbox=before.sandbox)
-
-
-def _feel(pulse: Pulse, gates: Gatekeeper, batches: Sequence[Batch], now_us: int) -> None:
-    gates.record(batches, now_us)
-=======
 def _feel(
     pulse: Pulse, watchers: tuple[Gatekeeper, Steersman], batches: Sequence[Batch], now_us: int
 ) -> None:
     for watcher in watchers:
         watcher.record(batches, now_us)
->>>>>>> main
     for batch in batches:
         harvest = batch.harvest
         ended = len(harvest.plain) + sum(result.retry_ms is None for result in harvest.results)

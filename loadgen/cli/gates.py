@@ -13,12 +13,8 @@ from loadgen.errors import Incomplete, ItemStopped, ThresholdCrossed
 from loadgen.ledger.reader import Reader
 from loadgen.ledger.store import WarmedUp
 from loadgen.queues.messages import Batch
-<<<<<<< HEAD
-from loadgen.record import StepFacts
-=======
 from loadgen.record import Event, ItemCounts, StepFacts
 from loadgen.reports.measured import WARM_UP, Measured
->>>>>>> main
 from loadgen.reports.watch import Watch
 from loadgen.sample import Outcome
 from loadgen.thresholds import Threshold, check_steps, parse
@@ -83,17 +79,12 @@ class Gatekeeper:
 
     def look(self, step: int | None, view: QueueView, now_us: int) -> None:
         """See how it stands; `step`: the one that `view` shows, None before the first."""
-<<<<<<< HEAD
-        if step is None or self._stopped or (view.settled and self._last in (view.by_step or (step,))):
-            return  # there is nothing that could be stopped
-        reason = self._reason(step, view, now_us)
-=======
         warm_up = self._measured.warm_up
         if warm_up.us and self._measured.until_us is None and view.begun_us is not None:
             self._measured.until_us = until_us = view.begun_us + warm_up.us
             text = f"it is over {warm_up} after the first lease; what begins before that is not measured"
             self._note(Event(until_us, WARM_UP, text))
-        if step is None or self._stopped or (view.settled and step == self._last):
+        if step is None or self._stopped or (view.settled and self._last in (view.by_step or (step,))):
             return  # there is nothing that could be stopped
         if view.paused:
             self._paused = True
@@ -101,25 +92,15 @@ class Gatekeeper:
         if self._paused:
             self._paused = False
             self._watch.begin_anew(step, view.counts)
-        reason = self._reason(step, view.counts, now_us)
->>>>>>> main
+        reason = self._reason(step, view, now_us)
         if reason is not None:
             self._stopped = True
             self._stop(reason)
 
-<<<<<<< HEAD
     def _reason(self, step: int, view: QueueView, now_us: int) -> Incomplete | None:
         by_step = view.by_step or {step: view.counts}
-        crossings = self._watch.look(step, by_step.get(step, view.counts), now_us, by_step)
-        for crossing in crossings:
-            self._note(crossing.text)
-        reasons = [crossing for crossing in crossings if crossing.aborts]
-        more = {self._names[n]: c.failed - self._before[self._names[n]].failed for n, c in by_step.items()}
-        name = next((name for name, failed in more.items() if failed > 0), "")
-        if self._fail_fast and name:
-=======
-    def _reason(self, step: int, counts: ItemCounts, now_us: int) -> Incomplete | None:
-        crossings = self._watch.look(step, self._without_warm_up(step, counts), now_us)
+        measured = {each: self._without_warm_up(each, counts) for each, counts in by_step.items()}
+        crossings = self._watch.look(step, measured.get(step, view.counts), now_us, measured)
         for crossing in crossings:
             self._note(Event(now_us, "threshold", crossing.text))
             if crossing.acts and crossing.threshold.action == "pause":
@@ -127,9 +108,9 @@ class Gatekeeper:
         reasons = [
             crossing for crossing in crossings if crossing.acts and crossing.threshold.action == "abort"
         ]
-        name = self._names[step]
-        if self._fail_fast and counts.failed > self._before[name].failed:
->>>>>>> main
+        more = {self._names[n]: c.failed - self._before[self._names[n]].failed for n, c in by_step.items()}
+        name = next((name for name, failed in more.items() if failed > 0), "")
+        if self._fail_fast and name:
             if self._failed or self._missed:
                 return ItemStopped(f"stopped by --fail-fast: {self._failed or f'an item of {name} failed'}")
             self._missed = True  # the result is about to be told, or there is none

@@ -129,11 +129,7 @@ class Pool:
                 if not there:
                     self._parked.append(task)
                     continue
-<<<<<<< HEAD
-                process = min(there, key=lambda child: child.outstanding / child.width)
-=======
                 process = min(there, key=lambda child: child.outstanding / (child.most or 1))
->>>>>>> main
                 process.outstanding += len(task.items)
                 process.items.setdefault(task.lease, set()).update(task.items)
                 shares.setdefault(process, []).append(task)
@@ -171,15 +167,6 @@ class Pool:
         for process in list(self._children):
             self._tell(process, Width(threads))
 
-<<<<<<< HEAD
-    def spread(self, slots: int) -> None:
-        """Let the children together do so many items at a time, but each of them one at least."""
-        children = list(self._children)
-        for number, process in enumerate(children):
-            process.width = max(slots // len(children) + (number < slots % len(children)), 1)
-            self._tell(process, Width(process.width))
-        self._setup = msgspec.structs.replace(self._setup, threads=max(slots // max(len(children), 1), 1))
-=======
     def limit(self, serial: int, most: int | None) -> None:
         """Have no more than so many items in flight; what a child with no part of that has comes back."""
         with self._lock:
@@ -188,7 +175,6 @@ class Pool:
                 process.most = None if most is None else (most + len(children) - 1 - place) // len(children)
         for process in children:
             self._tell(process, Limit(serial, process.most))
->>>>>>> main
 
     def stop(self) -> None:
         """Let the children finish what they have started, and wait for them."""

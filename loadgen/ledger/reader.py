@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-<<<<<<< HEAD
-from collections.abc import Iterator
-from dataclasses import replace
-=======
 from array import array
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
->>>>>>> main
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,12 +17,8 @@ from loadgen.columns import Plain, Samples, unpack
 from loadgen.errors import ExitCode, RunNotFound
 from loadgen.lag import NO_LAG, Lag
 from loadgen.ledger.migrations import MIGRATIONS
-<<<<<<< HEAD
-from loadgen.ledger.store import FILE
-from loadgen.pacing import parse_duration
-=======
 from loadgen.ledger.store import FILE, WarmedUp
->>>>>>> main
+from loadgen.pacing import parse_duration
 from loadgen.plan import Chunk
 from loadgen.record import (
     AttemptRow,

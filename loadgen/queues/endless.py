@@ -105,7 +105,7 @@ class EndlessMachine(LeaseMachine):
             self._endless.end()
         for number, lease in list(self._leases.items()):
             for item in sorted(lease.outstanding):
-                if self._states[item] == State.LEASED and item not in self._attempts:
+                if self._states[item] == State.LEASED and self._attempts[item] == 1:
                     lease.outstanding.discard(item)
                     self._states[item] = State.PENDING
                     self._let_go(item)
@@ -133,9 +133,8 @@ class EndlessMachine(LeaseMachine):
     def _take_back(self, number: int, now_us: int, made: Decisions) -> Loss:
         order = self._leases[number].order
         loss = super()._take_back(number, now_us, made)
-        if self._attempts:
-            tried = (item for item in order if item in self._attempts)
-            self._again.update(item for item in tried if self._states[item] == State.PENDING)
+        tried = self._attempts.further(order)
+        self._again.update(item for item in tried if self._states[item] == State.PENDING)
         return loss
 
     def _is_free(self, item: int) -> bool:

@@ -8,24 +8,15 @@ calls of many workers share a commit.
 from __future__ import annotations
 
 import threading
-<<<<<<< HEAD
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
-=======
-from collections.abc import Callable, Hashable, Sequence
 from typing import Any
->>>>>>> main
 
 from loadgen.clock import Clock
 from loadgen.errors import Refused
 from loadgen.plan import StepPlan
 from loadgen.queues import intake
-<<<<<<< HEAD
-from loadgen.queues.decisions import Rules
-=======
 from loadgen.queues.crew import Crew
-from loadgen.queues.decisions import Decisions, Rules, Wanted
->>>>>>> main
+from loadgen.queues.decisions import Rules
 from loadgen.queues.leases import LeaseMachine
 from loadgen.queues.members import Member, Restored, check_version
 from loadgen.queues.messages import (
@@ -45,14 +36,9 @@ from loadgen.queues.messages import (
     Wait,
     Welcome,
 )
-<<<<<<< HEAD
 from loadgen.queues.phase import At, Keys, Made, Part, Phase, opened
-from loadgen.queues.term import Term
-=======
-from loadgen.queues.paced import Pacer
 from loadgen.queues.recorder import Recorder
-from loadgen.queues.supply import supply
->>>>>>> main
+from loadgen.queues.term import Term
 from loadgen.record import (
     Acknowledged,
     Decided,
@@ -75,13 +61,10 @@ from loadgen.view import QueueView
 IDLE_WAIT_S = 0.02
 """How long a worker waits before it asks again while others hold what is left, times the workers."""
 LONGEST_WAIT_S = 1.0
-<<<<<<< HEAD
 NOTE_TERM_US = 1_000_000
 """How often it is noted how long a phase has gone on: a new master goes on from there."""
-=======
 REST_WAIT_S = 0.25
 """How long one waits that is to hold nothing: it hears in a beat when that changes."""
->>>>>>> main
 OPENING_S = 1.0
 """How long a call of an earlier session's worker waits for its step to be open again."""
 
@@ -141,35 +124,13 @@ class MemoryQueue:
     def open_all(self, parts: Sequence[Part], term: Term | None = None) -> None:
         """Start handing out steps that run at the same time, for as long as `term` says."""
         with self._lock:
-<<<<<<< HEAD
             next_lease, at = self._phase.next_lease, self._at()
             steps = [opened(part, self._rules(part), next_lease, at) for part in parts]
+            for machine in self._phase:
+                machine.retire()
             self._earlier |= self._phase.machines
             self._phase = Phase(steps, term, next_lease=next_lease)
-=======
-            rules = Rules(
-                step=step.index,
-                delivery=step.delivery,
-                ttl_us=self._ttl_us,
-                quarantine_us=self._quarantine_us,
-                keyed=keys is not None,
-                retry_budget=step.retry_budget,
-            )
-            machine = LeaseMachine(step.items, rules, first_lease=self._machine.next_lease)
-            if past is not None:
-                machine.restore(past, self._clock.monotonic_us())
-            self._most = max(1, LARGEST_ROWS // max(map(len, encoded or ()), default=1))
-            self._pacer = None if step.pace is None else Pacer(step, step.pace, keys, self._most)
-            if self._pacer is None:
-                machine.stock(lambda is_pending: supply(step, keys, is_pending, resumed=past is not None))
-            else:
-                machine.stock(self._pacer.start)
-                self._pacer.obey(self._crew.steering, self._clock.now_us())
-            if self._step is not None:
-                self._machine.retire()
-                self._earlier[self._step.index] = self._machine
-            self._machine, self._step, self._rows = machine, step, encoded
->>>>>>> main
+            self._obey()
             self._changed.notify_all()
 
     def _rules(self, part: Part) -> Rules:
@@ -192,8 +153,7 @@ class MemoryQueue:
         """Tell the run something else; returns what that changed, which is on record by then."""
         with self._changed:
             changes = change(self._crew.steering)
-            if self._pacer is not None:
-                self._pacer.obey(self._crew.steering, self._clock.now_us())
+            self._obey()
             ticket = self._recorder.submit([self._event(made.kind, made.text) for made in changes])
             self._changed.notify_all()
         ticket.wait()
@@ -203,23 +163,19 @@ class MemoryQueue:
         """Take back what was not renewed in time."""
         with self._changed:
             now_us = self._clock.monotonic_us()
+            self._obey()
             made = self._phase.expire(now_us)
             entries = [*self._noted(made), *self._note_term(now_us)]
             for worker in self._workers.values():
                 if worker.here and now_us - worker.seen_us >= self._ttl_us:
                     worker.here, worker.lost, worker.in_flight = False, True, 0
-<<<<<<< HEAD
-                    entries.append(self._load(worker))
-            for loss in (loss for _, each in made for loss in each.losses):
-=======
                     entries.append(worker.load())
-            for loss in made.losses:
->>>>>>> main
+            for loss in (loss for _, each in made for loss in each.losses):
                 name = self._name(loss.session)
                 text = f"{name} was not heard of in time: {loss.unsent} items back in the queue"
                 if loss.armed:
                     text += f", {loss.armed} may have been sent"
-                if self._pacer is not None:
+                if self._phase.paced:
                     text += "; they start late"
                 entries.append(self._event("lease expired", text))
             if entries:
@@ -252,14 +208,11 @@ class MemoryQueue:
                 last_lease_us=self._last_lease_us,
                 begun_us=self._begun_us,
                 workers=tuple(map(Member.view, self._workers.values())),
-<<<<<<< HEAD
                 by_step=by_step,
                 passed_s=passed_us / 1_000_000,
                 left_s=None if left_us is None else left_us / 1_000_000,
-=======
                 paused=self._crew.steering.paused,
                 late=self._crew.late(self._workers.values()),
->>>>>>> main
             )
 
     # What workers do with it
@@ -298,56 +251,36 @@ class MemoryQueue:
             worker = self._worker(message.session)
             if self._drained:
                 return Drained(self._drained)
-<<<<<<< HEAD
-            found = self._phase.grant(message, self._slots, self._at())
-            if found is None:
-=======
-            step = self._step
+            if not self._crew.steering.paused:
+                self._phase.term.begin(self._clock.monotonic_us())
             orders = self._orders(worker, message.obeys)
             if orders.slots == 0 or orders.serial != message.obeys:
                 return Wait(IDLE_WAIT_S if orders.slots != 0 else REST_WAIT_S, orders)
-            if step is None or not self._machine.unleased:
-                return self._wait()
-            if self._pacer is not None:
-                self._pacer.fill(self._clock.now_us(), self._slots)
-            size = step.chunk or chunk_size(self._machine.unleased, message.want, len(self._slots))
-            wanted = Wanted(message.session, min(size, self._most), message.lanes)
-            grant = self._machine.grant(wanted, self._clock.monotonic_us())
-            if grant is None:
->>>>>>> main
+            found = self._phase.grant(message, self._slots, self._at())
+            if found is None:
                 return self._wait()
             step, grant = found
             self._last_lease_us = self._clock.now_us()
             self._first_lease_us = self._first_lease_us or self._last_lease_us
-<<<<<<< HEAD
-            due_us, slots = step.due_us(grant), self._share(message.session)
-=======
             if self._begun_us is None:
-                self._begun_us = self._first_lease_us if self._pacer is None else self._pacer.begins_us
-            rows = self._rows
-            due_us = b"" if self._pacer is None or grant.verifying else self._pacer.due_us(grant.chunk)
->>>>>>> main
+                self._begun_us = step.begins_us or self._first_lease_us
+            due_us = step.due_us(grant)
             ticket = self._recorder.submit(
                 [Granted(grant.lease, worker.number, grant.chunk, grant.verifying)]
             )
         data = step.data(grant.chunk)
         ticket.wait()
-        return Lease(grant.lease, grant.chunk, grant.attempts, data, grant.verifying, due_us, slots)
+        return Lease(grant.lease, grant.chunk, grant.attempts, data, grant.verifying, due_us)
 
     def arm(self, message: Arm) -> Armed:
         """Mark items as about to be sent.  A stale lease is not armed: its worker must drop it."""
         dropped, skip = [], []
         entries: list[Entry] = []
         with self._lock:
-<<<<<<< HEAD
-            self._worker(message.session)
-            self._await_steps()
-=======
             orders = self._orders(self._worker(message.session), message.obeys)
             if orders.slots == 0 or orders.serial != message.obeys:
                 return Armed(orders=orders)
-            self._await_step(0)
->>>>>>> main
+            self._await_steps()
             now_us = self._clock.monotonic_us()
             for mark in message.marks:
                 span = (mark.start, mark.stop)
@@ -371,16 +304,11 @@ class MemoryQueue:
             worker.note(message)
             orders = self._orders(worker, message.obeys)
             ticket = self._recorder.submit(entries)
-            slots = self._share(message.session)
             self._changed.notify_all()
         ticket.wait()  # also for a repeated report: its first copy may still be on its way to the disk
         if fresh and self._listener is not None:
             self._listener(fresh)
-<<<<<<< HEAD
-        return Receipt(slots=slots)
-=======
         return Receipt(orders=orders)
->>>>>>> main
 
     def _take_in(self, worker: Member, batches: Sequence[Batch]) -> list[Entry]:
         entries: list[Entry] = []
@@ -405,16 +333,10 @@ class MemoryQueue:
         with self._lock:
             worker = self._worker(message.session)
             worker.note(message)
-<<<<<<< HEAD
             self._await_steps()  # a receipt would tell a worker that its leases live
-            dropped = self._phase.renew(message.session, message.leases, self._clock.monotonic_us())
-            return Receipt(dropped, self._clock.now_us(), self._share(message.session))
-=======
-            self._await_step(0)  # a receipt would tell a worker that its leases live
             orders = self._orders(worker, message.obeys)
-            dropped = self._machine.renew(message.session, message.leases, self._clock.monotonic_us())
+            dropped = self._phase.renew(message.session, message.leases, self._clock.monotonic_us())
             return Receipt(dropped, orders, self._clock.now_us())
->>>>>>> main
 
     def release(self, message: Release) -> Receipt:
         """Take a lease back."""
@@ -459,16 +381,12 @@ class MemoryQueue:
         worker.alive_s = (worker.seen_us - worker.joined_us) / 1_000_000
         return worker
 
-<<<<<<< HEAD
-    def _await_steps(self, *indexes: int) -> None:
-=======
     def _orders(self, worker: Member, obeys: int) -> Orders:
         """What the worker is to keep to; one that is gone, to what it was told."""
         self._crew.hear(worker, obeys)
         return self._crew.orders(worker, self._workers.values()) if worker.here else worker.told[-1]
 
-    def _await_step(self, index: int) -> None:
->>>>>>> main
+    def _await_steps(self, *indexes: int) -> None:
         """A resumed master serves before it knows its leases: it can say nothing about them until then.
 
         Raises Refused when the steps are not open in time; the worker asks again.
@@ -503,9 +421,11 @@ class MemoryQueue:
         idle_s = min(IDLE_WAIT_S * max(len(self._slots), 1), LONGEST_WAIT_S)
         return Wait(self._phase.wait_s(self._clock.now_us(), idle_s))
 
-    def _share(self, session: str) -> int | None:
-        """How many items a worker may have in flight now; None: as many as it has slots."""
-        return self._phase.term.share(session, self._slots, self._clock.monotonic_us())
+    def _obey(self) -> None:
+        """Have the phase keep to what the run was told, and the run to the phase's ramp."""
+        at, steering = self._at(), self._crew.steering
+        self._phase.obey(steering, at)
+        steering.ramp = self._phase.term.level(sum(self._slots.values()), at.monotonic_us)
 
     @property
     def _slots(self) -> dict[str, int]:

@@ -15,11 +15,8 @@ from loadgen.loader import Bundle
 from loadgen.plan import Chunk
 from loadgen.sample import Count, Seconds
 from loadgen.scenario import Connections
-<<<<<<< HEAD
-from loadgen.thinking import Think
-=======
 from loadgen.steering import Orders
->>>>>>> main
+from loadgen.thinking import Think
 
 PROTOCOL = 1
 """Changes whenever a message changes its meaning."""
@@ -140,8 +137,6 @@ class Lease(msgspec.Struct, frozen=True, tag=True):
     """The items are not to be done, but to be looked for on the target."""
     due_us: bytes = b""
     """In an open model: a column of when each is meant to start, by the master's clock."""
-    slots: Count | None = None
-    """As in a receipt."""
 
 
 class Wait(msgspec.Struct, frozen=True, tag=True):
@@ -225,8 +220,6 @@ class Receipt(msgspec.Struct, frozen=True, tag=True):
     """What to keep to from now on."""
     at_us: Count = 0
     """When it was said: the master's clock, for those who have to start something at a time of his."""
-    slots: Count | None = None
-    """How many items the worker may have in flight from now on; None: as many as it has slots."""
 
 
 Request: TypeAlias = Hello | LeaseRequest | Arm | Report | Beat | Release | Bye

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
@@ -23,6 +22,7 @@ from loadgen.queues.paced import Pacer
 from loadgen.queues.supply import supply
 from loadgen.queues.term import Term
 from loadgen.record import ItemCounts, Past
+from loadgen.steering import Steering
 
 LARGEST_ROWS = 1024 * 1024
 """Bytes of rows in one lease: keeps the frame well below its limit."""
@@ -74,6 +74,11 @@ class Opened:
         """The rows of a chunk's items."""
         rows = self.rows
         return () if rows is None else tuple(rows[item % len(rows)] for item in chunk)
+
+    @property
+    def begins_us(self) -> int | None:
+        """When its first item is meant to start; None: as soon as it is leased."""
+        return None if self.pacer is None else self.pacer.begins_us
 
     def due_us(self, grant: Grant) -> bytes:
         """When a chunk's items are meant to start."""
@@ -137,6 +142,19 @@ class Phase:
                 return opened, grant
         return None
 
+    def obey(self, steering: Steering, at: At) -> None:
+        """Keep to what the run was told: its time stands still in a pause."""
+        for each in self.opened.values():
+            if each.pacer is not None:
+                each.pacer.obey(steering, at.now_us)
+        if steering.paused:
+            self.term.hold(at.monotonic_us)
+
+    @property
+    def paced(self) -> bool:
+        """Whether items are meant to start at times of their own."""
+        return any(each.pacer is not None for each in self.opened.values())
+
     def arm(self, session: str, lease: int, span: tuple[int, int], now_us: int) -> tuple[int, ...] | None:
         """See `LeaseMachine.arm`."""
         tried = (machine.arm(session, lease, span, now_us) for machine in self)
@@ -187,5 +205,5 @@ def opened(part: Part, rules: Rules, first_lease: int, at: At) -> Opened:
     if pacer is None:
         machine.stock(lambda is_free: supply(step, keys, is_free, resumed=past is not None))
     else:
-        machine.stock(partial(pacer.start, at.now_us))
+        machine.stock(pacer.start)
     return Opened(step, machine, rows, pacer, most)

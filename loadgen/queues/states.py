@@ -56,6 +56,7 @@ class States:
         while self._items < items:
             self._blocks.append(int(State.PENDING))
             self._done.append(0)
+            self._settled.append(0)
             self._items += BLOCK
             self.counts[State.PENDING] += BLOCK
 

@@ -5,7 +5,7 @@ Active time counts from the first lease; not while no master is there, nor while
 
 from __future__ import annotations
 
-from loadgen.levels import Levels, Slots, split
+from loadgen.levels import Levels
 
 
 class Term:
@@ -46,11 +46,3 @@ class Term:
         if self._levels is None:
             return None
         return self._levels.in_flight_at(self.passed_us(now_us) / 1_000_000, slots)
-
-    def share(self, session: str, slots: Slots, now_us: int) -> int | None:
-        """How many items a worker may have in flight now; None: as many as it likes.
-
-        `slots`: of the workers that are here, by session.
-        """
-        total = self.level(sum(slots.values()), now_us)
-        return None if total is None else split(total, slots).get(session, 0)

@@ -67,7 +67,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     undoable: bool
     """Whether the scenario has a teardown for `loadgen clean`."""
     versions: dict[str, str]
-<<<<<<< HEAD
     duration_s: float | None = None
     """How long it was to go on, whatever number of items that is; None: it has a fixed number of them."""
     ramp: str | None = None
@@ -76,9 +75,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """The same: how long slots wait after an item, where all steps have it from the command line."""
     mix: dict[str, float] | None = None
     """Steps that ran side by side, with their weights."""
-=======
     warm_up: WarmUpSummary | None = None
->>>>>>> main
 
 
 class Items(msgspec.Struct, frozen=True):

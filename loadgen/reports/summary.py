@@ -12,11 +12,8 @@ from typing import Protocol
 
 import msgspec
 
-<<<<<<< HEAD
-from loadgen.pacing import parse_duration
-=======
 from loadgen.lag import Lag
->>>>>>> main
+from loadgen.pacing import parse_duration
 from loadgen.record import (
     AttemptRow,
     Attempts,
@@ -169,13 +166,8 @@ def tell(record: Record, verdict: Verdict, watches: Sequence[Watch] = ()) -> tup
     generator = judge_starts(judge_generator(findings), told, workers)
     thresholds = gates.judge({step.name: count for step, count in zip(steps, counts, strict=True)})
     held = hold(verdict, generator) if facts.settings.get("strict") else verdict
-<<<<<<< HEAD
-    return Summary(
-        run=_run(facts, phases, steps),
-=======
     summary = Summary(
-        run=_run(facts, phases, measured),
->>>>>>> main
+        run=_run(facts, phases, steps, measured),
         verdict=cross(held, thresholds),
         items=Items.of(_sum(counts)),
         attempts=_tries(record.attempts()),
@@ -222,13 +214,9 @@ def _sum(counts: Sequence[ItemCounts]) -> ItemCounts:
     return added
 
 
-<<<<<<< HEAD
-def _run(facts: RunFacts, phases: Phases, steps: Sequence[StepFacts]) -> Run:
+def _run(facts: RunFacts, phases: Phases, steps: Sequence[StepFacts], measured: Measured) -> Run:
     course = facts.settings.get("course") or {}
     timed = any(step.items < 0 for step in steps)
-=======
-def _run(facts: RunFacts, phases: Phases, measured: Measured) -> Run:
->>>>>>> main
     return Run(
         id=facts.id,
         scenario=facts.scenario,
@@ -245,14 +233,11 @@ def _run(facts: RunFacts, phases: Phases, measured: Measured) -> Run:
         seed=facts.seed,
         undoable=facts.undoable,
         versions=facts.versions,
-<<<<<<< HEAD
         duration_s=parse_duration(course["duration"]) if timed else None,
         ramp=course.get("ramp"),
         think_time=course.get("think_time"),
         mix=course.get("mix"),
-=======
         warm_up=measured.summary(),
->>>>>>> main
     )
 
 

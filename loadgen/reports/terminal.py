@@ -60,25 +60,6 @@ def compose(
     _errors(page, summary)
     _workers(page, summary)
     _events(page, events)
-<<<<<<< HEAD
-    page.print()
-
-
-def _word(summary: Summary) -> str:
-    return _WORDS.get(ExitCode(summary.verdict.exit_code), "ERROR")
-
-
-def _all_well(summary: Summary) -> str:
-    items = summary.items
-    if not items.planned:
-        return "there was nothing to do"
-    run = summary.run
-    spent = [part for part in (run.active_s, run.drain_s) if part is not None]
-    of = "" if run.duration_s is not None else f" of {items.planned}"
-    number = "item" if items.planned == 1 else "items"
-    return f"{items.done}{of} {number} done" + (f" in {duration(sum(spent))}" if spent else "")
-=======
->>>>>>> main
 
 
 def _verdict(page: Page, summary: Summary) -> None:

@@ -241,13 +241,21 @@ def test_workers_are_told_their_share_of_a_ramp() -> None:
     bench.join("w2", slots=8)
     bench.queue.open(StepPlan(0, "browse", 1000), term=Term(None, parse_ramp("0:1,10s:6,20s:100")))
 
+    obeyed = {"w1": 0, "w2": 0}
+
     def shares() -> list[int | None]:
-        return [bench.queue.beat(Beat(session, (), 0.0, 0)).slots for session in ("w1", "w2")]
+        """Once what the others have given up has come round."""
+        bench.queue.expire()
+        for _ in range(3):
+            orders = {
+                session: bench.queue.beat(Beat(session, (), 0.0, 0, obeys=serial)).orders
+                for session, serial in obeyed.items()
+            }
+            obeyed.update({session: each.serial for session, each in orders.items()})
+        return [each.slots for each in orders.values()]
 
     assert shares() == [0, 1]
-    lease = bench.lease()
-    assert lease
-    assert lease.slots == 0
+    assert isinstance(bench.queue.lease(LeaseRequest("w1", 10, 4, obeyed["w1"])), Wait), "it has no part yet"
     bench.clock.step(10)
     assert shares() == [2, 4]
     bench.clock.step(10)

@@ -115,35 +115,6 @@ def test_a_pool_can_be_widened_and_narrowed(tmp_path: Path, doorman: Doorman, st
     assert harvested.ended == 30
 
 
-<<<<<<< HEAD
-def test_slots_are_spread_over_processes_and_who_waits_for_a_task_may_be_told_to_rest(
-    tmp_path: Path, doorman: Doorman
-) -> None:
-    """Two processes with two slots each, all of them idle, are to have three; no fourth item is begun."""
-    path = tmp_path / "doors.py"
-    path.write_text(
-        f"from loadgen import Scenario, Session\nscenario = Scenario()\n@scenario.step(items=1)\n{SCRIPTED}"
-    )
-    setup = Setup(str(path), ("act",), doorman.url, b"\x80", threads=2, connections="keep", run="")
-    harvested = Harvested()
-    pool = Pool(setup, 2, harvested.add, lambda _: None)
-    pool.fence(SystemClock().monotonic_us() + FOREVER_US)
-    pool.submit(Task(1, 0, item, (item,)) for item in range(4))
-    doorman.wait_for(4)
-    doorman.let_out(4)
-    harvested.wait_for(4)
-    pool.spread(3)
-    pool.submit(Task(1, 0, item, (item,)) for item in range(4, 16))
-    doorman.wait_for(3)
-    for out in range(4, 16):
-        with doorman.changed:
-            assert doorman.changed.wait_for(lambda: doorman.inside, PATIENCE_S)
-            assert len(doorman.inside) <= 3
-        doorman.let_out(1)
-        harvested.wait_for(out + 1)
-    pool.stop()
-    assert harvested.ended == 16
-=======
 @pytest.mark.parametrize("step", [SCRIPTED, DESCRIBED], ids=["scripted", "described"])
 def test_a_pool_keeps_to_a_limit_strictly(tmp_path: Path, doorman: Doorman, step: str) -> None:
     """Over all its processes, one of which may have no part of it; what is not to be started comes back."""
@@ -191,4 +162,3 @@ def test_a_pool_keeps_to_a_limit_strictly(tmp_path: Path, doorman: Doorman, step
     pool.submit(Task(1, 0, item, (item,)) for item in back)
     let_out_until(lambda: harvested.ended == 40)
     pool.stop()
->>>>>>> main

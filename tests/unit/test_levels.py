@@ -1,11 +1,9 @@
 """How many items are in flight over time, and who has how many of them."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from loadgen.errors import UsageError
-from loadgen.levels import parse_ramp, split
+from loadgen.levels import parse_ramp
 
 
 @pytest.mark.parametrize(
@@ -47,14 +45,3 @@ def test_a_mistake_is_pointed_at(text: str, word: str, at: int) -> None:
 def test_what_a_ramp_comes_to() -> None:
     assert (parse_ramp("30s").most, parse_ramp("0:1,9s:7").most) == (None, 7)
     assert [parse_ramp(text).ends_at_none for text in ("30s", "0:1,9s:0")] == [False, True]
-
-
-@given(st.integers(0, 300), st.dictionaries(st.text("abcdef", min_size=1), st.integers(0, 64), max_size=8))
-def test_shares_add_up_and_nobody_has_more_than_its_slots(total: int, slots: dict[str, int]) -> None:
-    shares = split(total, slots)
-    assert sum(shares.values()) == min(total, sum(slots.values()))
-    assert shares.keys() == slots.keys()
-    assert all(0 <= shares[session] <= own for session, own in slots.items())
-    there = sum(slots.values())
-    if total < there:
-        assert all(abs(shares[s] - total * own / there) < 1 for s, own in slots.items())

@@ -324,5 +324,3 @@ def test_a_pause_and_a_rate_by_hand_reach_the_schedule() -> None:
     pacer.obey(steering, START_US + 8_000_000)
     due_us = [START_US + 10_000_000 + 50_000 * item for item in range(3)]
     assert unpack(pacer.due_us(Chunk(0, 0, 3))) == due_us
-        START_US + 10_000_000 + 50_000 * item for item in range(3)
-    ]
