@@ -1,7 +1,8 @@
 """What a worker has leased and not yet handed to its pool: in the order of the leases, or of the clock.
 
 A lane's items are done one after the other; where a step has no keys, a lease is one lane that may be cut
-anywhere.  Items that are meant to start at a time of their own come when it is near.
+anywhere.  Items that are meant to start at a time of their own come when it is near.  Steps that are mixed
+have their turns.
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 
 import msgspec
 
 from loadgen.columns import unpack
 from loadgen.execution.pipe import Task
+from loadgen.mixing import Turns
 from loadgen.queues.messages import Lease, Mark
 
 PIECE_S = 0.1
@@ -46,10 +48,13 @@ class Lane:
 class Backlog:
     """Not for several threads at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, mix: Mapping[int, float]) -> None:
+        """`mix`: weights of the steps that run at the same time; empty: each runs by itself."""
         self.items = 0
         """How many could be started, now or when their time has come."""
-        self._lanes: deque[Lane] = deque()
+        self._mix = mix
+        self._turns = Turns(mix)
+        self._lanes: dict[int, deque[Lane]] = {}  # by step
         self._timed: list[tuple[int, int, Lane]] = []  # by the time of the first item
         self._numbers = count()
         self._early: list[int] = []  # when what was taken before its time is due
@@ -66,13 +71,14 @@ class Backlog:
         `pace`: items a second that a slot gets through.
         """
         tasks = []
-        while self._lanes and room > 0:
-            lane = self._lanes.popleft()
+        while room > 0 and (lane := self._next()) is not None:
             piece = round(pace * (PIECE_S if lane.keyed else SLICE_S))
             task, rest = lane.cut(max(1, min(piece, room)))
             self._leave(task, rest, lane)
             tasks.append(task)
             room -= len(task.items)
+            if task.step in self._mix:
+                self._turns.took(task.step, len(task.items))
         while self._timed and self._timed[0][0] <= now_us + SOON_S * 1_000_000:
             _, _, lane = heapq.heappop(self._timed)
             near = 1 if lane.keyed else bisect_right(lane.task.due_us, now_us + SOON_S * 1_000_000)
@@ -118,18 +124,19 @@ class Backlog:
 
     def tasks(self) -> Iterator[Task]:
         """All that there is."""
-        for lane in (*self._lanes, *(lane for _, _, lane in self._timed), *self._following.values()):
+        for lane in (*self._untimed(), *(lane for _, _, lane in self._timed), *self._following.values()):
             yield lane.task
 
     def clear(self, leases: Collection[int]) -> None:
         """Forget all of these leases."""
-        self._lanes = deque(lane for lane in self._lanes if lane.task.lease not in leases)
+        for step, lanes in self._lanes.items():
+            self._lanes[step] = deque(lane for lane in lanes if lane.task.lease not in leases)
         self._timed = [entry for entry in self._timed if entry[2].task.lease not in leases]
         heapq.heapify(self._timed)
         self._following = {
             place: lane for place, lane in self._following.items() if lane.task.lease not in leases
         }
-        left = (*self._lanes, *(lane for _, _, lane in self._timed))
+        left = (*self._untimed(), *(lane for _, _, lane in self._timed))
         self.items = sum(len(lane.task.items) for lane in left)
 
     def _add(self, lane: Lane) -> None:
@@ -137,12 +144,22 @@ class Backlog:
         if lane.task.due_us:
             heapq.heappush(self._timed, (lane.task.due_us[0], next(self._numbers), lane))
         else:
-            self._lanes.append(lane)
+            self._lanes.setdefault(lane.task.step, deque()).append(lane)
 
     def _put_first(self, lane: Lane) -> None:
         self._add(lane)
         if not lane.task.due_us:
-            self._lanes.rotate(1)
+            self._lanes[lane.task.step].rotate(1)
+
+    def _untimed(self) -> Iterator[Lane]:
+        return chain.from_iterable(self._lanes.values())
+
+    def _next(self) -> Lane | None:
+        """The first lane of the step whose turn it is, or of the next that has one."""
+        for step in self._turns.order() if len(self._lanes) > 1 and self._mix else ():
+            if self._lanes.get(step):
+                return self._lanes[step].popleft()
+        return next((lanes.popleft() for lanes in self._lanes.values() if lanes), None)
 
     def _leave(self, task: Task, rest: Lane | None, lane: Lane) -> None:
         """A task leaves its lane."""

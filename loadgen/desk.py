@@ -13,7 +13,8 @@ from loadgen.clock import Clock
 from loadgen.columns import Harvest
 from loadgen.execution.pipe import Returned, Task
 from loadgen.queues.messages import Batch, Lease
-from loadgen.sample import Result
+from loadgen.resting import Rests
+from loadgen.sample import NO_ITEM, Result
 from loadgen.spool import Spool
 
 LARGEST_REPORT = 1024 * 1024
@@ -31,12 +32,22 @@ CLIMB = 1.5
 class Desk:
     """Used by the worker's main thread, its beat and the pool's readers: every method takes the lock."""
 
-    def __init__(self, clock: Clock, spool: Spool, slots: int) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        spool: Spool,
+        slots: int,
+        rests: Rests | None = None,
+        mix: Mapping[int, float] | None = None,
+    ) -> None:
+        """`rests`: slots that think; `mix`: weights of the steps that run at the same time."""
         self.changed = threading.Condition(threading.RLock())
         self._clock = clock
         self._spool = spool
         self.slots = slots
-        self._backlog = Backlog()
+        self._rests = rests or Rests({}, 0)
+        self._mix = mix or {}
+        self._backlog = Backlog(self._mix)
         self._open: dict[int, int] = {}  # by lease: items that have not ended yet
         self._unstarted: dict[int, list[int]] = {}  # by lease to be given back: items that were skipped
         self._verifying: set[int] = set()  # of the open leases
@@ -49,7 +60,7 @@ class Desk:
         self._ended = 0
         self._totals = (0, 0)
         self.step = 0
-        """Of the last lease."""
+        """Of the last lease; NO_ITEM: of those that are mixed."""
         self._since_us = clock.monotonic_us()
         self._rate = 0.0
         self._climbing = True
@@ -60,7 +71,7 @@ class Desk:
         """A lease was granted; `clock_us`: how far the master's clock is ahead of ours."""
         with self.changed:
             self._open[lease.id] = len(lease.chunk)
-            self.step = lease.chunk.step
+            self.step = NO_ITEM if lease.chunk.step in self._mix else lease.chunk.step
             if lease.verifying:
                 self._verifying.add(lease.id)
             if lease.chunk.lanes:
@@ -75,7 +86,8 @@ class Desk:
     def next_tasks(self, room: int) -> list[Task]:
         """Tasks to start, of about `room` items, and all whose time is near."""
         with self.changed:
-            return self._backlog.take(room, self._rate / self.slots, self._clock.monotonic_us())
+            pace = 0.0 if self._rests.any else self._rate / self.slots  # who thinks does one at a time
+            return self._backlog.take(room, pace, self._clock.monotonic_us())
 
     def put_back(self, tasks: Iterable[Task]) -> None:
         """These tasks could not be started after all: they come next again."""
@@ -135,7 +147,7 @@ class Desk:
             for task in self._backlog.tasks():
                 self._unstarted.setdefault(task.lease, []).extend(task.items)
                 self._close(task.lease, len(task.items))
-            self._backlog = Backlog()
+            self._backlog = Backlog(self._mix)
 
     # Results
 
@@ -143,7 +155,9 @@ class Desk:
         """The pool returned something."""
         with self.changed:
             fresh: list[Batch] = []
+            ahead_us = self._clock.now_us() - self._clock.monotonic_us()
             for lease, step, harvest in returned.harvests:
+                self._rests.begin(step, harvest, ahead_us)
                 self._backlog.follow(lease, harvest.items())
                 fresh += [Batch(self._seq(), lease, step, part) for part in _parts(harvest)]
                 self._results += harvest.ended
@@ -203,6 +217,18 @@ class Desk:
     def backlog(self) -> int:
         """Items that were leased, could be started, and were not yet handed to the pool."""
         return self._backlog.items
+
+    @property
+    def resting(self) -> int:
+        """Slots that think."""
+        with self.changed:
+            return self._rests.count(self._clock.monotonic_us())
+
+    def nap_s(self, longest_s: float) -> float:
+        """How long it is until the next of them has thought enough, at most."""
+        with self.changed:
+            rest_s = self._rests.wait_s(self._clock.monotonic_us())
+            return longest_s if rest_s is None else min(rest_s, longest_s)
 
     @property
     def early(self) -> int:

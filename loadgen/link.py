@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -12,7 +13,8 @@ import msgspec
 from loadgen.clock import Clock, Skew
 from loadgen.errors import MasterGone, Refused, TokenError
 from loadgen.queues.client import QueueClient
-from loadgen.queues.messages import Beat, Hello, Welcome
+from loadgen.queues.messages import Beat, Hello, Report, Welcome
+from loadgen.spool import left_behind
 
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.05, 2.0
 
@@ -102,6 +104,20 @@ class Link:
                 "items would start so much too early or too late; --max-clock-error allows that"
             )
         return skew
+
+    def hand_over(self, spool: Path, run: str) -> None:
+        """Report what workers of this directory had done in this run when they died."""
+        for path, session, batches in left_behind(spool, run, self.hello.session):
+            self._say(
+                f"handing over {sum(batch.harvest.ended for batch in batches)} results of a worker that died"
+            )
+            try:
+                for batch in batches:  # each by itself: they may be large, and are few
+                    self.client.report(Report(session, (batch,)))
+            except Refused as error:  # the run never knew that worker: its file is for people to look at
+                self._say(f"{path}: {error}")
+            else:
+                path.unlink(missing_ok=True)
 
     def ask(self, call: Callable[[QueueClient], R]) -> R | None:
         """Call the master; None when it was gone, or did not know us: hello must be said again."""

@@ -287,7 +287,20 @@ class Work:
     rows: tuple[Sequence[Any] | None, ...]
     """By step: its rows; None when items are counted."""
     keys: tuple[Sequence[Any] | None, ...]
-    """By step: the key of each item; None when it has none."""
+    """By step: the key of each item; None when it has none, or no fixed number of items."""
+    key_of: tuple[Callable[[int], Any] | None, ...] = ()
+    """By step: the key of an item, also of one beyond the rows, which are gone through again and again."""
+
+    def planned(self, plan: Plan) -> Work:
+        """The same steps with other numbers of items.  Raises ScenarioError for no rows."""
+        keys = list(self.keys)
+        for before, step in zip(self.plan.steps, plan.steps, strict=True):
+            rows, key_of = self.rows[step.index], self.key_of[step.index]
+            if step.items != before.items and rows is not None and not rows:
+                raise ScenarioError(f"step {step.name} has no rows to be gone through")
+            if step.items != before.items and key_of is not None:
+                keys[step.index] = None if step.endless else [key_of(item) for item in range(step.items)]
+        return Work(plan, self.rows, tuple(keys), self.key_of)
 
 
 def make_work(loaded: Loaded, options: Any, *, steps: Sequence[str] = (), chunk: int | None = None) -> Work:
@@ -303,14 +316,15 @@ def make_work(loaded: Loaded, options: Any, *, steps: Sequence[str] = (), chunk:
     chosen = [step for step in loaded.scenario.steps if _is_chosen(step, steps, options)]
     if not chosen:
         raise ScenarioError(f"{loaded.path}: no step is left; name one with --step: {', '.join(names)}")
-    plans, rows, keys = [], [], []
+    plans, rows, keys, key_of = [], [], [], []
     for index, step in enumerate(chosen):
         count, data = _items(step, options, loaded.path)
         budget = step.retry.budget if step.retry is not None else 0.0
         plans.append(StepPlan(index, step.name, count, step.delivery, budget, chunk))
         rows.append(data)
         keys.append(_keys(step, count, data, options))
-    return Work(Plan(tuple(plans)), tuple(rows), tuple(keys))
+        key_of.append(_key_of(step, data, options))
+    return Work(Plan(tuple(plans)), tuple(rows), tuple(keys), tuple(key_of))
 
 
 def _is_chosen(step: Step[..., Any], named: Sequence[str], options: Any) -> bool:
@@ -356,6 +370,13 @@ def _keys(step: Step[..., Any], count: int, rows: Sequence[Any] | None, options:
     except Exception as error:
         raise ScenarioError(f"{where(step.function)}: key of {step.name}: {_said(error)}") from error
     return keys
+
+
+def _key_of(step: Step[..., Any], rows: Sequence[Any] | None, options: Any) -> Callable[[int], Any] | None:
+    key = step.key
+    if key is None:
+        return None
+    return lambda item: key(rows[item % len(rows)] if rows else item, options)
 
 
 def _ask(step: Step[..., Any], what: str, function: Callable[[Any], R], options: Any) -> R:

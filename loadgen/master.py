@@ -25,8 +25,11 @@ from loadgen.execution.session import Session
 from loadgen.ledger.made import LedgerMade
 from loadgen.ledger.reader import Reader
 from loadgen.ledger.store import Ledger
+from loadgen.levels import Levels
 from loadgen.loader import Loaded, Work
 from loadgen.queues.memory import MemoryQueue
+from loadgen.queues.phase import Part
+from loadgen.queues.term import Term
 from loadgen.record import (
     Mark,
     Past,
@@ -56,6 +59,17 @@ class Job:
     options: Any
     target: str
     work: Work
+    duration_us: int | None = None
+    """How long steps without a number of items go on."""
+    spent_us: int = 0
+    """How long they have in earlier sessions."""
+    levels: Levels | None = None
+    """How many items may be in flight, from the beginning of each step or mix."""
+
+    def term(self, *, timed: bool) -> Term:
+        """The time of a phase; `timed`: one that goes on for a time."""
+        length_us, passed_us = (self.duration_us, self.spent_us) if timed else (None, 0)
+        return Term(length_us, self.levels, passed_us=passed_us)
 
 
 class Master:
@@ -126,15 +140,27 @@ class Master:
 
     def run(self, past: Callable[[int], Past | None], tick: Callable[[int, QueueView], None]) -> None:
         """Run all steps.  Raises the Incomplete that stopped it, when the queue has settled."""
-        for step in self._job.work.plan.steps:
+        work = self._job.work
+        for phase in work.plan.phases:
             if self._stopped is not None:  # with the last item of the step before
                 self._queue.drain(str(self._stopped))
                 raise self._stopped
-            rows, keys = self._job.work.rows[step.index], self._job.work.keys[step.index]
-            if keys is not None:
-                self._ledger.begin_step(step.index, keys)
-            self._queue.open(step, rows=rows, keys=keys, past=past(step.index))
-            self._until_settled(step.index, tick)
+            parts = [
+                Part(
+                    step,
+                    work.rows[step.index],
+                    work.key_of[step.index] if step.endless else work.keys[step.index],
+                    past(step.index),
+                )
+                for step in phase
+            ]
+            for step in phase:
+                keys = work.keys[step.index]
+                if keys is not None and not step.endless:
+                    self._ledger.begin_step(step.index, keys)
+            timed = any(step.endless for step in phase)
+            self._queue.open_all(parts, self._job.term(timed=timed))
+            self._until_settled(phase[0].index, tick)
         self._queue.drain("all items are settled")
 
     def verify(self) -> Verified | None:

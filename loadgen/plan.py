@@ -15,7 +15,10 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from loadgen.pacing import Pace
+from loadgen.thinking import Think
 
+ENDLESS = -1
+"""The number of items of a step that has none."""
 Delivery: TypeAlias = Literal["at_most_once", "at_least_once", "verify"]
 """What happens to an item whose outcome is unknown."""
 
@@ -29,7 +32,7 @@ class StepPlan:
     name: str
     """The name of the step's function."""
     items: int
-    """How many items there are."""
+    """How many items there are; ENDLESS: as many as its time allows."""
     delivery: Delivery = "at_most_once"
     """What happens to an item whose outcome is unknown."""
     retry_budget: float = 0.0
@@ -38,6 +41,15 @@ class StepPlan:
     """Items a chunk; None: decided while it runs, by `chunk_size`."""
     pace: Pace | None = None
     """When its items are meant to start (open model); None: as soon as a slot is free (closed model)."""
+    weight: float | None = None
+    """Its share, beside the other steps that have one and run at the same time; None: it runs by itself."""
+    think: Think | None = None
+    """How long a slot waits after each of its items; None: not at all."""
+
+    @property
+    def endless(self) -> bool:
+        """Whether it goes on for a time, however many items that is."""
+        return self.items == ENDLESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +57,25 @@ class Plan:
     """What a run will do."""
 
     steps: tuple[StepPlan, ...]
-    """In the order in which they run; each is finished before the next starts."""
+    """In the order in which they run; each is finished before the next starts, but for those mixed."""
 
     @property
-    def items(self) -> int:
-        """Items of all steps."""
-        return sum(step.items for step in self.steps)
+    def items(self) -> int | None:
+        """Items of all steps; None: nobody knows before its time is over."""
+        return None if any(step.endless for step in self.steps) else sum(step.items for step in self.steps)
+
+    @property
+    def phases(self) -> tuple[tuple[StepPlan, ...], ...]:
+        """Steps that run at the same time, in the order in which they run.
+
+        Those that are mixed do so where the first of them stands.
+        """
+        mixed = tuple(step for step in self.steps if step.weight is not None)
+        return tuple(
+            mixed if step.weight is not None else (step,)
+            for step in self.steps
+            if step.weight is None or step is mixed[0]
+        )
 
 
 class Chunk(msgspec.Struct, frozen=True, array_like=True):

@@ -158,7 +158,7 @@ def parse_rate(text: str, where: str = "rate") -> Rates:
 
     Raises UsageError, with the line and a caret below what is wrong in it.
     """
-    fail = _failing(text, where)
+    fail = failing(text, where)
     at = _spaces(text, 0)
     rate, end = read_rate(text, at, fail)
     if _spaces(text, end) < len(text):
@@ -173,7 +173,21 @@ def parse_stages(text: str, where: str = "stages") -> Rates:
 
     Raises UsageError, with the line and a caret below what is wrong in it.
     """
-    fail = _failing(text, where)
+    fail = failing(text, where)
+    points = read_points(text, "a rate: 2m:200/s", read_rate, fail)
+    rates = Rates(tuple(points), text.strip())
+    if not rates.total:
+        fail(0, "nothing would ever arrive: all rates are 0")
+    return rates
+
+
+def read_points(
+    text: str, what: str, read: Callable[[str, int, Fail], tuple[float, int]], fail: Fail
+) -> list[tuple[float, float]]:
+    """(seconds, value) of points like 0:50/s,2m:200/s; `read` gets the value that starts at a place.
+
+    `what`: the value, for the message, and an example of a point.
+    """
     points: list[tuple[float, float]] = []
     end = -1
     while end < len(text):
@@ -184,14 +198,11 @@ def parse_stages(text: str, where: str = "stages") -> Rates:
         _check_time([time for time, _ in points], seconds, at, fail)
         end = _spaces(text, end)
         if text[end : end + 1] != ":":
-            fail(end, "expected a colon and a rate: 2m:200/s")
-        rate, end = read_rate(text, _spaces(text, end + 1), fail)
-        points.append((seconds, rate))
+            fail(end, f"expected a colon and {what}")
+        value, end = read(text, _spaces(text, end + 1), fail)
+        points.append((seconds, value))
         end = _spaces(text, end)
-    rates = Rates(tuple(points), text.strip())
-    if not rates.total:
-        fail(0, "nothing would ever arrive: all rates are 0")
-    return rates
+    return points
 
 
 def parse_duration(text: str, where: str = "duration") -> float:
@@ -199,7 +210,7 @@ def parse_duration(text: str, where: str = "duration") -> float:
 
     Raises UsageError, with the line and a caret below what is wrong in it.
     """
-    fail = _failing(text, where)
+    fail = failing(text, where)
     us, end = read_span(text, _spaces(text, 0), fail)
     if _spaces(text, end) < len(text):
         fail(_spaces(text, end), "expected the end")
@@ -265,7 +276,9 @@ def _spaces(text: str, at: int) -> int:
     return at
 
 
-def _failing(text: str, where: str) -> Fail:
+def failing(text: str, where: str) -> Fail:
+    """For a line that stands there: raises UsageError, with the line and a caret."""
+
     def fail(at: int, message: str) -> NoReturn:
         raise UsageError(pointed(f"{where}: {message}", text, at))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
+from functools import reduce
 from operator import add
 from typing import Any, TypeAlias
 
@@ -50,6 +51,7 @@ class StepFacts(msgspec.Struct, frozen=True):
     index: int
     name: str
     items: int
+    """How many; -1: as many as its time allows."""
     delivery: str
 
 
@@ -71,6 +73,8 @@ class Phases(msgspec.Struct, frozen=True, kw_only=True):
     """The last result was in."""
     verified_us: int | None = None
     """Verification was over."""
+    timed_us: int | None = None
+    """No mark but a length: how long a run for a time has handed out so far, in all its sessions."""
     ended_us: int | None = None
     """The report was written."""
     clean_started_us: int | None = None
@@ -361,6 +365,11 @@ class ItemCounts:
     def plus(self, other: ItemCounts) -> ItemCounts:
         """The sum, field by field."""
         return ItemCounts(*map(add, astuple(self), astuple(other)))
+
+    @staticmethod
+    def sum(counts: Iterable[ItemCounts]) -> ItemCounts:
+        """That of all of them."""
+        return reduce(ItemCounts.plus, counts, ItemCounts())
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ nothing runs on import.  How such a file is found, checked and explained is in `
 from __future__ import annotations
 
 import inspect
+import math
 import random
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -198,6 +199,8 @@ class Step(Generic[P, R]):
     """What is tried again, and how often."""
     when: Callable[[Any], object] | None = None
     """Whether a run has the step where its user named none; None: it has."""
+    think_time: str | None = None
+    """How long a slot waits after an item; None: as the scenario says."""
     exists_function: Callable[..., bool] | None = field(default=None, repr=False)
     """Tells whether an item's effect is on the target."""
 
@@ -230,8 +233,9 @@ class Scenario:
     seconds, in all, for calls that say nothing else.  `http` and `connections` say how the target is
     spoken to; `processes`, `concurrency` (items in flight a process), `connections`, `thresholds`,
     `warm_up` (`"10s"` or `"500 items"`, done but not measured), `rate`, `stages`, `arrivals`, `max_lag` (when
-    items start), `max_in_flight` (items in flight on all workers), `max_rate` ("100/s") and `breaker`
-    ("50% over 10s") hold unless the command line says otherwise.
+    items start), `duration`, `ramp`, `think_time`, `mix` (weights by the name of a step), `max_in_flight`
+    (items in flight on all workers), `max_rate` ("100/s") and `breaker` ("50% over 10s") hold unless the
+    command line says otherwise.
     """
 
     def __init__(
@@ -250,6 +254,10 @@ class Scenario:
         stages: str | None = None,
         arrivals: str | None = None,
         max_lag: str | None = None,
+        duration: str | None = None,
+        ramp: str | None = None,
+        think_time: str | None = None,
+        mix: Mapping[str, float] | None = None,
         warm_up: str | None = None,
         max_in_flight: int | None = None,
         max_rate: str | None = None,
@@ -276,6 +284,9 @@ class Scenario:
         self.processes = processes
         self.concurrency = concurrency
         self.rate, self.stages, self.arrivals, self.max_lag = rate, stages, arrivals, max_lag
+        self.duration, self.ramp, self.think_time = duration, ramp, think_time
+        _check_mix(self.location, mix)
+        self.mix = None if mix is None else dict(mix)
         self.steps: list[Step[..., Any]] = []
         self.hooks: dict[str, Callable[..., Any]] = {}
 
@@ -308,6 +319,7 @@ class Scenario:
         delivery: Delivery = "at_most_once",
         retry: Retry | None = None,
         when: Callable[[Any], object] | None = None,
+        think_time: str | None = None,
     ) -> Callable[[Callable[P, R]], Step[P, R]]:
         """One kind of work: `(http, item, options) -> JSON-able`, or `(item, options) -> Call`.
 
@@ -315,6 +327,7 @@ class Scenario:
         `key`: a function `(item, options)`; items with the same key never run at the same time, and
         run in order.
         `when`: a function of the options; a run whose user named no step leaves out those where it is false.
+        `think_time`: how long a slot waits after an item, like `1s` or `0.5s-2s`.
         """
 
         def note(function: Callable[P, R]) -> Step[P, R]:
@@ -322,7 +335,7 @@ class Scenario:
             check_parameters(function, (SCRIPTED, DESCRIBED), what)
             if any(step.name == function.__name__ for step in self.steps):
                 raise ScenarioError(f"{where(function)}: a second step named {function.__name__}")
-            step = Step(function, items, key, delivery, retry, when)
+            step = Step(function, items, key, delivery, retry, when, think_time)
             self.steps.append(step)
             return step
 
@@ -331,9 +344,8 @@ class Scenario:
     def _hook(self, name: str, function: F, *more: tuple[str, ...]) -> F:
         check_parameters(function, (HOOK, *more), name)
         if name in self.hooks:
-            raise ScenarioError(
-                f"{where(function)}: a second {name}; the first is at {where(self.hooks[name])}"
-            )
+            first = where(self.hooks[name])
+            raise ScenarioError(f"{where(function)}: a second {name}; the first is at {first}")
         self.hooks[name] = function
         return function
 
@@ -367,6 +379,15 @@ def _check_http(location: str, transport: str, http: Any, connections: Any) -> N
         raise ScenarioError(f"{location}: connections={connections!r} is neither 'keep' nor 'new'")
     if transport == "requests" and http != "1.1":
         raise ScenarioError(f"{location}: http={http!r} needs transport='curl'; requests speaks only 1.1")
+
+
+def _check_mix(location: str, mix: Any) -> None:
+    """The same, for weights; whether there are such steps is not known yet."""
+    if mix is not None and not isinstance(mix, Mapping):
+        raise ScenarioError(f"{location}: mix={mix!r} is no dict of weights by step")
+    for name, weight in (mix or {}).items():
+        if not isinstance(weight, int | float) or not 0 < weight < math.inf:
+            raise ScenarioError(f"{location}: mix: the weight of {name} is {weight!r}, not a number above 0")
 
 
 def informed(function: Callable[..., Any], made: Made) -> Callable[[Any, Any], Any]:

@@ -77,20 +77,22 @@ class Steering:
         self.limits = limits or Limits()
         self.paused = ""
         """By whom; empty: it is not."""
+        self.ramp: int | None = None
+        """So many in flight at most by now, where that changes with time."""
         self.trial: int | None = None
         """So many in flight at most, until the breaker trusts the target again."""
 
     @property
     def idle(self) -> bool:
         """Nobody wants anything."""
-        return not self.paused and self.trial is None and self.limits == Limits()
+        return not self.paused and self.trial is None and self.ramp is None and self.limits == Limits()
 
     @property
     def in_flight(self) -> int | None:
         """How many items may be in flight, for whatever reason; None: any number."""
         if self.paused:
             return 0
-        caps = [cap for cap in (self.limits.in_flight, self.trial) if cap is not None]
+        caps = [cap for cap in (self.limits.in_flight, self.ramp, self.trial) if cap is not None]
         return min(caps, default=None)
 
     def pause(self, by: str, why: str = "") -> list[Change]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from loadgen.lag import NO_LAG, Lag
 from loadgen.record import ItemCounts
@@ -32,7 +33,7 @@ class QueueView:
     """The queue at one moment, for people and for the master's decisions."""
 
     counts: ItemCounts
-    """Of the step that is open."""
+    """Of the step that is open, or of those that are mixed."""
     settled: bool
     """Every item of it has its outcome, and no late result may still end a doubt."""
     leased: int
@@ -42,6 +43,12 @@ class QueueView:
     last_lease_us: int | None
     """When the last chunk so far was handed out."""
     workers: tuple[WorkerView, ...]
+    by_step: Mapping[int, ItemCounts] = field(default_factory=dict)
+    """The same for each, where there are several."""
+    passed_s: float = 0.0
+    """How long that has gone on."""
+    left_s: float | None = None
+    """Until its time is over; None: it ends with its items."""
     begun_us: int | None = None
     """When the run's first item was started, or was meant to be."""
     paused: str = ""

@@ -26,7 +26,7 @@ from loadgen.backlog import marks, without
 from loadgen.clock import Clock
 from loadgen.desk import Desk
 from loadgen.enlist import enlist
-from loadgen.errors import Incomplete, LoadgenError, MasterGone, Refused, UsageError
+from loadgen.errors import Incomplete, LoadgenError, MasterGone, UsageError
 from loadgen.execution.pipe import Task
 from loadgen.execution.pool import Pool
 from loadgen.execution.widening import Reading, Widening
@@ -47,7 +47,8 @@ from loadgen.queues.messages import (
     Report,
     Welcome,
 )
-from loadgen.spool import Spool, left_behind
+from loadgen.resting import Rests
+from loadgen.spool import Spool
 from loadgen.version import __version__
 
 BEAT_S = 0.5
@@ -68,6 +69,8 @@ AHEAD_S = 1.0
 """How much work a worker wants to have leased, in seconds."""
 MOST_AHEAD = 30_000
 """But not more items than this: the master remembers each of them."""
+RAMPED_BEAT_S = 0.25
+"""How often a worker asks how many items it may have in flight, where that changes with time."""
 NAP_S = 0.02
 """How long the main thread waits for something to happen."""
 
@@ -166,8 +169,9 @@ class Worker:
             self._say(f"{self.name} joins run {welcome.run}: {code}")
             spool = Spool(self._settings.spool, welcome.run, self._session)
             stack.callback(spool.close)
-            self._desk = Desk(self._clock, spool, self._link.hello.slots)
-            self._hand_over(welcome.run)
+            rests = Rests(welcome.thinks, welcome.seed)
+            self._desk = Desk(self._clock, spool, self._link.hello.slots, rests, welcome.mix)
+            self._link.hand_over(self._settings.spool, welcome.run)
             self._set_clock()
             most = welcome.most if self._settings.concurrency is None else setup.threads
             self._widening = Widening(self._settings.processes, setup.threads, most)
@@ -223,7 +227,7 @@ class Worker:
                 return settled
             else:
                 with self._desk.changed:
-                    self._desk.changed.wait(NAP_S)
+                    self._desk.changed.wait(self._desk.nap_s(NAP_S))
 
     def _feed(self) -> bool:
         """Keep the pool stocked with armed items; True: it is time for another lease.
@@ -237,15 +241,17 @@ class Worker:
         paced = self._welcome.max_lag_us is not None
         slots, rate = self._helm.slots(self._desk.slots), self._desk.rate()
         ahead = max(2, round(rate * ARM_S))
-        room = slots + ahead - self._pool.outstanding
+        if self._welcome.thinks or self._welcome.tight or slots < self._settings.processes:
+            ahead = 0  # whatever the pool is given is started at once
+        room = slots + ahead - self._pool.outstanding - self._desk.resting
         # what is due goes to the pool, however full it is: it is dropped there, if need be
-        if (room >= ahead / 2 or paced) and not self._helm.settling:
+        if ((room > 0 and room >= ahead / 2) or paced) and not self._helm.settling:
             tasks = self._armed(self._desk.next_tasks(self._helm.room(max(room, 0))))
             if tasks:
                 self._helm.started(0 if paced else sum(len(task.items) for task in tasks))
                 self._pool.submit(tasks)
         # in a paced run it is the master who says when there is more
-        return paced or self._desk.backlog < max(slots / 2, self._ahead / 3)
+        return paced or self._desk.backlog < max(slots / 2, self._ahead / 3, 1)
 
     def _widen(self) -> None:
         """Have as many slots as pay, or as it was told to have; the master hears how many."""
@@ -348,6 +354,8 @@ class Worker:
 
     def _beat(self) -> None:
         interval_s = min(BEAT_S, self._ttl_us / 1_000_000 / BEATS_PER_LIFE)
+        if self._welcome.ramped:
+            interval_s = min(interval_s, RAMPED_BEAT_S)
         while not self._finished.wait(interval_s):
             sent_us = self._clock.monotonic_us()
             try:
@@ -366,14 +374,9 @@ class Worker:
 
     def _alive(self) -> Beat:
         """What a beat says."""
+        leases, in_flight, lag = self._desk.leases, self._in_flight(), self._pool.lag
         return Beat(
-            self._session,
-            self._desk.leases,
-            self._cpu_s(),
-            self._in_flight(),
-            self._pool.lag,
-            self._helm.obeys,
-            self._clock_error_us,
+            self._session, leases, self._cpu_s(), in_flight, lag, self._helm.obeys, self._clock_error_us
         )
 
     def _set_clock(self) -> None:
@@ -394,20 +397,6 @@ class Worker:
     @property
     def _margin_us(self) -> int:
         return min(round(FENCE_S * 1_000_000), self._ttl_us // BEATS_PER_LIFE)
-
-    def _hand_over(self, run: str) -> None:
-        """Report what workers of this directory had done in this run when they died."""
-        for path, session, batches in left_behind(self._settings.spool, run, self._session):
-            self._say(
-                f"handing over {sum(batch.harvest.ended for batch in batches)} results of a worker that died"
-            )
-            try:
-                for batch in batches:  # each by itself: they may be large, and are few
-                    self._link.client.report(Report(session, (batch,)))
-            except Refused as error:  # the run never knew that worker: its file is for people to look at
-                self._say(f"{path}: {error}")
-            else:
-                path.unlink(missing_ok=True)
 
     def _cpu_s(self) -> float:
         return self._pool.cpu_s + time.process_time()

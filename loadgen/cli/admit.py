@@ -19,14 +19,21 @@ from loadgen.queues.token import state_directory
 FILE = "allowed_targets"
 
 
-def admit(target: str, items: int, *, allow: bool) -> None:
+def admit(target: str, items: int | None, *, allow: bool) -> None:
     """Let a run of so many items at the target begin; `allow`: the user said --allow-target.
+
+    `items`: None where nobody knows how many there will be.
 
     Raises TargetNotAllowed, and UsageError when the configuration cannot be read.
     """
     place, rules = Place.of(target), read_rules(Path.cwd())
     limit = cap(place, rules)
-    if limit is not None and items > limit[1]:
+    if limit is not None and items is None:
+        raise TargetNotAllowed(
+            f"a run for a time has no fixed number of items, and the configuration allows {limit[1]} for "
+            f'{place} (max_items of "{limit[0]}")'
+        )
+    if limit is not None and items is not None and items > limit[1]:
         pattern, most = limit
         raise TargetNotAllowed(
             f"the plan has {items} items for {place}, and the configuration allows {most} "

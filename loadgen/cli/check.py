@@ -101,7 +101,7 @@ def _planned(prepared: Prepared) -> Iterator[str]:
         if rows is not None:
             line += f", rows of {sum(len(msgspec.msgpack.encode(row)) for row in rows):,} bytes"
         yield line if keys is None else f"{line}, {count(len(set(keys)), 'key')}"
-    yield f"Plan       {count(prepared.work.plan.items, 'item')} in all"
+    yield f"Plan       {count(prepared.work.plan.items or 0, 'item')} in all"
 
 
 def _held(prepared: Prepared, thresholds: Sequence[Threshold]) -> Iterator[str]:

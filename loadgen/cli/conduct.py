@@ -37,7 +37,7 @@ from loadgen.ledger import directory as directories
 from loadgen.ledger.lock import RunLock
 from loadgen.ledger.reader import Reader
 from loadgen.ledger.store import Ledger
-from loadgen.master import Job, Master
+from loadgen.master import Master
 from loadgen.queues import token as tokens
 from loadgen.queues.identity import Identity
 from loadgen.queues.members import Restored
@@ -198,9 +198,8 @@ class Conductor:
             restored=session.restored,
             limits=order.limits,
         )
-        job = Job(
-            session.prepared.loaded, session.prepared.options, session.facts.target, session.prepared.work
-        )
+        with Reader(session.directory) as reader:
+            job = session.prepared.job(session.facts.target, reader.phases().timed_us or 0)
         self._master = master = Master(job, queue_, ledger, clock)
         steersman = Steersman(queue_, master, clock, order.breaker, pulse.happened, session.facts.id)
         gates = Gatekeeper(
@@ -223,7 +222,7 @@ class Conductor:
                 ledger.submit([warmed_up])
             if master.stopped is not None:
                 pulse.happened(f"{master.stopped}: what is in flight settles; once more leaves at once")
-            if view.counts.planned and not view.counts.pending and not view.settled:
+            if view.counts.planned and not (view.counts.pending or view.settled or view.left_s):
                 pulse.happened(f"{view.counts.unknown} unknown: waiting for results that may still come")
             progress = pulse.progress(step, view, clock.now_us())
             steersman.look(view, progress.run_counts, clock.now_us())
@@ -388,7 +387,8 @@ class _Session:
 
     def welcome(self, order: Order) -> Welcome:
         """What workers are told."""
-        loaded = self.prepared.loaded
+        loaded, steps = self.prepared.loaded, self.prepared.work.plan.steps
+        width, most = self.prepared.course.width(steps, order.width, order.widest, order.processes)
         return Welcome(
             run=self.facts.id,
             scenario=loaded.name,
@@ -398,12 +398,17 @@ class _Session:
             digest=loaded.bundle.digest,
             bundle=loaded.bundle,
             ttl_s=order.lease_ttl_s,
-            concurrency=order.widest if self.prepared.pace.is_open else order.width,
-            most=order.widest,
+            concurrency=order.widest if self.prepared.pace.is_open else width,
+            most=most,
             connections=order.connections,
             correlate=order.correlate,
             top_up=order.top_up,
             max_lag_us=self.prepared.pace.max_lag_us,
+            thinks={step.index: step.think for step in steps if step.think is not None},
+            seed=self.prepared.course.seed or 0,
+            mix={step.index: step.weight for step in steps if step.weight is not None},
+            tight=len({loaded.step(step.name).described for step in steps if step.weight is not None}) > 1,
+            ramped=self.prepared.course.levels is not None,
         )
 
     def past(self, step: int) -> Past | None:

@@ -26,7 +26,8 @@ def verdict_of(reader: Reader, stopped: Incomplete | None = None) -> Verdict:
     counts, verified = total(reader), reader.verified()
     if stopped is not None:
         return judge(counts, verified, str(stopped), stopped.exit_code)
-    return judge(counts, verified, reader.incomplete(), reader.stopped_with())
+    early = "its time is not over" if reader.time_left() else None
+    return judge(counts, verified, reader.incomplete() or early, reader.stopped_with())
 
 
 def finish(

@@ -84,7 +84,7 @@ class Gatekeeper:
             self._measured.until_us = until_us = view.begun_us + warm_up.us
             text = f"it is over {warm_up} after the first lease; what begins before that is not measured"
             self._note(Event(until_us, WARM_UP, text))
-        if step is None or self._stopped or (view.settled and step == self._last):
+        if step is None or self._stopped or (view.settled and self._last in (view.by_step or (step,))):
             return  # there is nothing that could be stopped
         if view.paused:
             self._paused = True
@@ -92,13 +92,15 @@ class Gatekeeper:
         if self._paused:
             self._paused = False
             self._watch.begin_anew(step, view.counts)
-        reason = self._reason(step, view.counts, now_us)
+        reason = self._reason(step, view, now_us)
         if reason is not None:
             self._stopped = True
             self._stop(reason)
 
-    def _reason(self, step: int, counts: ItemCounts, now_us: int) -> Incomplete | None:
-        crossings = self._watch.look(step, self._without_warm_up(step, counts), now_us)
+    def _reason(self, step: int, view: QueueView, now_us: int) -> Incomplete | None:
+        by_step = view.by_step or {step: view.counts}
+        measured = {each: self._without_warm_up(each, counts) for each, counts in by_step.items()}
+        crossings = self._watch.look(step, measured.get(step, view.counts), now_us, measured)
         for crossing in crossings:
             self._note(Event(now_us, "threshold", crossing.text))
             if crossing.acts and crossing.threshold.action == "pause":
@@ -106,8 +108,9 @@ class Gatekeeper:
         reasons = [
             crossing for crossing in crossings if crossing.acts and crossing.threshold.action == "abort"
         ]
-        name = self._names[step]
-        if self._fail_fast and counts.failed > self._before[name].failed:
+        more = {self._names[n]: c.failed - self._before[self._names[n]].failed for n, c in by_step.items()}
+        name = next((name for name, failed in more.items() if failed > 0), "")
+        if self._fail_fast and name:
             if self._failed or self._missed:
                 return ItemStopped(f"stopped by --fail-fast: {self._failed or f'an item of {name} failed'}")
             self._missed = True  # the result is about to be told, or there is none

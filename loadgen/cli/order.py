@@ -107,6 +107,7 @@ class Order:
             "thresholds": [each.text for each in self.thresholds],
             "fail_fast": self.fail_fast,
             "pace": asdict(prepared.pace) if prepared.pace.is_open else None,
+            "course": asdict(prepared.course),
             **kept(self.limits, self.breaker),
         }
 

@@ -142,13 +142,20 @@ class PaceOrder:
         """How long an item waits for a slot; None: in a closed model, for ever."""
         return round(parse_duration(self.max_lag, "--max-lag") * 1_000_000) if self.is_open else None
 
-    def lay(self, plan: Plan) -> Plan:
-        """The plan, with this pace for each step.  Raises UsageError."""
+    def lay(self, plan: Plan, duration_us: int | None = None) -> Plan:
+        """The plan, with this pace for each step; those that go on for a time have a number of items then.
+
+        Raises UsageError.
+        """
         if not self.is_open:
             return plan
         steps = []
+        weights = sum(step.weight or 0 for step in plan.steps)
         for step in plan.steps:
-            pace = self._pace(step.index)
+            pace = self._pace(step.index, 1.0 if step.weight is None else step.weight / weights)
+            if step.endless and duration_us is not None:
+                steps.append(replace(step, items=pace.due(duration_us - 1), pace=pace))
+                continue
             if pace.total < step.items:
                 raise UsageError(
                     f"{self.words}: brings {pace.total:.0f} items, step {step.name} has {step.items}; "
@@ -163,12 +170,17 @@ class PaceOrder:
         said = [("--rate", self.rate), ("--stages", self.stages), ("--arrivals", self.arrivals)]
         return " ".join(f"{name} {value}" for name, value in said if value)
 
-    def _pace(self, step: int) -> Pace:
+    def _pace(self, step: int, share: float) -> Pace:
+        """That of a step; `share`: of the rate, where several steps have it together."""
+        if self.arrivals and _is_file(self.arrivals) and share < 1:
+            raise UsageError(f"--arrivals {self.arrivals}: recorded times cannot be shared by a mix of steps")
         if self.arrivals and _is_file(self.arrivals):
             return parse_trace(
                 _read(Path(self.arrivals)).decode(errors="replace").splitlines(), self.arrivals
             )
         rates = parse_rate(self.rate, "--rate") if self.rate else parse_stages(self.stages or "", "--stages")
+        if share < 1:
+            rates = rates.share(share)
         if self.arrivals == POISSON:
             return Poisson(rates, (self.seed or 0) + step)
         return Even(rates)

@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from loadgen import options as scenario_options
+from loadgen.cli.course import CourseOrder
 from loadgen.cli.pace import PaceOrder
 from loadgen.cli.sandbox_target import SandboxTarget
 from loadgen.errors import UsageError
 from loadgen.loader import Loaded, Work, load, make_work
+from loadgen.master import Job
 from loadgen.record import RunFacts, StepFacts
 from loadgen.version import __version__
 
 CLOSED = PaceOrder()
+ONCE = CourseOrder()
 KEPT = "scenario"
 """The folder of a run directory that keeps the scenario as it was run."""
 
@@ -37,12 +40,19 @@ class Prepared:
     """The sandbox that is the target; None: it is a URL."""
     pace: PaceOrder = CLOSED
     """When items are meant to start."""
+    course: CourseOrder = ONCE
+    """How long it goes on, how many items are in flight, which steps are mixed."""
 
     @property
     def steps(self) -> list[StepFacts]:
         """The steps, for the ledger."""
         plan = self.work.plan
         return [StepFacts(step.index, step.name, step.items, step.delivery) for step in plan.steps]
+
+    def job(self, target: str, spent_us: int) -> Job:
+        """What the master is to run; `spent_us`: of its time, in earlier sessions."""
+        course = self.course
+        return Job(self.loaded, self.options, target, self.work, course.duration_us, spent_us, course.levels)
 
     def facts(self, run: str, target: str, settings: dict[str, Any]) -> RunFacts:
         """What is known before the first item."""
@@ -57,7 +67,7 @@ class Prepared:
             options=scenario_options.shown(self.options),
             undoable="teardown" in self.loaded.scenario.hooks and not self.sandbox,
             settings=settings,
-            seed=self.pace.seed,
+            seed=self.course.seed if self.pace.seed is None else self.pace.seed,
             versions=versions(),
         )
 
@@ -70,6 +80,7 @@ def prepare(
     steps: Sequence[str] = (),
     chunk: int | None = None,
     pace: PaceOrder = CLOSED,
+    course: CourseOrder = ONCE,
 ) -> Prepared:
     """Plan a run.  Raises UsageError (ScenarioError, FeedError, OptionError)."""
     wanted = target or loaded.scenario.target
@@ -79,7 +90,8 @@ def prepare(
     if sandbox is None:
         _check_url(wanted)
     work = make_work(loaded, options, steps=steps, chunk=chunk)
-    return Prepared(loaded, options, replace(work, plan=pace.lay(work.plan)), wanted, sandbox, pace)
+    plan = pace.lay(course.lay(work.plan, loaded), course.duration_us)
+    return Prepared(loaded, options, work.planned(plan), wanted, sandbox, pace, course)
 
 
 def check_top_up(prepared: Prepared) -> None:

@@ -67,6 +67,7 @@ def resume(
     from loadgen import options as scenario_options
     from loadgen.cli.admit import admit
     from loadgen.cli.conduct import Conductor
+    from loadgen.cli.course import CourseOrder
     from loadgen.cli.gates import settle_thresholds
     from loadgen.cli.limits import settle_breaker, settle_limits
     from loadgen.cli.order import Order, identity_for
@@ -100,6 +101,7 @@ def resume(
         steps=[step.name for step in steps],
         chunk=parse_chunk(chunk or str(before.get("chunk", "auto"))),
         pace=PaceOrder.kept(before),
+        course=CourseOrder.kept(before),
     )
     if [step.items for step in prepared.steps] != [step.items for step in steps]:
         raise ScenarioError(

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from loadgen.cli import course as course_words
 from loadgen.cli import pace as pace_words
 from loadgen.cli import words
 
@@ -58,6 +59,10 @@ def run(
     arrivals: pace_words.Arrivals = None,
     seed: pace_words.Seed = None,
     max_lag: pace_words.MaxLag = None,
+    duration: course_words.Duration = None,
+    ramp: course_words.Ramp = None,
+    think_time: course_words.ThinkTime = None,
+    mix: course_words.Mix = None,
 ) -> int:
     """Run a scenario: every item once, in parallel, recorded, verified and timed."""
     from loadgen import options as scenario_options
@@ -75,7 +80,12 @@ def run(
     pace = pace_words.PaceOrder.settle(
         loaded.scenario, rate=rate, stages=stages, arrivals=arrivals, seed=seed, max_lag=max_lag
     )
-    prepared = prepare(loaded, options, target, steps=step or (), chunk=parse_chunk(chunk), pace=pace)
+    course = course_words.CourseOrder.settle(
+        loaded.scenario, pace, duration=duration, ramp=ramp, think_time=think_time, mix=mix, seed=seed
+    )
+    prepared = prepare(
+        loaded, options, target, steps=step or (), chunk=parse_chunk(chunk), pace=pace, course=course
+    )
     if top_up:
         check_top_up(prepared)
     order = Order.settle(

@@ -222,10 +222,14 @@ class Child:
                 slot.do(task, runner)
 
     def _next_task(self, number: int) -> Task | None:
-        if number >= self._width:
-            with self._widened:
-                self._widened.wait_for(lambda: number < self._width)
-        return self._tasks.get()
+        while True:
+            if number >= self._width:
+                with self._widened:
+                    self._widened.wait_for(lambda: number < self._width)
+            task = self._tasks.get()
+            if task is None or number < self._width:
+                return task
+            self._tasks.put(task)  # while it waited for it, it was told to rest: it is for another
 
 
 class Slot:

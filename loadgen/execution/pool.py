@@ -51,6 +51,8 @@ class _Process:
     items: dict[int, set[int]] = field(default_factory=dict)
     """By lease: what is outstanding."""
     outstanding: int = 0
+    width: int = 1
+    """Items that it does at a time, as far as it has another number of them than the others."""
     cpu_s: float = 0.0
     lag: Lag = NO_LAG
     most: int | None = None

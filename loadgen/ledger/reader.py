@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from array import array
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from loadgen.errors import ExitCode, RunNotFound
 from loadgen.lag import NO_LAG, Lag
 from loadgen.ledger.migrations import MIGRATIONS
 from loadgen.ledger.store import FILE, WarmedUp
+from loadgen.pacing import parse_duration
 from loadgen.plan import Chunk
 from loadgen.record import (
     AttemptRow,
@@ -125,7 +127,20 @@ class Reader:
         rows = self._all("SELECT outcome, count(*) FROM item WHERE step = ? GROUP BY outcome", step.index)
         by_outcome = {Outcome(outcome).name.lower(): count for outcome, count in rows}
         ((done,),) = self._all("SELECT coalesce(sum(stop - start), 0) FROM done WHERE step = ?", step.index)
-        return ItemCounts(planned=step.items, **by_outcome).plus(ItemCounts(done=done))
+        counts = ItemCounts(**by_outcome).plus(ItemCounts(done=done))
+        planned = counts.settled + len(self.doubtful(step.index)) if step.items < 0 else step.items
+        return replace(counts, planned=planned)
+
+    def time_left(self) -> bool:
+        """Whether a run that goes on for a time has not had all of it."""
+        length = self.facts().settings.get("course") or {}
+        if not any(step.items < 0 for step in self.steps()):
+            return False
+        return (self.phases().timed_us or 0) < round(parse_duration(length["duration"]) * 1_000_000)
+
+    def is_open(self, step: StepFacts) -> bool:
+        """Whether there is something left to do of a step."""
+        return bool(self.counts(step).pending) or (step.items < 0 and self.time_left())
 
     def attempts(self) -> Attempts:
         """How often items were tried."""

@@ -22,7 +22,7 @@ def check(batches: Sequence[Batch], steps: int, machines: Mapping[int, LeaseMach
             raise RemoteError("the report is of a step that does not exist")
         machine = machines.get(batch.step)
         try:
-            batch.harvest.check(machine.counts.planned if machine else MOST_ITEMS)
+            batch.harvest.check(machine.known if machine else MOST_ITEMS)
         except ValueError as error:
             raise RemoteError(f"the report makes no sense: {error}") from error
 

@@ -159,7 +159,7 @@ class LeaseMachine:
 
     def stock(self, make: Callable[[Callable[[int], bool]], Supply]) -> None:
         """Give it the supply that it hands out from; made knowing which items are pending."""
-        self._supply = make(lambda item: self._states[item] == State.PENDING and item not in self._waiting)
+        self._supply = make(self._is_free)
         for item in {item for lease in self._leases.values() for item in lease.outstanding}:
             self._supply.hold(item)
         for _, item in self._later:
@@ -175,6 +175,15 @@ class LeaseMachine:
     def next_lease(self) -> int:
         """The number of the next lease: lease numbers go on from step to step."""
         return self._next_lease
+
+    @next_lease.setter
+    def next_lease(self, number: int) -> None:
+        self._next_lease = number  # another step, open at the same time, had those before
+
+    @property
+    def known(self) -> int:
+        """Items that there can be results of."""
+        return len(self._states)
 
     @property
     def counts(self) -> ItemCounts:
@@ -371,6 +380,10 @@ class LeaseMachine:
         return made
 
     # How it is done
+
+    def _is_free(self, item: int) -> bool:
+        """Whether it may be handed out."""
+        return self._states[item] == State.PENDING and item not in self._waiting
 
     def _settle_one(self, number: int, result: Result, now_us: int, made: Decisions) -> None:
         item, state = result.item, State(self._states[result.item])

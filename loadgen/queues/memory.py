@@ -8,17 +8,15 @@ calls of many workers share a commit.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
-
-import msgspec
 
 from loadgen.clock import Clock
 from loadgen.errors import Refused
-from loadgen.plan import StepPlan, chunk_size
+from loadgen.plan import StepPlan
 from loadgen.queues import intake
 from loadgen.queues.crew import Crew
-from loadgen.queues.decisions import Decisions, Rules, Wanted
+from loadgen.queues.decisions import Rules
 from loadgen.queues.leases import LeaseMachine
 from loadgen.queues.members import Member, Restored, check_version
 from loadgen.queues.messages import (
@@ -38,17 +36,19 @@ from loadgen.queues.messages import (
     Wait,
     Welcome,
 )
-from loadgen.queues.paced import Pacer
+from loadgen.queues.phase import At, Keys, Made, Part, Phase, opened
 from loadgen.queues.recorder import Recorder
-from loadgen.queues.supply import supply
+from loadgen.queues.term import Term
 from loadgen.record import (
     Acknowledged,
     Decided,
     Entry,
     Event,
     Granted,
+    ItemCounts,
     Joined,
     LeaseEnded,
+    Mark,
     Past,
 )
 from loadgen.record import (
@@ -58,11 +58,11 @@ from loadgen.steering import Change, Limits, Orders, Steering
 from loadgen.version import __version__
 from loadgen.view import QueueView
 
-LARGEST_ROWS = 1024 * 1024
-"""Bytes of rows in one lease: keeps the frame well below its limit."""
 IDLE_WAIT_S = 0.02
 """How long a worker waits before it asks again while others hold what is left, times the workers."""
 LONGEST_WAIT_S = 1.0
+NOTE_TERM_US = 1_000_000
+"""How often it is noted how long a phase has gone on: a new master goes on from there."""
 REST_WAIT_S = 0.25
 """How long one waits that is to hold nothing: it hears in a beat when that changes."""
 OPENING_S = 1.0
@@ -70,7 +70,7 @@ OPENING_S = 1.0
 
 
 class MemoryQueue:
-    """One step at a time, handed out in chunks to whoever says hello."""
+    """One step at a time, or several in a mix, handed out in chunks to whoever says hello."""
 
     def __init__(
         self,
@@ -96,13 +96,9 @@ class MemoryQueue:
         self._resumes_at = known.step
         self._patience_s = OPENING_S
         self._next_worker = known.workers + 1
-        nothing = Rules(step=0, delivery="at_most_once", ttl_us=self._ttl_us, quarantine_us=0)
-        self._machine = LeaseMachine(0, nothing, first_lease=known.leases + 1)
+        self._phase = Phase(next_lease=known.leases + 1)
         self._earlier: dict[int, LeaseMachine] = {}  # of the steps before: a late result still ends a doubt
-        self._step: StepPlan | None = None
-        self._rows: list[msgspec.Raw] | None = None
-        self._pacer: Pacer | None = None
-        self._most = 1
+        self._noted_us = 0
         self._drained = ""
         self._first_lease_us: int | None = None
         self._last_lease_us: int | None = None
@@ -118,35 +114,34 @@ class MemoryQueue:
         step: StepPlan,
         *,
         rows: Sequence[Any] | None = None,
-        keys: Sequence[Hashable] | None = None,
+        keys: Keys | None = None,
         past: Past | None = None,
+        term: Term | None = None,
     ) -> None:
         """Start handing out a step; `past` is what an earlier session left of it."""
-        encoded = None if rows is None else [_encoded(row) for row in rows]
+        self.open_all([Part(step, rows, keys, past)], term)
+
+    def open_all(self, parts: Sequence[Part], term: Term | None = None) -> None:
+        """Start handing out steps that run at the same time, for as long as `term` says."""
         with self._lock:
-            rules = Rules(
-                step=step.index,
-                delivery=step.delivery,
-                ttl_us=self._ttl_us,
-                quarantine_us=self._quarantine_us,
-                keyed=keys is not None,
-                retry_budget=step.retry_budget,
-            )
-            machine = LeaseMachine(step.items, rules, first_lease=self._machine.next_lease)
-            if past is not None:
-                machine.restore(past, self._clock.monotonic_us())
-            self._most = max(1, LARGEST_ROWS // max(map(len, encoded or ()), default=1))
-            self._pacer = None if step.pace is None else Pacer(step, step.pace, keys, self._most)
-            if self._pacer is None:
-                machine.stock(lambda is_pending: supply(step, keys, is_pending, resumed=past is not None))
-            else:
-                machine.stock(self._pacer.start)
-                self._pacer.obey(self._crew.steering, self._clock.now_us())
-            if self._step is not None:
-                self._machine.retire()
-                self._earlier[self._step.index] = self._machine
-            self._machine, self._step, self._rows = machine, step, encoded
+            next_lease, at = self._phase.next_lease, self._at()
+            steps = [opened(part, self._rules(part), next_lease, at) for part in parts]
+            for machine in self._phase:
+                machine.retire()
+            self._earlier |= self._phase.machines
+            self._phase = Phase(steps, term, next_lease=next_lease)
+            self._obey()
             self._changed.notify_all()
+
+    def _rules(self, part: Part) -> Rules:
+        return Rules(
+            step=part.step.index,
+            delivery=part.step.delivery,
+            ttl_us=self._ttl_us,
+            quarantine_us=self._quarantine_us,
+            keyed=part.keys is not None,
+            retry_budget=part.step.retry_budget,
+        )
 
     def drain(self, reason: str) -> None:
         """Hand out nothing any more: every lease call is answered with Drained."""
@@ -158,8 +153,7 @@ class MemoryQueue:
         """Tell the run something else; returns what that changed, which is on record by then."""
         with self._changed:
             changes = change(self._crew.steering)
-            if self._pacer is not None:
-                self._pacer.obey(self._crew.steering, self._clock.now_us())
+            self._obey()
             ticket = self._recorder.submit([self._event(made.kind, made.text) for made in changes])
             self._changed.notify_all()
         ticket.wait()
@@ -169,18 +163,19 @@ class MemoryQueue:
         """Take back what was not renewed in time."""
         with self._changed:
             now_us = self._clock.monotonic_us()
-            made = self._machine.expire(now_us)
-            entries = self._noted(made)
+            self._obey()
+            made = self._phase.expire(now_us)
+            entries = [*self._noted(made), *self._note_term(now_us)]
             for worker in self._workers.values():
                 if worker.here and now_us - worker.seen_us >= self._ttl_us:
                     worker.here, worker.lost, worker.in_flight = False, True, 0
                     entries.append(worker.load())
-            for loss in made.losses:
+            for loss in (loss for _, each in made for loss in each.losses):
                 name = self._name(loss.session)
                 text = f"{name} was not heard of in time: {loss.unsent} items back in the queue"
                 if loss.armed:
                     text += f", {loss.armed} may have been sent"
-                if self._pacer is not None:
+                if self._phase.paced:
                     text += "; they start late"
                 entries.append(self._event("lease expired", text))
             if entries:
@@ -202,14 +197,20 @@ class MemoryQueue:
     def view(self) -> QueueView:
         """The queue as it is now."""
         with self._lock:
+            phase, by_step = self._phase, self._phase.by_step
+            left_us = phase.term.left_us(self._clock.monotonic_us())
+            passed_us = phase.term.passed_us(self._clock.monotonic_us())
             return QueueView(
-                counts=self._machine.counts,
-                settled=self._machine.settled,
-                leased=self._machine.leased,
+                counts=ItemCounts.sum(by_step.values()),
+                settled=phase.settled,
+                leased=phase.leased,
                 first_lease_us=self._first_lease_us,
                 last_lease_us=self._last_lease_us,
                 begun_us=self._begun_us,
                 workers=tuple(map(Member.view, self._workers.values())),
+                by_step=by_step,
+                passed_s=passed_us / 1_000_000,
+                left_s=None if left_us is None else left_us / 1_000_000,
                 paused=self._crew.steering.paused,
                 late=self._crew.late(self._workers.values()),
             )
@@ -250,29 +251,24 @@ class MemoryQueue:
             worker = self._worker(message.session)
             if self._drained:
                 return Drained(self._drained)
-            step = self._step
+            if not self._crew.steering.paused:
+                self._phase.term.begin(self._clock.monotonic_us())
             orders = self._orders(worker, message.obeys)
             if orders.slots == 0 or orders.serial != message.obeys:
                 return Wait(IDLE_WAIT_S if orders.slots != 0 else REST_WAIT_S, orders)
-            if step is None or not self._machine.unleased:
+            found = self._phase.grant(message, self._slots, self._at())
+            if found is None:
                 return self._wait()
-            if self._pacer is not None:
-                self._pacer.fill(self._clock.now_us(), self._slots)
-            size = step.chunk or chunk_size(self._machine.unleased, message.want, len(self._slots))
-            wanted = Wanted(message.session, min(size, self._most), message.lanes)
-            grant = self._machine.grant(wanted, self._clock.monotonic_us())
-            if grant is None:
-                return self._wait()
+            step, grant = found
             self._last_lease_us = self._clock.now_us()
             self._first_lease_us = self._first_lease_us or self._last_lease_us
             if self._begun_us is None:
-                self._begun_us = self._first_lease_us if self._pacer is None else self._pacer.begins_us
-            rows = self._rows
-            due_us = b"" if self._pacer is None or grant.verifying else self._pacer.due_us(grant.chunk)
+                self._begun_us = step.begins_us or self._first_lease_us
+            due_us = step.due_us(grant)
             ticket = self._recorder.submit(
                 [Granted(grant.lease, worker.number, grant.chunk, grant.verifying)]
             )
-        data = () if rows is None else tuple(rows[item] for item in grant.chunk)
+        data = step.data(grant.chunk)
         ticket.wait()
         return Lease(grant.lease, grant.chunk, grant.attempts, data, grant.verifying, due_us)
 
@@ -284,11 +280,11 @@ class MemoryQueue:
             orders = self._orders(self._worker(message.session), message.obeys)
             if orders.slots == 0 or orders.serial != message.obeys:
                 return Armed(orders=orders)
-            self._await_step(0)
+            self._await_steps()
             now_us = self._clock.monotonic_us()
             for mark in message.marks:
                 span = (mark.start, mark.stop)
-                skipped = self._machine.arm(message.session, mark.lease, span, now_us)
+                skipped = self._phase.arm(message.session, mark.lease, span, now_us)
                 if skipped is None:
                     dropped.append(mark.lease)
                 else:
@@ -302,7 +298,7 @@ class MemoryQueue:
         """Keep results; a batch seen before is acknowledged and ignored."""
         with self._changed:
             worker = self._worker(message.session, replayed=True)
-            self._await_step(max((batch.step for batch in message.batches), default=0))
+            self._await_steps(*(batch.step for batch in message.batches))
             fresh = [batch for batch in message.batches if batch.seq > worker.seq]
             entries = self._take_in(worker, fresh)
             worker.note(message)
@@ -321,12 +317,12 @@ class MemoryQueue:
         intake.check(batches, len(self._welcome.steps), machines)
         for batch in batches:
             reported, decided = intake.settle(batch, worker.number, machines.get(batch.step), now_us)
-            if self._step is not None and batch.step == self._step.index:
+            if batch.step in self._phase.opened:
                 session, verdicts = worker.hello.session, batch.harvest.verdicts
-                found = self._machine.verdict(session, batch.lease, verdicts, now_us)
+                found = machines[batch.step].verdict(session, batch.lease, verdicts, now_us)
                 decided += [found] if found is not None else []
             entries.append(reported)
-            entries += [entry for made in decided for entry in self._noted(made)]
+            entries += self._noted([(batch.step, made) for made in decided])
             worker.items += len(reported.counted) + len(reported.plain)
             worker.calls += len(reported.samples)
             worker.seq = batch.seq
@@ -337,18 +333,18 @@ class MemoryQueue:
         with self._lock:
             worker = self._worker(message.session)
             worker.note(message)
-            self._await_step(0)  # a receipt would tell a worker that its leases live
+            self._await_steps()  # a receipt would tell a worker that its leases live
             orders = self._orders(worker, message.obeys)
-            dropped = self._machine.renew(message.session, message.leases, self._clock.monotonic_us())
+            dropped = self._phase.renew(message.session, message.leases, self._clock.monotonic_us())
             return Receipt(dropped, orders, self._clock.now_us())
 
     def release(self, message: Release) -> Receipt:
         """Take a lease back."""
         with self._changed:
             self._worker(message.session)
-            self._await_step(0)
+            self._await_steps()
             now_us = self._clock.monotonic_us()
-            made = self._machine.release(message.session, message.lease, message.unstarted, now_us)
+            made = self._phase.release(message.session, message.lease, message.unstarted, now_us)
             ticket = self._recorder.submit(self._noted(made))
             self._changed.notify_all()
         ticket.wait()
@@ -390,26 +386,46 @@ class MemoryQueue:
         self._crew.hear(worker, obeys)
         return self._crew.orders(worker, self._workers.values()) if worker.here else worker.told[-1]
 
-    def _await_step(self, index: int) -> None:
+    def _await_steps(self, *indexes: int) -> None:
         """A resumed master serves before it knows its leases: it can say nothing about them until then.
 
-        Raises Refused when the step is not open in time; the worker asks again.
+        Raises Refused when the steps are not open in time; the worker asks again.
         """
-        if self._resuming and not self._changed.wait_for(lambda: self._is_open(index), self._patience_s):
+        if self._resuming and not self._changed.wait_for(lambda: self._are_open(indexes), self._patience_s):
             raise Refused("the step is not open again yet")
 
     @property
     def _machines(self) -> dict[int, LeaseMachine]:
-        """By step: that of the open one, and those of the steps before."""
-        return self._earlier if self._step is None else {**self._earlier, self._step.index: self._machine}
+        """By step: those of the open ones, and those of the steps before."""
+        return {**self._earlier, **self._phase.machines}
 
-    def _is_open(self, index: int) -> bool:
-        return self._step is not None and self._step.index >= max(index, self._resumes_at)
+    def _are_open(self, indexes: Sequence[int]) -> bool:
+        return {self._resumes_at, *indexes} <= self._machines.keys()
+
+    def _at(self) -> At:
+        return At(self._clock.now_us(), self._clock.monotonic_us())
+
+    def _note_term(self, now_us: int) -> list[Entry]:
+        """How long the phase has gone on, now and then, where that matters to a new master."""
+        term = self._phase.term
+        passed_us = term.passed_us(now_us)
+        if term.length_us is None or self._noted_us >= term.length_us:
+            return []
+        if passed_us - self._noted_us < NOTE_TERM_US and not term.over(now_us):
+            return []
+        self._noted_us = passed_us
+        return [Mark("timed_us", passed_us)]
 
     def _wait(self) -> Wait:
         """Soon, as others may free a key; but so that all who wait together ask no more than so often."""
         idle_s = min(IDLE_WAIT_S * max(len(self._slots), 1), LONGEST_WAIT_S)
-        return Wait(idle_s if self._pacer is None else self._pacer.wait_s(self._clock.now_us(), idle_s))
+        return Wait(self._phase.wait_s(self._clock.now_us(), idle_s))
+
+    def _obey(self) -> None:
+        """Have the phase keep to what the run was told, and the run to the phase's ramp."""
+        at, steering = self._at(), self._crew.steering
+        self._phase.obey(steering, at)
+        steering.ramp = self._phase.term.level(sum(self._slots.values()), at.monotonic_us)
 
     @property
     def _slots(self) -> dict[str, int]:
@@ -420,21 +436,19 @@ class MemoryQueue:
         worker = self._workers.get(session)
         return "a worker of an earlier session" if worker is None else worker.hello.name
 
-    def _noted(self, made: Decisions) -> list[Entry]:
-        """The machine's decisions, for the ledger."""
-        entries: list[Entry] = [ArmedMark(*mark) for mark in made.marks]
-        entries += [LeaseEnded(lease) for lease in made.ended]
-        if (made.fates or made.opened) and self._step is not None:
-            entries.append(Decided(self._step.index, tuple(made.fates), tuple(made.opened)))
-        entries += [
-            self._event("conflict", f"item {item}: one attempt was reported with two different results")
-            for item in sorted(made.conflicts)
-        ]
+    def _noted(self, decided: Sequence[Made]) -> list[Entry]:
+        """The machines' decisions, for the ledger."""
+        entries: list[Entry] = []
+        for step, made in decided:
+            entries += [ArmedMark(*mark) for mark in made.marks]
+            entries += [LeaseEnded(lease) for lease in made.ended]
+            if made.fates or made.opened:
+                entries.append(Decided(step, tuple(made.fates), tuple(made.opened)))
+            entries += [
+                self._event("conflict", f"item {item}: one attempt was reported with two different results")
+                for item in sorted(made.conflicts)
+            ]
         return entries
 
     def _event(self, kind: str, text: str) -> Event:
         return Event(self._clock.now_us(), kind, text)
-
-
-def _encoded(row: Any) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.msgpack.encode(row))

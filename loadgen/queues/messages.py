@@ -16,6 +16,7 @@ from loadgen.plan import Chunk
 from loadgen.sample import Count, Seconds
 from loadgen.scenario import Connections
 from loadgen.steering import Orders
+from loadgen.thinking import Think
 
 PROTOCOL = 1
 """Changes whenever a message changes its meaning."""
@@ -71,6 +72,16 @@ class Welcome(msgspec.Struct, frozen=True, tag=True):
     """Whether each item is looked for first, and only what is missing is done."""
     max_lag_us: Count | None = None
     """In an open model: how long an item waits for a slot before it is dropped; None: a closed model."""
+    thinks: dict[int, Think] = {}
+    """By step: how long a slot waits after an item; those without have none."""
+    seed: int = 0
+    """Of think times that are at random."""
+    mix: dict[int, float] = {}
+    """By step: its weight among those that run at the same time."""
+    tight: bool = False
+    """Threads work beside the engine of described steps: a process is given no more than it has slots."""
+    ramped: bool = False
+    """Whether receipts say how many items may be in flight; until one has, none may."""
 
 
 class LeaseRequest(msgspec.Struct, frozen=True, tag=True):

@@ -51,6 +51,15 @@ class States:
         """How many items there are."""
         return self._items
 
+    def reach(self, items: int) -> None:
+        """Have at least so many, those that are new PENDING; only for what began with none."""
+        while self._items < items:
+            self._blocks.append(int(State.PENDING))
+            self._done.append(0)
+            self._settled.append(0)
+            self._items += BLOCK
+            self.counts[State.PENDING] += BLOCK
+
     def __iter__(self) -> Iterator[int]:
         """The state of each, in order."""
         for number, block in enumerate(self._blocks):

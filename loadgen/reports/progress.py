@@ -14,7 +14,7 @@ from rich.text import Text
 from loadgen.record import ItemCounts
 from loadgen.reports.grid import cut
 from loadgen.reports.pulse import Progress
-from loadgen.reports.words import clean, count, duration, glyphs, percent, three
+from loadgen.reports.words import Glyphs, clean, count, duration, glyphs, percent, three
 
 REFRESHES_PER_S = 4
 EVERY_S = 5.0
@@ -115,9 +115,14 @@ class LiveProgress:
 def plain_line(progress: Progress) -> str:
     """The progress in one line."""
     run = progress.run_counts
-    left = "" if not run.pending or progress.eta_s is None else f", {duration(round(progress.eta_s))} left"
+    left = ""
+    if (run.pending or progress.timed is not None) and progress.eta_s is not None:
+        left = f", {duration(round(progress.eta_s))} left"
+    settled = f"{run.settled} of {run.planned} ({percent(run.settled, run.planned)})"
+    if progress.timed is not None:
+        settled = count(run.settled, "item")
     return (
-        f"{_where(progress)}: {run.settled} of {run.planned} ({percent(run.settled, run.planned)})"
+        f"{_where(progress)}: {settled}"
         f"{_troubles(run)}, {_rates(progress)}{_times(progress)}, {progress.in_flight} in flight,"
         f" {count(progress.workers, 'worker')}, after {duration(round(progress.elapsed_s))}{left}"
     )
@@ -127,18 +132,19 @@ def live_lines(progress: Progress, width: int, encoding: str) -> list[str]:
     """The progress in four or five lines, none wider than `width`."""
     marks = glyphs(encoding)
     run, step = progress.run_counts, progress.step_counts
-    share = percent(run.settled, run.planned)
+    part, whole = (run.settled, run.planned) if progress.timed is None else (progress.timed, 1)
+    share = percent(part, whole)
     head = _where(progress)
-    if progress.steps > 1 and progress.step:
+    if progress.steps > 1 and progress.step and progress.timed is None:
         head = f"{head}: {step.settled} of {step.planned}"
     times = f"{duration(round(progress.elapsed_s))} elapsed"
-    if run.pending and progress.eta_s is not None:
+    if (run.pending or progress.timed is not None) and progress.eta_s is not None:
         times += f", about {duration(round(progress.eta_s))} left"
     flow = f"{progress.in_flight} in flight, {count(progress.workers, 'worker')}"
     lines = [
         _sides(head, times, width),
-        _bar(run, width - len(" 100 %"), marks.done, marks.todo) + f"{share:>6}",
-        f"{run.settled} of {count(run.planned, 'item')}{_troubles(run)}",
+        _bar(part, whole, width - len(" 100 %"), marks) + f"{share:>6}",
+        (f"{run.settled} of " if progress.timed is None else "") + f"{_items(progress)}{_troubles(run)}",
         f"{_rates(progress)}{_times(progress)}, {flow}",
     ]
     if progress.event:
@@ -177,10 +183,15 @@ def _sides(left: str, right: str, width: int) -> str:
     return f"{left}{' ' * gap}{right}" if gap > 1 else f"{left}, {right}"
 
 
-def _bar(run: ItemCounts, width: int, done: str, todo: str) -> str:
+def _items(progress: Progress) -> str:
+    run = progress.run_counts
+    return count(run.planned if progress.timed is None else run.settled, "item")
+
+
+def _bar(part: float, whole: float, width: int, marks: Glyphs) -> str:
     """Full only when all is settled."""
-    full = run.settled * width // run.planned if run.planned else 0
-    return done * full + todo * (width - full)
+    full = int(part * width // whole) if whole else 0
+    return marks.done * full + marks.todo * (width - full)
 
 
 def _news(last: Progress, progress: Progress) -> bool:

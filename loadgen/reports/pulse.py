@@ -57,6 +57,8 @@ class Progress:
     """Until all items are settled, at the rate of the last half minute; None: nobody knows."""
     event: str = ""
     """What happened last."""
+    timed: float | None = None
+    """How much of its time is over, where it has no fixed number of items; else None."""
 
 
 @dataclass(slots=True)
@@ -75,7 +77,7 @@ class Pulse:
         """`started_us` and every `now_us` are of one clock."""
         self._steps = {step.index: step for step in steps}
         self._started_us = started_us
-        self._counts = {step.index: ItemCounts(planned=step.items) for step in steps}
+        self._counts = {step.index: ItemCounts(planned=max(step.items, 0)) for step in steps}
         self._seconds: deque[_Second] = deque(maxlen=_MEMORY_S + 1)
         self._items = 0
         self._first_us: int | None = None
@@ -111,7 +113,7 @@ class Pulse:
         """The run now; `step` is the index of the one that `view` shows, None before the first."""
         with self._lock:
             if step is not None:
-                self._counts[step] = view.counts
+                self._counts |= view.by_step or {step: view.counts}
             counts = ItemCounts()
             for count in self._counts.values():
                 counts = counts.plus(count)
@@ -122,7 +124,7 @@ class Pulse:
             facts = None if step is None else self._steps[step]
             return Progress(
                 elapsed_s=(now_us - self._started_us) / 1_000_000,
-                step="" if facts is None else facts.name,
+                step="" if facts is None else self._open(facts, view),
                 number=0 if facts is None else list(self._steps).index(facts.index) + 1,
                 steps=len(self._steps),
                 step_counts=ItemCounts() if facts is None else view.counts,
@@ -133,9 +135,16 @@ class Pulse:
                 p95_ms=_percentile_ms(durations, 95),
                 in_flight=sum(worker.in_flight for worker in here),
                 workers=len(here),
-                eta_s=counts.pending / lately if lately else None,
+                eta_s=_left_s(view, counts.pending, lately),
                 event=self._event,
+                timed=None if view.left_s is None else view.passed_s / (view.passed_s + view.left_s),
             )
+
+    def _open(self, facts: StepFacts, view: QueueView) -> str:
+        """The name of the open step, or the names of those that are mixed."""
+        if facts.index not in view.by_step:
+            return facts.name
+        return " + ".join(self._steps[index].name for index in view.by_step)
 
     def _recent(self, now_us: int, seconds: int) -> list[_Second]:
         """The last whole seconds and the one that runs."""
@@ -152,6 +161,12 @@ class Pulse:
 
     def _mean(self, now_us: int) -> float:
         return 0.0 if self._first_us is None else _per_second(self._items, now_us - self._first_us)
+
+
+def _left_s(view: QueueView, pending: int, rate: float) -> float | None:
+    if view.left_s is not None:
+        return view.left_s
+    return pending / rate if rate else None
 
 
 def _per_second(items: int, us: int) -> float:

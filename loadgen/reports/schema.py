@@ -67,6 +67,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     undoable: bool
     """Whether the scenario has a teardown for `loadgen clean`."""
     versions: dict[str, str]
+    duration_s: float | None = None
+    """How long it was to go on, whatever number of items that is; None: it has a fixed number of them."""
+    ramp: str | None = None
+    """Items in flight over time, as the user said it."""
+    think_time: str | None = None
+    """The same: how long slots wait after an item, where all steps have it from the command line."""
+    mix: dict[str, float] | None = None
+    """Steps that ran side by side, with their weights."""
     warm_up: WarmUpSummary | None = None
 
 

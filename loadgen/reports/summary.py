@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from loadgen.lag import Lag
+from loadgen.pacing import parse_duration
 from loadgen.record import (
     AttemptRow,
     Attempts,
@@ -166,7 +167,7 @@ def tell(record: Record, verdict: Verdict, watches: Sequence[Watch] = ()) -> tup
     thresholds = gates.judge({step.name: count for step, count in zip(steps, counts, strict=True)})
     held = hold(verdict, generator) if facts.settings.get("strict") else verdict
     summary = Summary(
-        run=_run(facts, phases, measured),
+        run=_run(facts, phases, steps, measured),
         verdict=cross(held, thresholds),
         items=Items.of(_sum(counts)),
         attempts=_tries(record.attempts()),
@@ -213,7 +214,9 @@ def _sum(counts: Sequence[ItemCounts]) -> ItemCounts:
     return added
 
 
-def _run(facts: RunFacts, phases: Phases, measured: Measured) -> Run:
+def _run(facts: RunFacts, phases: Phases, steps: Sequence[StepFacts], measured: Measured) -> Run:
+    course = facts.settings.get("course") or {}
+    timed = any(step.items < 0 for step in steps)
     return Run(
         id=facts.id,
         scenario=facts.scenario,
@@ -230,6 +233,10 @@ def _run(facts: RunFacts, phases: Phases, measured: Measured) -> Run:
         seed=facts.seed,
         undoable=facts.undoable,
         versions=facts.versions,
+        duration_s=parse_duration(course["duration"]) if timed else None,
+        ramp=course.get("ramp"),
+        think_time=course.get("think_time"),
+        mix=course.get("mix"),
         warm_up=measured.summary(),
     )
 

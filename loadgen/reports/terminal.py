@@ -94,6 +94,12 @@ def _facts(page: Page, summary: Summary) -> None:
     seed = [] if run.seed is None else [f"seed {run.seed}"]
     if options or seed:
         page.fact("Options", ", ".join([*options, *seed]))
+    course = [f"ramp {run.ramp}"] if run.ramp else []
+    course += [f"think time {run.think_time}"] if run.think_time else []
+    if run.mix:
+        course.append(f"mixed {', '.join(f'{name}={weight:g}' for name, weight in run.mix.items())}")
+    if course:
+        page.fact("Course", "; ".join(course))
     page.fact("Versions", ", ".join(f"{name} {version}" for name, version in run.versions.items()))
 
 
@@ -110,7 +116,10 @@ def _numbers(page: Page, summary: Summary) -> None:
     items, tries, run = summary.items, summary.attempts, summary.run
     ends = [f"{items.done} done", f"{items.failed} failed", f"{items.unknown} unknown"]
     ends += [f"{number} {kind}" for kind in _RARE if (number := getattr(items, kind))]
-    page.fact("Items", f"{items.planned} planned: {', '.join(ends)}")
+    planned = f"{items.planned} planned"
+    if run.duration_s is not None:
+        planned = f"{items.planned} for {duration(run.duration_s)}, no fixed number of items"
+    page.fact("Items", f"{planned}: {', '.join(ends)}")
     page.fact(
         "Attempts",
         f"{tries.total}: {tries.retries} retries, {tries.duplicate_executions} duplicate executions,"

@@ -8,7 +8,7 @@ A resumed run is watched anew: what an earlier session did must not end this one
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass
 
 from loadgen.columns import Harvest
@@ -92,19 +92,25 @@ class Watch:
                 if gate.series.ended > before:
                     watched.step = step
 
-    def look(self, step: int, counts: ItemCounts, now_us: int) -> list[Crossing]:
-        """What is crossed now and was not told yet; `counts`: how the items of the open step ended so far."""
+    def look(
+        self, step: int, counts: ItemCounts, now_us: int, mixed: Mapping[int, ItemCounts] | None = None
+    ) -> list[Crossing]:
+        """What is crossed now and was not told yet; `counts`: how the items of the open step ended so far.
+
+        `mixed`: those of all steps that are open at the same time, where there are several.
+        """
+        open_ = {**(mixed or {}), step: counts}
         with self._lock:
-            self._counts[self._steps[step]] = counts
+            self._counts |= {self._steps[index]: each for index, each in open_.items()}
             if now_us - self._looked_us < EVERY_US:
                 return []
             self._looked_us = now_us
-            found = [self._crossing(watched, step, now_us) for watched in self._watched]
+            found = [self._crossing(watched, open_, now_us) for watched in self._watched]
         return [crossing for crossing in found if crossing is not None]
 
-    def _crossing(self, watched: _Watched, step: int, now_us: int) -> Crossing | None:
+    def _crossing(self, watched: _Watched, open_: Collection[int], now_us: int) -> Crossing | None:
         threshold = watched.gate.threshold
-        value = self._value(watched, step, now_us)
+        value = self._value(watched, open_, now_us)
         if value is None or threshold.holds(value):
             watched.since_us = None
             return None
@@ -117,12 +123,12 @@ class Watch:
         watched.told = True
         return Crossing(threshold, f"{threshold.text}: it is {said(threshold, value)}", acts)
 
-    def _value(self, watched: _Watched, step: int, now_us: int) -> float | None:
+    def _value(self, watched: _Watched, open_: Collection[int], now_us: int) -> float | None:
         """What is measured now, over the session or over the last window; None: nothing, or not yet."""
         threshold, series = watched.gate.threshold, watched.gate.series
         if threshold.of == "items" and threshold.kind == "number" and threshold.window_us is None:
             return counted(threshold, self._fresh())
-        if series.first_us is None or (threshold.name and watched.step != step):
+        if series.first_us is None or (threshold.name and watched.step not in open_):
             return None
         if threshold.window_us is None:
             span_us = now_us - series.first_us

@@ -26,7 +26,7 @@ def items(tasks: Sequence[Task]) -> list[list[int]]:
 
 def test_items_come_when_their_time_is_near_in_its_order() -> None:
     """However full the pool is, and whichever lease they are of."""
-    backlog = Backlog()
+    backlog = Backlog({})
     backlog.accept(timed(1, Chunk(0, 0, 6, stride=2), [1_000_000, 2_000_000, 3_000_000]), AHEAD_US)
     backlog.accept(timed(2, Chunk(0, 1, 6, stride=2), [1_500_000, 2_500_000, 3_500_000]), AHEAD_US)
     assert backlog.items == 6
@@ -41,7 +41,7 @@ def test_items_come_when_their_time_is_near_in_its_order() -> None:
 
 def test_neighbours_share_a_mark() -> None:
     """Though each is a task of its own, so that any slot can have it."""
-    backlog = Backlog()
+    backlog = Backlog({})
     backlog.accept(timed(1, Chunk(0, 0, 30, stride=3), [10 * n for n in range(10)]), AHEAD_US)
     backlog.accept(timed(2, Chunk(0, 1, 30, stride=3), [10 * n + 5 for n in range(10)]), AHEAD_US)
     tasks = backlog.take(1, 0.0, 0)
@@ -50,7 +50,7 @@ def test_neighbours_share_a_mark() -> None:
 
 
 def test_what_could_not_be_armed_comes_again_at_its_time() -> None:
-    backlog = Backlog()
+    backlog = Backlog({})
     backlog.accept(timed(1, Chunk(0, 0, 4), [100, 200, 300, 4_000_000]), AHEAD_US)
     refused = backlog.take(1, 0.0, 0)
     assert backlog.items == 1
@@ -61,7 +61,7 @@ def test_what_could_not_be_armed_comes_again_at_its_time() -> None:
 
 
 def test_items_of_a_key_wait_for_the_one_before_and_for_their_time() -> None:
-    backlog = Backlog()
+    backlog = Backlog({})
     lease = timed(7, Chunk(0, lanes=((1, 3, 5), (2,))), [100, 200, 9_000_000, 150])
     backlog.accept(lease, AHEAD_US)
     assert items(backlog.take(9, 0.0, 1_000)) == [[1], [2]]
@@ -79,7 +79,7 @@ def test_items_of_a_key_wait_for_the_one_before_and_for_their_time() -> None:
 
 
 def test_a_key_that_could_not_be_armed_comes_back_whole() -> None:
-    backlog = Backlog()
+    backlog = Backlog({})
     backlog.accept(timed(7, Chunk(0, lanes=((1, 3),)), [100, 200]), AHEAD_US)
     backlog.put_back(backlog.take(9, 0.0, 1_000), {7})
     assert backlog.items == 2
@@ -89,14 +89,14 @@ def test_a_key_that_could_not_be_armed_comes_back_whole() -> None:
 
 
 def test_what_a_lost_item_leaves_of_its_key_is_given_up() -> None:
-    backlog = Backlog()
+    backlog = Backlog({})
     backlog.accept(timed(7, Chunk(0, lanes=((1, 3, 5),)), [100, 200, 300]), AHEAD_US)
     backlog.take(9, 0.0, 1_000)
     assert backlog.give_up(7, [1]) == [3, 5]
 
 
 def test_a_lease_is_forgotten_wherever_its_items_are() -> None:
-    backlog = Backlog()
+    backlog = Backlog({})
     for number in (1, 2, 3):
         backlog.accept(timed(number, Chunk(0, 10 * number, 10 * number + 3), [number, 99, 999]), AHEAD_US)
     backlog.accept(timed(4, Chunk(0, lanes=((1, 3),)), [0, 0]), AHEAD_US)
@@ -111,7 +111,7 @@ def test_a_lease_is_forgotten_wherever_its_items_are() -> None:
 
 def test_what_is_looked_for_has_no_time() -> None:
     """It goes before, as room allows."""
-    backlog = Backlog()
+    backlog = Backlog({})
     backlog.accept(timed(1, Chunk(0, 0, 1), [9_000_000]), AHEAD_US)
     backlog.accept(Lease(2, Chunk(0, lanes=((5,), (6,))), {}, verifying=True), AHEAD_US)
     assert items(backlog.take(1, 0.0, 0)) == [[5]]

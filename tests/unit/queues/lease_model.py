@@ -19,6 +19,7 @@ from loadgen.columns import Harvest
 from loadgen.errors import Refused
 from loadgen.loader import Bundle
 from loadgen.plan import Delivery, StepPlan
+from loadgen.queues.decisions import Rules
 from loadgen.queues.leases import LeaseMachine, State
 from loadgen.queues.members import Restored
 from loadgen.queues.memory import MemoryQueue
@@ -359,8 +360,9 @@ class World:
 
     @property
     def machine(self) -> LeaseMachine:
-        """The lease machine of the master that lives now."""
-        return self.queue._machine
+        """The lease machine of the master that lives now; one that knows nothing before the step is open."""
+        opened = self.queue._phase.opened
+        return opened[0].machine if opened else LeaseMachine(0, Rules(0, "at_most_once", 0, 0))
 
     @property
     def now_us(self) -> int:
@@ -386,7 +388,7 @@ class World:
 
     def open(self) -> None:
         """The new master comes to the step."""
-        if self.queue._step is None:
+        if not self.queue._phase.opened:
             self.queue.open(self.step, keys=self.setup.keys(), past=self.store.past())
 
     def expire(self, fault: Fault = "") -> None:
@@ -574,7 +576,7 @@ class World:
                     raise Violated(3, f"item {item} was sent while {other.item} of its key was under way")
             tried = {sent for sent, _ in target.sends}
             for before in range(item):
-                open_ = self.queue._step and self.machine.state(before) not in TERMINAL
+                open_ = self.queue._phase.opened and self.machine.state(before) not in TERMINAL
                 if setup.same_key(before, item) and before not in tried and open_:
                     raise Violated(3, f"item {item} overtook {before} of its key")
         request = Request(item, attempt, self.now_us)
@@ -766,9 +768,9 @@ class World:
         self._check_effects()
 
     def _check_states(self) -> None:
-        machine = self.machine
-        if self.queue._step is None:
+        if not self.queue._phase.opened:
             return
+        machine = self.machine
         states = {item: machine.state(item) for item in self.items}
         tally = Counter(states.values())
         if [tally[state] for state in State] != machine._states.counts:

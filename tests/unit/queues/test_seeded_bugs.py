@@ -185,7 +185,7 @@ def a_new_master_forgets_what_it_acknowledged(patch: Patch) -> None:
 
 def a_new_master_answers_before_it_knows_its_leases(patch: Patch) -> None:
     """Reports that come before the step is open are acknowledged, and count for nothing."""
-    patch.setattr(MemoryQueue, "_await_step", lambda self, index: None)
+    patch.setattr(MemoryQueue, "_await_steps", lambda self, *indexes: None)
 
 
 def a_new_master_takes_retried_items_for_held(patch: Patch) -> None:

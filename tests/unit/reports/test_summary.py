@@ -48,7 +48,9 @@ def test_the_keys_are_those_of_the_contract(kind):
     assert told["schema"] == 1
     assert list(told["run"]) == [
         *("id", "scenario", "title", "digest", "target", "options", "started_at", "ended_at", "wait_s"),
-        *("active_s", "drain_s", "verify_s", "seed", "undoable", "versions", "warm_up"),
+        *("active_s", "drain_s", "verify_s", "seed", "undoable", "versions"),
+        *("duration_s", "ramp", "think_time", "mix"),
+        "warm_up",
     ]
     assert list(told["verdict"]) == ["ok", "exit_code", "reasons", "resumable"]
     assert list(told["items"]) == ITEMS
