@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self, TypeAlias
 
 import typer
 
+from loadgen.cli import words
 from loadgen.cli.pace import PaceOrder
 from loadgen.errors import UsageError
 from loadgen.levels import Levels, parse_ramp
@@ -19,15 +20,13 @@ from loadgen.plan import ENDLESS, Plan, StepPlan
 from loadgen.scenario import Scenario, Step
 from loadgen.thinking import Think, parse_think
 
-PANEL = "How long, and how many at a time"
-
 Duration: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--duration",
         envvar="LOADGEN_DURATION",
         metavar="TIME",
-        rich_help_panel=PANEL,
+        rich_help_panel=words.AT_A_TIME,
         help="Go on for so long, like 10m, however many items that is; rows come again and again.",
     ),
 ]
@@ -37,7 +36,7 @@ Ramp: TypeAlias = Annotated[
         "--ramp",
         envvar="LOADGEN_RAMP",
         metavar="TIME|T:N,...",
-        rich_help_panel=PANEL,
+        rich_help_panel=words.AT_A_TIME,
         help="From one item in flight to all slots in so long, like 30s; or points, like 0:1,30s:64,5m:64.",
     ),
 ]
@@ -47,7 +46,7 @@ ThinkTime: TypeAlias = Annotated[
         "--think-time",
         envvar="LOADGEN_THINK_TIME",
         metavar="TIME[-TIME]",
-        rich_help_panel=PANEL,
+        rich_help_panel=words.AT_A_TIME,
         help="A slot waits so long after each item, like 1s, or at random within 0.5s-2s.",
     ),
 ]
@@ -57,7 +56,7 @@ Mix: TypeAlias = Annotated[
         "--mix",
         envvar="LOADGEN_MIX",
         metavar="STEP=WEIGHT,...",
-        rich_help_panel=PANEL,
+        rich_help_panel=words.AT_A_TIME,
         help="These steps run side by side, so many items of one to so many of the other.",
     ),
 ]

@@ -55,6 +55,7 @@ def resume(
         bool | None,
         typer.Option(
             "--fail-fast/--no-fail-fast",
+            rich_help_panel=words.GATES,
             help="Wind down as soon as an item has failed.  [default: as before]",
         ),
     ] = None,

@@ -47,7 +47,10 @@ def run(
     fail_fast: Annotated[
         bool,
         typer.Option(
-            "--fail-fast", envvar="LOADGEN_FAIL_FAST", help="Wind down as soon as an item has failed."
+            "--fail-fast",
+            envvar="LOADGEN_FAIL_FAST",
+            rich_help_panel=words.GATES,
+            help="Wind down as soon as an item has failed.",
         ),
     ] = False,
     max_in_flight: words.MaxInFlight = None,

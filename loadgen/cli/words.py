@@ -7,6 +7,10 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+AT_A_TIME = "How long, and how many at a time"
+GATES = "What is measured, and what stops a run"
+OUTPUT = "What comes out"
+
 Out: TypeAlias = Annotated[
     Path, typer.Option("--out", envvar="LOADGEN_OUT", metavar="DIR", help="Where run directories lie.")
 ]
@@ -67,13 +71,17 @@ WaitForWorkers: TypeAlias = Annotated[
     ),
 ]
 Json: TypeAlias = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write the summary there too; - for stdout.")
+    Path | None,
+    typer.Option(
+        "--json", metavar="FILE", rich_help_panel=OUTPUT, help="Write the summary there too; - for stdout."
+    ),
 ]
 Events: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--events",
         metavar="FILE",
+        rich_help_panel=OUTPUT,
         help="Append what happens there, as JSON lines, as it happens; - for stdout.",
     ),
 ]
@@ -82,21 +90,28 @@ Influx: TypeAlias = Annotated[
     typer.Option(
         "--influx",
         metavar="FILE|URL",
+        rich_help_panel=OUTPUT,
         help="The same in InfluxDB's line protocol; udp://HOST:PORT, or the http URL to post it to.",
     ),
 ]
 Otel: TypeAlias = Annotated[
     bool,
-    typer.Option("--otel", help="Send metrics to an OpenTelemetry collector, as the OTEL_* variables say."),
+    typer.Option(
+        "--otel",
+        rich_help_panel=OUTPUT,
+        help="Send metrics to an OpenTelemetry collector, as the OTEL_* variables say.",
+    ),
 ]
 Quiet: TypeAlias = Annotated[
-    bool, typer.Option("--quiet", envvar="LOADGEN_QUIET", help="Print the verdict only.")
+    bool,
+    typer.Option("--quiet", envvar="LOADGEN_QUIET", rich_help_panel=OUTPUT, help="Print the verdict only."),
 ]
 Strict: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--strict",
         envvar="LOADGEN_STRICT",
+        rich_help_panel=GATES,
         help="Exit code 1 when the generator was too slow for its times to be true.",
     ),
 ]
@@ -151,6 +166,7 @@ Thresholds: TypeAlias = Annotated[
     typer.Option(
         "--threshold",
         metavar="EXPR",
+        rich_help_panel=GATES,
         help="A gate, like 'STEP.p95<800ms' or 'failed<1%'; may be repeated.  [default: the scenario's]",
     ),
 ]
@@ -161,6 +177,7 @@ WarmUp: TypeAlias = Annotated[
         "--warm-up",
         envvar="LOADGEN_WARM_UP",
         metavar="TIME|N",
+        rich_help_panel=GATES,
         help="Do, but do not measure: what begins in the first '10s', or '500 items'.  [default: none]",
     ),
 ]
@@ -172,6 +189,7 @@ MaxInFlight: TypeAlias = Annotated[
         min=1,
         max=1_000_000,
         metavar="N",
+        rich_help_panel=AT_A_TIME,
         help="Items in flight at most, on all workers together.",
     ),
 ]
@@ -181,6 +199,7 @@ MaxRate: TypeAlias = Annotated[
         "--max-rate",
         envvar="LOADGEN_MAX_RATE",
         metavar="N/s",
+        rich_help_panel=AT_A_TIME,
         help="Items started a second (or N/m: a minute) at most, by all workers together.",
     ),
 ]
@@ -190,6 +209,7 @@ Breaker: TypeAlias = Annotated[
         "--breaker",
         envvar="LOADGEN_BREAKER",
         metavar="EXPR",
+        rich_help_panel=GATES,
         help="Pause while the target is ill, like '50% over 10s': so many of the items failed.",
     ),
 ]
