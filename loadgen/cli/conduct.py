@@ -20,6 +20,7 @@ from rich.console import Console
 
 from loadgen import options as scenario_options
 from loadgen.cli import signals
+from loadgen.cli.dash import Dash
 from loadgen.cli.finish import finish
 from loadgen.cli.gates import Gatekeeper
 from loadgen.cli.order import Order, identity_file
@@ -73,6 +74,7 @@ class Conductor:
         self._clock = SystemClock()
         self._console = Console(stderr=order.json == Path("-"))
         self._stack = contextlib.ExitStack()
+        self._dash = Dash(order.dashboard, self._clock, self._say)
         self._manager = QueueManager((order.host, order.port), identity)
         self._local: LocalWorker | None = None
         self._sandbox: SandboxProcess | None = None
@@ -85,11 +87,12 @@ class Conductor:
             self._lock(self._directory)
         try:
             self._token = self._manager.bind()
+            self._stack.callback(self._manager.close)
+            self._stack.enter_context(self._dash)
         except LoadgenError:
             self._stack.close()
             raise
         self._token_file = tokens.token_file(os.environ, tokens.split_address(self._token.address, 0)[1])
-        self._stack.callback(self._manager.close)
         self._stack.enter_context(signals.handled(self._on_signal))
         return self
 
@@ -164,6 +167,7 @@ class Conductor:
         finally:
             ledger.close()
         verdict = finish(directory, self._console, stopped, json=self._order.json, quiet=self._order.quiet)
+        self._dash.ended(verdict, directory)
         if not verdict.resumable:  # else a resume needs both
             if self._sandbox is not None:
                 self._sandbox.stop()
@@ -209,6 +213,7 @@ class Conductor:
         queue_.listen(lambda batches: _feel(pulse, (gates, steersman), batches, clock.now_us()))
         self._open_doors(queue_, stack)
         self._open_control(session.directory, steersman, stack)
+        show = stack.enter_context(self._dash.watching(session, pulse, steersman, gates))
         screen = stack.enter_context(display(self._console, quiet=order.quiet))
 
         def tick(step: int | None, view: QueueView) -> None:
@@ -220,6 +225,7 @@ class Conductor:
             progress = pulse.progress(step, view, clock.now_us())
             steersman.look(view, progress.run_counts, clock.now_us())
             screen.show(progress)
+            show(step, progress, view)
             if self._local is not None:
                 self._local.tend(progress.run_counts.settled)
 
@@ -409,6 +415,4 @@ def _feel(
     for watcher in watchers:
         watcher.record(batches, now_us)
     for batch in batches:
-        harvest = batch.harvest
-        ended = len(harvest.plain) + sum(result.retry_ms is None for result in harvest.results)
-        pulse.record(ended, harvest.samples.numbers("total_us"), now_us)
+        pulse.take(batch.harvest, now_us)

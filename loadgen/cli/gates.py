@@ -11,7 +11,7 @@ from loadgen.errors import Incomplete, ItemStopped, ThresholdCrossed
 from loadgen.ledger.reader import Reader
 from loadgen.queues.messages import Batch
 from loadgen.record import ItemCounts, StepFacts
-from loadgen.reports.watch import Watch
+from loadgen.reports.watch import Standing, Watch
 from loadgen.sample import Outcome
 from loadgen.thresholds import Threshold, check_steps, parse
 from loadgen.view import QueueView
@@ -52,7 +52,9 @@ class Gatekeeper:
             before = self._before = {step.name: reader.counts(step) for step in steps}
         self._names = {step.index: step.name for step in steps}
         self._last = steps[-1].index
-        self._watch = Watch(order.thresholds, self._names, before)
+        watched = [each for each in order.thresholds if order.dashboard or each.action or each.window_us]
+        self._watch = Watch(watched, self._names, before)
+        self._step = steps[0].index
         self._fail_fast = order.fail_fast
         self._note, self._stop, self._pause = note, stop, pause
         self._stopped = self._paused = False
@@ -69,6 +71,7 @@ class Gatekeeper:
 
     def look(self, step: int | None, view: QueueView, now_us: int) -> None:
         """See how it stands; `step`: the one that `view` shows, None before the first."""
+        self._step = self._step if step is None else step
         if step is None or self._stopped or (view.settled and step == self._last):
             return  # there is nothing that could be stopped
         if view.paused:
@@ -81,6 +84,10 @@ class Gatekeeper:
         if reason is not None:
             self._stopped = True
             self._stop(reason)
+
+    def standings(self, now_us: int) -> list[Standing]:
+        """How the thresholds stand, for those who watch.  Thread-safe."""
+        return self._watch.standings(self._step, now_us)
 
     def _reason(self, step: int, counts: ItemCounts, now_us: int) -> Incomplete | None:
         crossings = self._watch.look(step, counts, now_us)

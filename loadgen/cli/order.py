@@ -42,6 +42,8 @@ class Order:
     limits: Limits
     breaker: Rule | None
     lease_ttl_s: float
+    dashboard: tuple[str, int] | None
+    """Where it is served, or from which port on; None: nowhere."""
 
     @classmethod
     def settle(

@@ -48,11 +48,14 @@ def run(
     max_rate: words.MaxRate = None,
     breaker: words.Breaker = None,
     lease_ttl: words.LeaseTtl = words.LEASE_TTL_S,
+    dashboard: words.Dashboard = words.DASHBOARD,
+    no_dashboard: words.NoDashboard = False,
 ) -> int:
     """Run a scenario: every item once, in parallel, recorded, verified and timed."""
     from loadgen import options as scenario_options
     from loadgen.cli.admit import admit
     from loadgen.cli.conduct import Conductor
+    from loadgen.cli.dash import dashboard_address
     from loadgen.cli.gates import settle_thresholds
     from loadgen.cli.limits import settle_breaker, settle_limits
     from loadgen.cli.order import Order, identity_for
@@ -81,6 +84,7 @@ def run(
         breaker=settle_breaker(loaded.scenario, breaker),
         correlate=correlate,
         lease_ttl_s=lease_ttl,
+        dashboard=dashboard_address(dashboard, off=no_dashboard),
     )
     if not prepared.sandbox:
         admit(prepared.target, prepared.work.plan.items, allow=allow_target)
