@@ -123,7 +123,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     server: str
     """Another one: the page is of a run that is over, and must be loaded again."""
     now: Now
+    begin: int
+    """Where the charts begin: seconds since 1970."""
     width: int
+    """Seconds in a point."""
     points: list[Point]
     """Those that are new, or not what they were."""
     events: list[_Numbered] = []
@@ -179,6 +182,7 @@ class Board:
     def close(self) -> None:
         """The run's parts are about to be taken down: look at them for the last time."""
         with self._lock:
+            self._remember(self._now_us() // 1_000_000 + 1)
             self._look()
             self._phase, self._sources = "reporting", None
 
@@ -186,11 +190,17 @@ class Board:
         """What became of it."""
         with self._lock:
             self._phase, self._end = "done", end
+            gone = {"in_flight": 0, "workers": 0, "eta_s": None}
+            self._now = msgspec.structs.replace(self._now, **gone)
+            self._rows = [
+                msgspec.structs.replace(row, state="left" if row.state == "here" else row.state, in_flight=0)
+                for row in self._rows
+            ]
 
     def tick(self, *, watched: bool) -> bytes | None:
         """A second has passed: what is new, for all who watch; None when nobody does."""
         with self._lock:
-            self._remember()
+            self._remember(self._now_us() // 1_000_000)
             if not watched:
                 return None
             self._look()
@@ -215,6 +225,7 @@ class Board:
         message = Message(
             server=self._server,
             now=self._now,
+            begin=self._begin,
             width=self._history.width,
             points=points,
             events=events,
@@ -226,11 +237,11 @@ class Board:
         )
         return b"data: " + msgspec.json.encode(message) + b"\n\n"
 
-    def _remember(self) -> None:
-        """Take the seconds that are over into the charts."""
+    def _remember(self, until: int) -> None:
+        """Take the seconds before this one into the charts."""
         if self._sources is None:
             return
-        until, width = self._now_us() // 1_000_000, self._history.width
+        width = self._history.width
         told = {second.at: second for second in self._sources.pulse.seconds(self._next, until)}
         for at in range(self._next, until):
             self._history.add(told.get(at) or nothing(at))

@@ -38,8 +38,9 @@ class Standing:
     """How a threshold stands just now."""
 
     text: str
-    value: str
-    """What is measured, for people; empty: nothing, or not yet."""
+    value: float | None
+    """What is measured; None: nothing, or not yet."""
+    unit: str
     holds: bool | None
     """None: nobody knows yet."""
 
@@ -122,9 +123,8 @@ class Watch:
 
     def _standing(self, watched: _Watched, step: int, now_us: int) -> Standing:
         threshold, value = watched.gate.threshold, self._value(watched, step, now_us)
-        if value is None:
-            return Standing(threshold.text, "", None)
-        return Standing(threshold.text, said(threshold, value), threshold.holds(value))
+        holds = None if value is None else threshold.holds(value)
+        return Standing(threshold.text, value, threshold.unit, holds)
 
     def _crossing(self, watched: _Watched, step: int, now_us: int) -> Crossing | None:
         threshold = watched.gate.threshold

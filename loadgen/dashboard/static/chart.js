@@ -31,9 +31,9 @@ function stepOf(rough, choices) {
 const TIMES = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
 
 export class Chart {
-  /** series: {index, name, role, dash, weight}; role is a colour of the style sheet. */
-  constructor(figure, title, unit, series) {
-    this.title = title; this.unit = unit; this.series = series;
+  /** series: {index, name, role, dash, weight}; role is a colour of the style sheet.  least: step of the ticks. */
+  constructor(figure, title, unit, series, least = 0) {
+    this.title = title; this.unit = unit; this.series = series; this.least = least;
     this.points = []; this.width = 1; this.marks = []; this.cursor = null;
     const caption = make("figcaption", "", figure);
     make("h3", title, caption);
@@ -41,7 +41,7 @@ export class Chart {
     legend.className = "legend";
     for (const each of series) {
       const item = make("li", "", legend), key = make("i", "", item);
-      key.className = each.role + (each.dash ? each.dash.length > 2 || each.dash[0] < 4 ? " dotted" : " dashed" : "");
+      key.className = each.role + (!each.dash ? "" : each.dash[0] < 4 ? " dotted" : " dashed");
       item.append(each.name + " ");
       each.shown = make("b", "", item);
     }
@@ -113,7 +113,7 @@ export class Chart {
     pen.font = "12px system-ui, sans-serif";
     let top = 0;
     for (const [, values] of this.points) for (const each of this.series) top = Math.max(top, high(values[each.index]) ?? 0);
-    const step = stepOf((top || 1) / 4), ceiling = Math.max(top * 1.04, step);
+    const step = Math.max(stepOf((top || 1) / 5), this.least), ceiling = Math.max(top * 1.04, step);
     const bottom = tall - BOTTOM, x = at => LEFT + at * this.scale(), y = value => bottom - value / ceiling * (bottom - TOP);
     this.axes(pen, colour, {x, y, step, ceiling, bottom, wide});
     for (const mark of this.marks) this.line(pen, x(mark.at), TOP, bottom, colour(mark.bad ? "wrong" : "soft"), [1, 3]);

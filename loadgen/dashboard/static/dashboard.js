@@ -14,12 +14,12 @@ const MARKED = /paused|continued|changed|lost|expired|joined|resumed/;
 
 const charts = [
   new Chart($("throughput"), "Throughput", "per second", [
-    {index: 0, name: "items", role: "a"}, {index: 2, name: "calls", role: "c", dash: [8, 3]}]),
+    {index: 0, name: "items", role: "a", weight: 2.6}, {index: 2, name: "calls", role: "c", dash: [5, 6]}]),
   new Chart($("latency"), "Service time of calls", "ms", [
     {index: 4, name: "p50", role: "p50"}, {index: 5, name: "p95", role: "p95", dash: [8, 3]},
     {index: 6, name: "p99", role: "p99", dash: [2, 2], weight: 1.6}]),
   new Chart($("errors"), "Failures", "per second", [
-    {index: 1, name: "items", role: "wrong"}, {index: 3, name: "calls", role: "d", dash: [8, 3]}]),
+    {index: 1, name: "items", role: "wrong", weight: 2.6}, {index: 3, name: "calls", role: "d", dash: [5, 6]}], 1),
 ];
 
 let state = null, source = null, waited = 0, drawn = false;
@@ -55,7 +55,7 @@ function take(message) {
   if (state && message.server !== state.server) return location.reload();
   if (message.about) state = {server: message.server, about: message.about, points: [], events: [], known: 0};
   if (!state) return;
-  state.now = message.now; state.width = message.width; state.end = message.end ?? null;
+  state.now = message.now; state.begin = message.begin; state.width = message.width; state.end = message.end ?? null;
   state.workers = message.workers ?? []; state.more = message.more_workers ?? 0;
   state.thresholds = message.thresholds ?? [];
   if (message.points.length) {
@@ -175,17 +175,16 @@ function renderTiles(now) {
 }
 
 function marks() {
-  const begin = Date.now() / 1000 - state.now.elapsed_s;
-  state.begin ??= begin;
   return state.events.filter(event => MARKED.test(event[2])).slice(-40)
-    .map(([, us, kind]) => ({at: us / 1e6 - (state.about.began_us ? state.about.began_us / 1e6 : state.begin), bad: BAD.test(kind)}))
+    .map(([, us, kind]) => ({at: us / 1e6 - state.begin, bad: BAD.test(kind)}))
     .filter(mark => mark.at >= 0);
 }
 
 function renderThresholds() {
   $("threshold-part").hidden = !state.thresholds.length;
   rows($("thresholds"), state.thresholds, each => [
-    each.text, each.holds === null ? ["not measured yet", "soft"] : each.holds ? ["holds", "good"] : ["crossed", "bad"], each.value || "–"]);
+    each.text, each.holds === null ? ["not measured yet", "soft"] : each.holds ? ["holds", "good"] : ["crossed", "bad"],
+    each.value === null ? "–" : `${three(each.value)} ${each.unit}`]);
 }
 
 function renderEvents() {
@@ -233,7 +232,7 @@ function renderEnd() {
     call.name, number(call.count), wrong(call.errors), three(call.rate_per_s), ...times(call.service_time)]);
   $("error-part").hidden = !summary.errors.length;
   rows($("error-rows"), summary.errors, error => [number(error.count), [error.sample || error.fingerprint, "words"]]);
-  state.thresholds = summary.thresholds.map(each => ({text: each.expr, value: each.value === null ? "" : `${+each.value.toPrecision(6)}${each.unit}`, holds: each.ok}));
+  state.thresholds = summary.thresholds.map(each => ({text: each.expr, value: each.value, unit: each.unit, holds: each.ok}));
   renderThresholds();
 }
 
@@ -293,7 +292,7 @@ $("pause").onclick = () => order({type: "pause"}, "Paused: what is in flight set
 $("continue").onclick = () => order({type: "continue"}, "Going on.");
 $("stop").onclick = () => { $("sure").returnValue = ""; $("sure").showModal(); };
 $("sure").onclose = () => { if ($("sure").returnValue === "stop") order({type: "stop"}, "Stopping: what is in flight settles."); };
-for (const name of LIMITS) $(name).oninput = () => $(name).classList.add("dirty");
+for (const name of LIMITS) $(name).oninput = $(name).onchange = () => $(name).classList.add("dirty");
 $("limits").onsubmit = async event => {
   event.preventDefault();
   const changed = LIMITS.filter(name => $(name).classList.contains("dirty"));
