@@ -1,0 +1,171 @@
+"""The dashboard, as a person sees it: a real run in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from browser import browsing
+from harness import Cli, Running, Target, until
+
+ON = {"LOADGEN_NO_DASHBOARD": ""}
+SLOWLY = '''"""Put <i>things</i> on a shelf."""
+
+from dataclasses import dataclass
+
+from loadgen import Scenario, Session, option
+
+
+@dataclass(frozen=True)
+class Options:
+    things: int = 100_000
+    password: str = option("", env="SHELF_PASSWORD", secret=True)
+
+
+scenario = Scenario(options=Options, timeout=1, thresholds=["failed<50%", "p95<1us"])
+
+
+@scenario.step(items=lambda options: options.things)
+def put(http: Session, item: int, options: Options) -> int:
+    http.post(f"/things/{item}")
+    return item
+'''
+HOSTILE = "<img src=x onerror=document.title='broken'>"
+
+
+class Page:
+    """What is on the screen."""
+
+    def __init__(self, browser: Any) -> None:
+        self._browser = browser
+
+    def text(self, name: str) -> str:
+        return str(self._browser.find_element("id", name).text)
+
+    def number(self, tile: str) -> float:
+        value = self._browser.find_element("css selector", f"#tile-{tile} dd").text
+        return float(re.sub(r"[^0-9.]", "", value) or 0)
+
+    def click(self, where: str) -> None:
+        self._browser.find_element("css selector", where).click()
+
+    def type(self, name: str, text: str) -> None:
+        field = self._browser.find_element("id", name)
+        field.clear()
+        field.send_keys(text + "\n")
+
+    def phase(self) -> str:
+        return str(self._browser.find_element("css selector", "#phases [aria-current]").text)
+
+    def workers(self) -> dict[str, str]:
+        rows = self._browser.execute_script(
+            "return [...document.querySelectorAll('#workers tr')].map(row => [row.children[0].textContent,"
+            " row.children[1].textContent])"
+        )
+        return {str(name): str(state) for name, state in rows}
+
+    def picture(self, chart: str) -> str:
+        """A chart, as it is drawn."""
+        script = "return document.querySelector(arguments[0] + ' canvas').toDataURL()"
+        return str(self._browser.execute_script(script, f"#{chart}"))
+
+    def wait(self, condition: Callable[[], Any], what: str) -> None:
+        until(condition, f"{what}; it shows {self.text('word')!r}, {self.text('said')!r}")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with browsing() as it:
+        yield it
+
+
+def address(run: Running) -> str:
+    return str(until(lambda: re.match(r"dashboard: (http://\S+)", run.out), "the line that says where")[1])
+
+
+def test_a_run_is_watched_and_steered(cli: Cli, target: Target, browser: Any) -> None:
+    """Numbers move, a worker joins and dies, pause pauses, limits hold, stop ends."""
+    target.delay_s = 0.01
+    target.answer = lambda seen: (500, HOSTILE) if seen.item == 3 else (200, "{}")
+    options = ["--target", target.url, "--concurrency", 2, "--dashboard", "127.0.0.1:0", "--lease-ttl", 2]
+    run = cli.start_run(cli.scenario(SLOWLY), *options, env={**ON, "SHELF_PASSWORD": "sesame-open"})
+    browser.get(address(run))
+    page = Page(browser)
+
+    page.wait(lambda: page.number("done") > 20, "items are done")
+    assert page.text("title") == "Put <i>things</i> on a shelf."
+    assert page.phase() == "running"
+    before, drawn = page.number("done"), [page.picture("throughput"), page.picture("latency")]
+    page.wait(lambda: page.number("done") > before and page.number("items-s-now") > 0, "numbers move")
+    page.wait(lambda: page.picture("throughput") != drawn[0], "a chart grows")
+    page.wait(lambda: page.picture("latency") != drawn[1], "and another")
+    assert page.number("failed") == 1
+    page.wait(lambda: "p95<1us is crossed" in page.text("word"), "a threshold is crossed")
+
+    worker = cli.start("worker", "--server", f"127.0.0.1:{cli.port()}", "--processes", 1, "--concurrency", 2)
+    page.wait(lambda: list(page.workers().values()) == ["here", "here"], "a worker joins")
+    os.killpg(worker.pid, signal.SIGKILL)
+    page.wait(lambda: sorted(page.workers().values()) == ["here", "lost"], "a worker dies")
+    page.wait(lambda: "1 worker lost" in page.text("word"), "which is told on top")
+    assert "joined" in page.text("events")
+
+    page.click("#pause")
+    page.wait(lambda: page.phase() == "paused" and page.number("in-flight") == 0, "pause pauses")
+    held = len(target.seen)
+    page.click("#continue")
+    page.wait(lambda: page.phase() == "running" and len(target.seen) > held, "continue goes on")
+    page.type("rate", "2000")
+    page.wait(lambda: page.text("said").startswith("Set: rate=2000/s"), "a rate is set")
+    page.type("rate", "fast")
+    page.wait(lambda: "expected something like 50/s" in page.text("said"), "a mistake is explained")
+
+    page.click("#stop")
+    page.click("#sure .danger")
+    page.wait(lambda: page.text("word") == "NOT OK: stopped by hand", "stop ends")
+    assert run.wait().code == 4
+    assert page.phase() == "done"
+    assert "loadgen resume" in page.text("next")
+    assert HOSTILE in page.text("error-rows"), "what the target says is text"
+    assert browser.title.startswith("NOT OK")
+    assert "sesame-open" not in browser.page_source
+    strange = [entry for entry in browser.get_log("browser") if "400 (Bad Request)" not in entry["message"]]
+    assert strange == []
+
+
+def test_without_a_mouse(cli: Cli, target: Target, browser: Any) -> None:
+    """The chart can be walked through by keys, and says what it shows."""
+    target.delay_s = 0.01
+    run = cli.start_run(
+        cli.scenario(SLOWLY), "--target", target.url, "--dashboard", "127.0.0.1:0", "--concurrency", 2, env=ON
+    )
+    browser.get(address(run))
+    page = Page(browser)
+    page.wait(lambda: page.number("done") > 20, "items are done")
+    chart = browser.find_element("css selector", "#latency canvas")
+    page.wait(lambda: re.search(r"p50 \d", chart.get_attribute("aria-label")), "the chart says what it shows")
+    chart.send_keys("\ue010")  # End
+    page.wait(lambda: page.text("latency").count("at 0:"), "the legend says when")
+    assert browser.execute_script("return document.querySelector('#latency [aria-live]').textContent")
+    unnamed = browser.execute_script(
+        "return [...document.querySelectorAll('button, input, canvas')].filter(each => !(each.textContent ||"
+        " each.labels?.length || each.getAttribute('aria-label'))).length"
+    )
+    assert unnamed == 0
+    run.interrupt()
+    assert run.wait().code == 4
+
+
+def test_a_run_that_nobody_watches(cli: Cli, target: Target) -> None:
+    """Says where it could be watched, unless it is to be quiet, and leaves nothing behind."""
+    options = ["--target", target.url, "--dashboard", "127.0.0.1:0"]
+    loud = cli.run(cli.scenario(), *options, env=ON)
+    assert loud.code == 0, loud
+    assert loud.out.startswith("dashboard: http://127.0.0.1:")
+    quiet = cli.run(cli.scenario(), *options, "--quiet", env=ON)
+    assert (quiet.code, "dashboard" in quiet.out + quiet.err) == (0, False)
+    refused = cli.run(cli.scenario(), "--target", target.url, "--dashboard", "192.0.2.1:8089", env=ON)
+    refused.complains(2, "--dashboard 192.0.2.1:8089", "cannot listen there")
