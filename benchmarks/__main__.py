@@ -32,6 +32,7 @@ NAMES = (
     "story",
     "workers",
     "faults",
+    "dashboard",
 )
 """Each is a module with `measure(lab, web) -> Table`."""
 ROUNDS = 3
