@@ -1,4 +1,4 @@
-"""`python -m benchmarks.watchers PORT COUNT`: so many that watch a dashboard, in one process, until it ends."""
+"""`python -m benchmarks.watchers PORT COUNT`: so many watch a dashboard, in one process, until its end."""
 
 from __future__ import annotations
 

@@ -68,8 +68,8 @@ class Sources:
     """What happened, without the first so many."""
 
 
-class Worker(msgspec.Struct, frozen=True):
-    """A row."""
+class Worker(msgspec.Struct, frozen=True, array_like=True):
+    """A row; there may be many, each second."""
 
     name: str
     state: Literal["here", "lost", "left"]

@@ -34,6 +34,12 @@ def put(http: Session, item: int, options: Options) -> int:
     http.post(f"/things/{item}")
     return item
 '''
+TAKEN = """
+window.heard ??= new EventSource('/events');
+window.heard.onmessage ??= () => { window.taken = (window.taken ?? 0) + 1; };
+return window.taken ?? 0
+"""
+"""How many messages another stream of the page had: as many as the page itself."""
 HOSTILE = "<img src=x onerror=document.title='broken'>"
 
 
@@ -47,8 +53,8 @@ class Page:
         return str(self._browser.find_element("id", name).text)
 
     def number(self, tile: str) -> float:
-        value = self._browser.find_element("css selector", f"#tile-{tile} dd").text
-        return float(re.sub(r"[^0-9.]", "", value) or 0)
+        found = self._browser.find_elements("css selector", f"#tile-{tile} dd")
+        return float(re.sub(r"[^0-9.]", "", found[0].text) or 0) if found else 0.0
 
     def click(self, where: str) -> None:
         self._browser.find_element("css selector", where).click()
@@ -107,6 +113,7 @@ def test_a_run_is_watched_and_steered(cli: Cli, target: Target, browser: Any) ->
     page.wait(lambda: "p95<1us is crossed" in page.text("word"), "a threshold is crossed")
 
     without_a_mouse(page, browser)
+    in_the_background(page, browser)
 
     worker = cli.start("worker", "--server", f"127.0.0.1:{cli.port()}", "--processes", 1, "--concurrency", 2)
     page.wait(lambda: list(page.workers().values()) == ["here", "here"], "a worker joins")
@@ -150,6 +157,19 @@ def without_a_mouse(page: Page, browser: Any) -> None:
         " each.labels?.length || each.getAttribute('aria-label'))).length"
     )
     assert unnamed == 0
+
+
+def in_the_background(page: Page, browser: Any) -> None:
+    """Nothing is drawn while nobody looks; then all of it."""
+    hide = "Object.defineProperty(document, 'hidden', {value: arguments[0], configurable: true})"
+    browser.execute_script(hide, True)
+    page.wait(lambda: browser.execute_script("return new Promise(requestAnimationFrame)"), "the last frame")
+    before = page.picture("throughput"), page.number("done")
+    page.wait(lambda: browser.execute_script(TAKEN) > 2, "messages come")
+    assert (page.picture("throughput"), page.number("done")) == before
+    browser.execute_script(hide, False)
+    browser.execute_script("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait(lambda: page.number("done") > before[1], "it is drawn again")
 
 
 def test_a_run_that_nobody_watches(cli: Cli, target: Target) -> None:

@@ -36,7 +36,7 @@ export class Chart {
     this.title = title; this.unit = unit; this.series = series; this.least = least;
     this.points = []; this.width = 1; this.marks = []; this.cursor = null;
     const caption = make("figcaption", "", figure);
-    make("h3", title, caption);
+    make("h3", `${title}, ${unit}`, caption);
     const legend = make("ul", "", caption);
     legend.className = "legend";
     for (const each of series) {
@@ -182,7 +182,7 @@ export class Chart {
   readout(pen, colour, x, y, bottom) {
     const point = this.chosen();
     for (const each of this.series) set(each.shown, point ? three(mean(point[1][each.index])) : "–");
-    set(this.at, point && this.cursor !== null ? `at ${clock(point[0])}` : this.unit);
+    set(this.at, point && this.cursor !== null ? `at ${clock(point[0])}` : "");
     const label = `${this.title}, last: ${this.said()}. Arrow keys move through time.`;
     if (this.cursor === null && this.canvas.getAttribute("aria-label") !== label) this.canvas.setAttribute("aria-label", label);
     if (!point || this.cursor === null) return;

@@ -56,7 +56,9 @@ function take(message) {
   if (message.about) state = {server: message.server, about: message.about, points: [], events: [], known: 0};
   if (!state) return;
   state.now = message.now; state.begin = message.begin; state.width = message.width; state.end = message.end ?? null;
-  state.workers = message.workers ?? []; state.more = message.more_workers ?? 0;
+  state.workers = (message.workers ?? []).map(([name, state, slots, in_flight, items, rate, calls, cpu]) =>
+    ({name, state, slots, in_flight, items, rate, calls, cpu}));
+  state.more = message.more_workers ?? 0;
   state.thresholds = message.thresholds ?? [];
   if (message.points.length) {
     const first = message.points[0][0];
@@ -159,7 +161,7 @@ function renderVerdict(now) {
 
 function renderTiles(now) {
   const items = now.items, tiles = [
-    ["planned", number(items.planned)], ["done", number(items.done)],
+    ["done", number(items.done)],
     ...["failed", "unknown", "dropped"].map(end => [end, number(items[end]), items[end] ? "bad" : "none"]),
     ["in flight", number(now.in_flight)], ["items/s now", three(now.rate_now)], ["items/s mean", three(now.rate_mean)],
     ["p50", now.p50_ms === null ? "–" : `${three(now.p50_ms)} ms`], ["p95", now.p95_ms === null ? "–" : `${three(now.p95_ms)} ms`],
