@@ -21,8 +21,8 @@ PICTURES = REPO / "docs" / "pictures"
 SECONDS = 20
 """How long it goes on before a worker dies, and from there until it is looked at."""
 LOOKS = {
-    "dashboard": ("light", 1000, 1400),
-    "dashboard-dark": ("dark", 1000, 900),
+    "dashboard": ("light", 940, 1250),
+    "dashboard-dark": ("dark", 940, 900),
     "dashboard-phone": ("light", 390, 1300),
 }
 """Colours, width, and how much of the height."""

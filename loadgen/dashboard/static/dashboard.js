@@ -277,10 +277,15 @@ async function post(path, body) {
   return fetch(path, {method: "POST", headers: {"X-Loadgen-CSRF": page.csrf, "Content-Type": "application/json"}, body});
 }
 
+let orders = 0;
+
+/** What comes of an order is told unless another was given meanwhile: the run takes a while to answer. */
 async function order(request, done) {
+  const mine = ++orders;
   say("…");
   try {
     const answer = await (await post("/steer", JSON.stringify(request))).json();
+    if (mine !== orders) return !answer.error;
     if (answer.error) return say(answer.error, true);
     const late = answer.late ? ` (not yet on ${answer.late} of ${answer.workers} workers)` : "";
     say(done + late);
