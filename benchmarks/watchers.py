@@ -15,9 +15,9 @@ PATIENCE_S = 60.0
 def main(port: int, count: int) -> int:
     """Watch; prints how many messages came."""
     with selectors.DefaultSelector() as selector:
-        for peer in _connect(port, count):
-            peer.sendall(f"GET /events HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode())
-            selector.register(peer, selectors.EVENT_READ)
+        for watcher in _connect(port, count):
+            watcher.sendall(f"GET /events HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode())
+            selector.register(watcher, selectors.EVENT_READ)
         messages = 0
         while selector.get_map():
             for key, _ in selector.select():
