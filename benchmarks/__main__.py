@@ -32,9 +32,15 @@ NAMES = (
     "story",
     "workers",
     "faults",
+    "open_rates",
+    "open_queue",
+    "open_peers",
+    "open_stall",
     "dashboard",
 )
 """Each is a module with `measure(lab, web) -> Table`."""
+GROUPS = {"open": ("open_rates", "open_queue", "open_peers", "open_stall")}
+"""One word for several of them."""
 ROUNDS = 3
 FEWER = 2
 
@@ -52,7 +58,7 @@ def main(words: list[str] | None = None) -> int:
         try:
             with _lab(asked, Path(folder)) as lab, servers.web_server(lab) as web:
                 known = circumstances.gather(lab, web)
-                measured, broken = _measure(lab, web, asked.tables or NAMES)
+                measured, broken = _measure(lab, web, _tables(asked.tables) or NAMES)
         except KeyboardInterrupt:
             print("benchmarks: interrupted", file=sys.stderr)
             return 130
@@ -101,6 +107,11 @@ def _measure(lab: Lab, web: Web, names: Sequence[str]) -> tuple[list[Table], dic
     return measured, broken
 
 
+def _tables(asked: Sequence[str]) -> list[str]:
+    """Their names, for those that were asked for."""
+    return [name for word in asked for name in GROUPS.get(word, (word,))]
+
+
 def _lab(asked: argparse.Namespace, folder: Path) -> Lab:
     client, server = servers.cores()
     rounds = asked.repeat or (1 if asked.quick else ROUNDS)
@@ -117,7 +128,9 @@ def _lab(asked: argparse.Namespace, folder: Path) -> Lab:
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(NAMES)}; all by default")
+    parser.add_argument(
+        "tables", nargs="*", metavar="TABLE", help=f"of {', '.join((*NAMES, *GROUPS))}; all by default"
+    )
     parser.add_argument(
         "--repeat", type=int, metavar="N", help=f"rounds; {ROUNDS} by default, {FEWER} of long ones"
     )
@@ -131,9 +144,9 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
         help="put the tables into this page, drawings beside it",
     )
     asked = parser.parse_args(words)
-    unknown = [name for name in asked.tables if name not in NAMES]
+    unknown = [name for name in _tables(asked.tables) if name not in NAMES]
     if unknown:
-        parser.error(f"no such table: {', '.join(unknown)}; there are {', '.join(NAMES)}")
+        parser.error(f"no such table: {', '.join(unknown)}; there are {', '.join((*NAMES, *GROUPS))}")
     if asked.repeat is not None and asked.repeat < 1:
         parser.error("--repeat: at least 1")
     if asked.json is not None and not asked.json.absolute().parent.is_dir():

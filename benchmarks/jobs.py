@@ -32,11 +32,13 @@ class Order:
     core: int | None = None
     limit_s: float = LIMIT_S
     more: Sequence[str] = ()
+    codes: Sequence[int] = (0,)
+    """Exit codes that are a measurement: 3 where items may be dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A run that was made, all its items done."""
+    """A run that was made, all its items done, unless its order allows less."""
 
     summary: Mapping[str, Any]
     ended: Ended
@@ -86,14 +88,14 @@ class Job:
 def run(lab: Lab, order: Order) -> Job:
     """Make it.  Raises Failed unless every item was done."""
     command, file = _command(lab, order)
-    return _job(file, lab.run(command, core=order.core, limit_s=order.limit_s), Watched())
+    return _job(file, lab.run(command, core=order.core, limit_s=order.limit_s), Watched(), order.codes)
 
 
 def read(lab: Lab, order: Order, look: Callable[[Reader], Read]) -> tuple[Job, Read]:
     """The same, and what is to be seen in its ledger."""
     command, file = _command(lab, order)
     ended = lab.run(command, core=order.core, limit_s=order.limit_s)
-    job = _told(file, ended, Watched())
+    job = _told(file, ended, Watched(), order.codes)
     (ledger,) = file.parent.glob("*/run.db")
     with Reader(ledger.parent) as reader:
         seen = look(reader)
@@ -104,7 +106,7 @@ def read(lab: Lab, order: Order, look: Callable[[Reader], Read]) -> tuple[Job, R
 def watch(lab: Lab, order: Order) -> Job:
     """The same, watched through /proc."""
     command, file = _command(lab, order)
-    return _job(file, *lab.watch(command, core=order.core, limit_s=order.limit_s))
+    return _job(file, *lab.watch(command, core=order.core, limit_s=order.limit_s), order.codes)
 
 
 def _command(lab: Lab, order: Order) -> tuple[list[str], Path]:
@@ -121,9 +123,9 @@ def _command(lab: Lab, order: Order) -> tuple[list[str], Path]:
     return [*command, *target, *options, *how, *listen, *board, *files, *order.more], file
 
 
-def _job(file: Path, ended: Ended, watched: Watched) -> Job:
+def _job(file: Path, ended: Ended, watched: Watched, codes: Sequence[int]) -> Job:
     try:
-        return _told(file, ended, watched)
+        return _told(file, ended, watched, codes)
     finally:
         _forget(file)
 
@@ -134,12 +136,12 @@ def _forget(file: Path) -> None:
         ledger.unlink()
 
 
-def _told(file: Path, ended: Ended, watched: Watched) -> Job:
+def _told(file: Path, ended: Ended, watched: Watched, codes: Sequence[int]) -> Job:
     try:
         summary = json.loads(file.read_text())
     except (OSError, ValueError):
         raise Failed(ended.words) from None
-    if ended.code:
+    if ended.code not in codes:
         raise Failed(
             f"exit code {ended.code}: {'; '.join(summary['verdict']['reasons']) or 'no reason given'}"
         )

@@ -131,7 +131,9 @@ def parse_wrk(text: str) -> Load:
     """What wrk prints.  Raises ValueError."""
     if re.search(r"Non-2xx|Socket errors", text):
         raise ValueError("there were errors")
-    spots = {mark: _ms(value) for mark, value in re.findall(r"^\s+(50|90|99)%\s+(\S+)$", text, re.MULTILINE)}
+    spots = {
+        mark: to_ms(value) for mark, value in re.findall(r"^\s+(50|90|99)%\s+(\S+)$", text, re.MULTILINE)
+    }
     return Load(
         requests=int(_found(r"(\d+) requests in", text)),
         rate_per_s=float(_found(r"Requests/sec:\s+([\d.]+)", text)),
@@ -229,7 +231,7 @@ def _found(pattern: str, text: str) -> str:
     return match[1]
 
 
-def _ms(text: str) -> float:
+def to_ms(text: str) -> float:
     """`270.00us`, `20.63ms`, `1.10s`, in milliseconds."""
     match = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text)
     if match is None:

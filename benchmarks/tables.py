@@ -82,6 +82,8 @@ class Table:
     """A label, and a cell for each column but the first."""
     goals: Sequence[Goal] = ()
     notes: Sequence[str] = ()
+    text: str = ""
+    """A drawing in characters."""
     drawing: str = ""
     """An SVG that belongs to it; empty: none does."""
 
@@ -151,7 +153,8 @@ def render(table: Table) -> str:
     body = [_line(line, widths) for line in (lines[0], rule, *lines[1:])]
     goals = [f"- {goal}" for goal in table.goals]
     notes = [f"- {note}" for note in table.notes]
-    parts = [f"### {table.title}", "\n".join(body), "\n".join(goals), "\n".join(notes)]
+    text = f"```\n{table.text}\n```" if table.text else ""
+    parts = [f"### {table.title}", "\n".join(body), text, "\n".join(goals), "\n".join(notes)]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -23,12 +23,11 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal, NoReturn, TypeAlias
 
 from loadgen.errors import UsageError, pointed
+from loadgen.rates import SPANS_US, read_span
 
 ENOUGH = 20
 """Items that must have ended before their share of failures says anything."""
@@ -41,11 +40,7 @@ State: TypeAlias = Literal["closed", "open", "probing", "half"]
 Action: TypeAlias = Literal["pause", "probe", "continue", "trust", "stop"]
 
 _SHARE = re.compile(r"\s*(\d{1,3}(?:\.\d{1,3})?)\s*%")
-_SPAN = re.compile(r"\s*(\d{1,6}(?:\.\d{1,3})?)(ms|s|m|h)(?!\w)")
 _WORD = re.compile(r"\s*(\w+)")
-_SPANS_US: Mapping[str, int] = MappingProxyType(
-    {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +157,7 @@ def parse_breaker(text: str, where: str = "breaker") -> Rule:
     """
 
     def fail(at: int, message: str) -> NoReturn:
-        raise UsageError(pointed(text, at, f"{where}: {message}"))
+        raise UsageError(pointed(f"{where}: {message}", text, at))
 
     def word(at: int, *wanted: str) -> int:
         found = _WORD.match(text, at)
@@ -171,16 +166,16 @@ def parse_breaker(text: str, where: str = "breaker") -> Rule:
         return found.end()
 
     def span(at: int) -> tuple[int, int]:
-        found = _SPAN.match(text, at)
-        if found is None or not float(found[1]):
-            fail(_begin(text, at), "expected a duration above 0, like 500ms, 10s or 2m")
-        return round(float(found[1]) * _SPANS_US[found[2]]), found.end()
+        us, end = read_span(text, _begin(text, at), fail)
+        if not us:
+            fail(_begin(text, at), "expected a duration above 0")
+        return us, end
 
     share = _SHARE.match(text)
     if share is None or not 0 < float(share[1]) <= 100:  # noqa: PLR2004 - percent
         fail(_begin(text, 0), "expected a share of failures above 0 and up to 100, like 50%")
     window_us, at = span(word(share.end(), "over"))
-    if window_us < _SPANS_US["s"]:
+    if window_us < SPANS_US["s"]:
         fail(_begin(text, share.end()), "a window is 1s or longer")
     patience_us = PATIENCE_US
     if text[at:].strip():
@@ -197,5 +192,5 @@ def _begin(text: str, at: int) -> int:
 
 
 def _span(us: int) -> str:
-    unit = next(unit for unit in ("h", "m", "s", "ms") if us % _SPANS_US[unit] == 0 or unit == "ms")
-    return f"{us / _SPANS_US[unit]:g}{unit}"
+    unit = next(unit for unit in ("h", "m", "s", "ms") if us % SPANS_US[unit] == 0 or unit == "ms")
+    return f"{us / SPANS_US[unit]:g}{unit}"

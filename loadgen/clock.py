@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol
@@ -91,6 +92,34 @@ class AwakeClock:
     def sleep(self, seconds: float) -> None:
         """The other clock's."""
         self._clock.sleep(seconds)
+
+
+class Skew:
+    """By how much another machine's clock is ahead of ours: Cristian's algorithm (1989).
+
+    Who asks for the time and hears it after a round trip knows it to half of that, whatever the way there
+    and the way back took; so the shortest of the last round trips tells best.
+    """
+
+    LAST = 20
+    """Round trips that are remembered."""
+
+    def __init__(self) -> None:
+        self._trips: deque[tuple[int, int]] = deque(maxlen=self.LAST)  # how long, and what it told
+
+    def observe(self, asked_us: int, heard_us: int, theirs_us: int) -> None:
+        """Asked and heard by our clock; in between it was `theirs_us` by theirs."""
+        self._trips.append((heard_us - asked_us, theirs_us - (asked_us + heard_us) // 2))
+
+    @property
+    def ahead_us(self) -> int:
+        """Their clock less ours.  Raises ValueError before the first observation."""
+        return min(self._trips)[1]
+
+    @property
+    def error_us(self) -> int:
+        """By how much that may be wrong, at most.  Raises ValueError before the first observation."""
+        return -(-min(self._trips)[0] // 2)
 
 
 class SteppedClock:

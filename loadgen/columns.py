@@ -7,6 +7,7 @@ sample is some ten to fifteen bytes on the wire and on disk, and nobody on its w
 
 from __future__ import annotations
 
+import operator
 import struct
 import sys
 from array import array
@@ -18,6 +19,8 @@ import msgspec
 
 from loadgen.sample import NOTHING, Count, Outcome, Presence, Result, Sample
 
+FROM_WORKERS = (Outcome.DONE, Outcome.FAILED, Outcome.DROPPED)
+"""Outcomes that a worker can see."""
 _HEAD = struct.Struct("<cqI")
 _EQUAL = b"="
 _WIDTHS = ((1 << 8, "B"), (1 << 16, "H"), (1 << 32, "I"), (1 << 64, "Q"))
@@ -90,6 +93,8 @@ class Plain(msgspec.Struct, frozen=True, array_like=True):
     start_us: bytes
     """A column, in the items' order; see `Result`."""
     duration_us: bytes
+    lag_us: bytes = b""
+    """Empty in a closed model."""
 
     def __len__(self) -> int:
         """How many results are in it."""
@@ -103,10 +108,26 @@ class Plain(msgspec.Struct, frozen=True, array_like=True):
         """When each was started and how long it took, in microseconds, in the items' order."""
         return unpack(self.start_us), unpack(self.duration_us)
 
+    def lags(self) -> list[int]:
+        """How long after its intended start each was started, in microseconds."""
+        return unpack(self.lag_us) or [0] * len(self)
+
+    def responses(self) -> list[int]:
+        """How long it took from when each was meant to start; in a closed model, from its start."""
+        return list(map(operator.add, unpack(self.duration_us), self.lags()))
+
     def results(self) -> Iterator[Result]:
         """Each result by itself."""
-        for item, start_us, duration_us in zip(self.items(), *self.times(), strict=True):
-            yield Result(item, 1, Outcome.DONE, start_us, duration_us)
+        for item, start_us, duration_us, lag_us in zip(self.items(), *self.times(), self.lags(), strict=True):
+            yield Result(item, 1, Outcome.DONE, start_us, duration_us, lag_us=lag_us)
+
+    def chosen(self, which: Sequence[bool]) -> Plain:
+        """Those where it is true."""
+        items = list(compress(self.items(), which))
+        columns = (self.start_us, self.duration_us, self.lag_us)
+        return Plain(
+            _spans(items) if items else (), *(pack(list(compress(unpack(c), which))) for c in columns)
+        )
 
     def check(self) -> None:
         """Raises ValueError when it contradicts itself."""
@@ -115,7 +136,8 @@ class Plain(msgspec.Struct, frozen=True, array_like=True):
             before > after for before, after in zip(ends[1::2], ends[2::2], strict=False)
         ):
             raise ValueError("spans out of order")
-        if not length(self.start_us) == length(self.duration_us) == len(self):
+        lags = length(self.lag_us) or len(self)
+        if not length(self.start_us) == length(self.duration_us) == lags == len(self):
             raise ValueError("columns of different lengths")
 
 
@@ -130,7 +152,8 @@ def divide(results: Sequence[Result]) -> tuple[Plain, tuple[Result, ...]]:
     others = tuple(result for result in results if not is_plain(result)) if len(plain) < len(results) else ()
     plain.sort(key=lambda result: result.item)
     columns = list(zip(*map(msgspec.structs.astuple, plain), strict=True))
-    return Plain(_spans(columns[0]), pack(columns[3]), pack(columns[4])), others
+    lags_us = pack(columns[9]) if any(columns[9]) else b""
+    return Plain(_spans(columns[0]), pack(columns[3]), pack(columns[4]), lags_us), others
 
 
 def is_plain(result: Result) -> bool:
@@ -197,6 +220,14 @@ class Samples(msgspec.Struct, frozen=True, array_like=True):
         """Those where it is true."""
         return Samples(self.words, tuple(pack(list(compress(unpack(c), which))) for c in self.columns))
 
+    def by_label(self) -> dict[str, Samples]:
+        """Those of each label."""
+        labels = self.texts("label")
+        names = dict.fromkeys(labels)
+        if len(names) == 1:
+            return dict.fromkeys(names, self)
+        return {name: self.chosen([label == name for label in labels]) for name in names}
+
     def rows(self) -> Iterator[Sample]:
         """Each sample by itself."""
         read = {name: self.texts(name) if name in _WORDS else self.numbers(name) for name in _PLACES}
@@ -261,7 +292,7 @@ class Harvest(msgspec.Struct, frozen=True, array_like=True):
         ends = [stop - 1 for _, stop in self.plain.spans]
         others = [result.item for result in self.results] + [item for item, _ in self.verdicts]
         if max([*ends, *others], default=-1) >= items or any(
-            r.outcome > Outcome.FAILED for r in self.results
+            r.outcome not in FROM_WORKERS for r in self.results
         ):
             raise ValueError("an item or an outcome that does not exist")
         self.plain.check()

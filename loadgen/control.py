@@ -33,6 +33,8 @@ LINE_TIMEOUT_S: Final = 5.0
 """How long a peer may take for its line."""
 ANSWER_TIMEOUT_S: Final = 30.0
 """How long a master may take for its answer."""
+PARTING_S: Final = 1.0
+"""How long a run that ends waits for answers that are under way."""
 
 T = TypeVar("T")
 
@@ -94,7 +96,7 @@ class Door:
     def __init__(self, path: Path, answer: Callable[[Request], Answer]) -> None:
         self._path = path
         self._answer = answer
-        self._peers = threading.BoundedSemaphore(MOST_PEERS)
+        self._peers: set[threading.Thread] = set()
         self._listener: socket.socket | None = None
 
     def __enter__(self) -> Self:
@@ -123,15 +125,19 @@ class Door:
             with contextlib.suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread
             self._listener.close()
+            for peer in list(self._peers):
+                peer.join(PARTING_S)
 
     def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):  # closed
             while True:
                 peer, _ = listener.accept()
-                if not self._peers.acquire(blocking=False):
+                if len(self._peers) >= MOST_PEERS:
                     peer.close()
                     continue
-                threading.Thread(target=self._serve, args=(peer,), name="control-peer", daemon=True).start()
+                thread = threading.Thread(target=self._serve, args=(peer,), name="control-peer", daemon=True)
+                self._peers.add(thread)
+                thread.start()
 
     def _serve(self, peer: socket.socket) -> None:
         try:
@@ -139,7 +145,7 @@ class Door:
                 peer.settimeout(LINE_TIMEOUT_S)
                 peer.sendall(msgspec.json.encode(self._answered(peer)) + b"\n")
         finally:
-            self._peers.release()
+            self._peers.discard(threading.current_thread())
 
     def _answered(self, peer: socket.socket) -> Answer:
         try:

@@ -6,6 +6,7 @@ LoadgenError                 1  an internal error, or one that nobody foresaw
 │   ├── ScenarioError           a mistake in a scenario file, with file and line
 │   ├── FeedError               rows that cannot be read, or too few of them
 │   ├── ThresholdError          a threshold that cannot be read, or of a step that the run does not have
+│   ├── WarmUpError             a warm-up that cannot be read
 │   ├── RunNotFound             no run of that name
 │   ├── RunDirectoryError       the run directory cannot be made, written or locked
 │   ├── AddressInUse            the port is taken
@@ -84,6 +85,10 @@ class FeedError(UsageError):
 
 class ThresholdError(UsageError):
     """A threshold that cannot be read: the message shows it, with a caret below what is wrong."""
+
+
+class WarmUpError(UsageError):
+    """A warm-up that cannot be read: the message shows it, with a caret below what is wrong."""
 
 
 class RunNotFound(UsageError):
@@ -166,12 +171,12 @@ def one_line(error: BaseException) -> str:
     return sayable(" ".join(str(error).split()))
 
 
+def pointed(message: str, line: str, at: int) -> str:
+    """The message, and below it the line that it is about, with a caret below its character `at`."""
+    said, shown = ("".join(char if char.isprintable() else " " for char in part) for part in (message, line))
+    return f"{said}\n  {shown}\n  {' ' * at}^"
+
+
 def sayable(text: str) -> str:
     """The text, without what UTF-8 has no bytes for."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def pointed(text: str, at: int, message: str) -> str:
-    """The message, the line that it is about, and a caret below the place in it."""
-    line, said = ("".join(char if char.isprintable() else " " for char in part) for part in (text, message))
-    return f"{said}\n  {line}\n  {' ' * at}^"

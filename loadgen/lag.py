@@ -9,6 +9,7 @@ off.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -78,6 +79,20 @@ class Lag(msgspec.Struct, frozen=True, array_like=True):
         over = sum(count for index, count in enumerate(self.worst) if middle_us(index) > limit_us)
         return over, sum(self.worst)
 
+    def since(self, before: Lag) -> Lag:
+        """What was read after an earlier reading.
+
+        Of several processes the slowest is told: where that is another one by now, it is told without what
+        the earlier one had read, which is about what it had read itself.
+        """
+        return Lag(
+            _less(self.late, before.late),
+            _less(self.worst, before.worst),
+            max(self.cpu_us - before.cpu_us, 0),
+            max(self.wall_us - before.wall_us, 0),
+            max(self.waited_us - before.waited_us, 0),
+        )
+
 
 NO_LAG = Lag()
 """Nothing was read."""
@@ -126,6 +141,10 @@ def trimmed(counts: Sequence[int]) -> tuple[int, ...]:
     """Without the empty buckets at the end."""
     length = next((length for length in range(len(counts), 0, -1) if counts[length - 1]), 0)
     return tuple(counts[:length])
+
+
+def _less(counts: Sequence[int], before: Sequence[int]) -> tuple[int, ...]:
+    return trimmed([max(now - then, 0) for now, then in zip_longest(counts, before, fillvalue=0)])
 
 
 def _start_us(index: int) -> int:

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import msgspec
 
-from loadgen.clock import Clock
+from loadgen.clock import Clock, Skew
 from loadgen.errors import MasterGone, Refused, TokenError
 from loadgen.queues.client import QueueClient
-from loadgen.queues.messages import Hello, Welcome
+from loadgen.queues.messages import Beat, Hello, Welcome
 
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.05, 2.0
 
@@ -39,6 +39,8 @@ class Link:
         """How long to look for it."""
         self.lost = threading.Event()
         """Somebody found that it does not answer."""
+        self.max_clock_error_us = 0
+        """How well its clock has to be known in an open model."""
         self.client: QueueClient
         self._find = find
         self._clock = clock
@@ -78,6 +80,28 @@ class Link:
     def take_slots(self, slots: int) -> None:
         """Have the hello name another number of slots from now on."""
         self.hello = msgspec.structs.replace(self.hello, slots=slots)
+
+    def skew(self) -> Skew | None:
+        """How far its clock is ahead; None: it is gone, or nothing in its run starts at a time of his.
+
+        What was found stays: an item is late by the clock of the machine that calls, whatever the others'
+        do meanwhile.  Raises Refused when it cannot be told well enough.
+        """
+        if self._first is None or self._first.max_lag_us is None:
+            return None
+        skew = Skew()
+        for _ in range(Skew.LAST):
+            asked_us = self._clock.monotonic_us()
+            receipt = self.ask(lambda client: client.beat(Beat(self.hello.session, (), 0.0, 0)))
+            if receipt is None:
+                return None
+            skew.observe(asked_us, self._clock.monotonic_us(), receipt.at_us)
+        if skew.error_us > self.max_clock_error_us:
+            raise Refused(
+                f"the master's clock can be told to {skew.error_us / 1000:.1f} ms only on so slow a way: "
+                "items would start so much too early or too late; --max-clock-error allows that"
+            )
+        return skew
 
     def ask(self, call: Callable[[QueueClient], R]) -> R | None:
         """Call the master; None when it was gone, or did not know us: hello must be said again."""

@@ -131,6 +131,8 @@ class Master:
                 self._queue.drain(str(self._stopped))
                 raise self._stopped
             rows, keys = self._job.work.rows[step.index], self._job.work.keys[step.index]
+            if keys is not None:
+                self._ledger.begin_step(step.index, keys)
             self._queue.open(step, rows=rows, keys=keys, past=past(step.index))
             self._until_settled(step.index, tick)
         self._queue.drain("all items are settled")

@@ -7,12 +7,14 @@ is a run of items that share a key, to be run one after the other, in order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
+
+from loadgen.pacing import Pace
 
 Delivery: TypeAlias = Literal["at_most_once", "at_least_once", "verify"]
 """What happens to an item whose outcome is unknown."""
@@ -34,6 +36,8 @@ class StepPlan:
     """Retries may be at most this share of all attempts so far."""
     chunk: int | None = None
     """Items a chunk; None: decided while it runs, by `chunk_size`."""
+    pace: Pace | None = None
+    """When its items are meant to start (open model); None: as soon as a slot is free (closed model)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +64,26 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     """One past the last item of a plain chunk."""
     lanes: tuple[tuple[int, ...], ...] = ()
     """Items by key, for a step with keys; start and stop are then 0."""
+    stride: Annotated[int, msgspec.Meta(gt=0)] = 1
+    """From one item of a plain chunk to its next: above 1 where several workers share a stretch of time."""
 
     def __len__(self) -> int:
         """How many items are in it."""
-        return sum(map(len, self.lanes)) if self.lanes else self.stop - self.start
+        return sum(map(len, self.lanes)) if self.lanes else len(self.plain)
 
     def __iter__(self) -> Iterator[int]:
         """Its items, in the order in which they are handed out."""
-        return chain.from_iterable(self.lanes) if self.lanes else iter(range(self.start, self.stop))
+        return iter(self.items)
 
-    def runs(self) -> Iterator[tuple[int, ...]]:
-        """What may run at the same time: each lane, or each single item."""
-        return iter(self.lanes) if self.lanes else ((item,) for item in range(self.start, self.stop))
+    @property
+    def items(self) -> Sequence[int]:
+        """The same; a range where they are in no lanes."""
+        return tuple(chain.from_iterable(self.lanes)) if self.lanes else self.plain
+
+    @property
+    def plain(self) -> range:
+        """Those of a plain chunk."""
+        return range(self.start, self.stop, self.stride)
 
 
 LARGEST_CHUNK = 20_000

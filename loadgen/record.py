@@ -239,6 +239,8 @@ class WorkerLoad:
     """Its lease expired: it was not heard of in time."""
     lag: Lag = NO_LAG
     """What the probe of its slowest process has read."""
+    clock_error_us: int | None = None
+    """How well it knew the master's clock, at worst; None: it had no need to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +333,8 @@ class WorkerFacts:
     lost: bool
     lag: Lag = NO_LAG
     """What the probe of its slowest process has read."""
+    clock_error_us: int | None = None
+    """How well it knew the master's clock, at worst; None: it had no need to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +395,8 @@ class AttemptRow:
     """Whether it settled its item."""
     found: bool = False
     """The item was there already."""
+    lag_us: int = 0
+    """How long after its intended start it was started, in an open model."""
 
 
 @dataclass(frozen=True, slots=True)

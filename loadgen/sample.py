@@ -82,6 +82,9 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     """Why the call counts as failed; empty when it does not."""
     dns_us: Count = 0
     """Until the name was resolved; 0 when a connection was reused."""
+    lag_us: Count = 0
+    """In an open model: how long after its item's intended start it was started; 0 for an item's later
+    calls."""
 
 
 class Result(msgspec.Struct, frozen=True, array_like=True):
@@ -92,7 +95,7 @@ class Result(msgspec.Struct, frozen=True, array_like=True):
     attempt: Count
     """Which try, from 1."""
     outcome: Outcome
-    """DONE or FAILED; the other outcomes are the master's to say."""
+    """DONE, FAILED, or DROPPED; the other outcomes are the master's to say."""
     start_us: Count
     """When the step's function was called: wall clock of the worker, microseconds since 1970."""
     duration_us: Count
@@ -105,3 +108,5 @@ class Result(msgspec.Struct, frozen=True, array_like=True):
     """Ask for another attempt, so many milliseconds from now; None: this is how the item ended."""
     found: bool = False
     """Its effect was on the target already: it was looked for, and nothing was done."""
+    lag_us: Count = 0
+    """In an open model: how long after it was meant to start it was started."""

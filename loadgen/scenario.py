@@ -22,6 +22,8 @@ from loadgen.feed import Feed
 from loadgen.plan import Delivery
 from loadgen.steering import Limits, parse_rate
 from loadgen.thresholds import parse
+from loadgen.warmup import NO_WARM_UP, WarmUp
+from loadgen.warmup import parse as parse_warm_up
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -227,8 +229,9 @@ class Scenario:
     URL, or `sandbox:NAME` for a built-in stand-in, with its options behind a `?`.  `timeout` is in
     seconds, in all, for calls that say nothing else.  `http` and `connections` say how the target is
     spoken to; `processes`, `concurrency` (items in flight a process), `connections`, `thresholds`,
-    `max_in_flight` (items in flight on all workers), `max_rate` ("100/s") and `breaker` ("50% over 10s")
-    hold unless the command line says otherwise.
+    `warm_up` (`"10s"` or `"500 items"`, done but not measured), `rate`, `stages`, `arrivals`, `max_lag` (when
+    items start), `max_in_flight` (items in flight on all workers), `max_rate` ("100/s") and `breaker`
+    ("50% over 10s") hold unless the command line says otherwise.
     """
 
     def __init__(
@@ -243,6 +246,11 @@ class Scenario:
         http: Http = "1.1",
         connections: Connections = "keep",
         thresholds: Sequence[str] = (),
+        rate: str | None = None,
+        stages: str | None = None,
+        arrivals: str | None = None,
+        max_lag: str | None = None,
+        warm_up: str | None = None,
         max_in_flight: int | None = None,
         max_rate: str | None = None,
         breaker: str | None = None,
@@ -253,6 +261,8 @@ class Scenario:
         _check_http(self.location, transport, http, connections)
         if isinstance(thresholds, str):
             raise ScenarioError(f"{self.location}: thresholds={thresholds!r} is no list")
+        if not isinstance(warm_up, str | None):
+            raise ScenarioError(f"{self.location}: warm_up={warm_up!r} is no text")
         self.options = options
         self.target = target
         self.transport: Transport = transport
@@ -260,10 +270,12 @@ class Scenario:
         self.http: Http = http
         self.connections: Connections = connections
         self.thresholds = tuple(parse(text, self.location) for text in thresholds)
+        self.warm_up: WarmUp = NO_WARM_UP if warm_up is None else parse_warm_up(warm_up, self.location)
         self.limits = _limits(self.location, max_in_flight, max_rate)
         self.breaker = None if breaker is None else parse_breaker(breaker, self.location)
         self.processes = processes
         self.concurrency = concurrency
+        self.rate, self.stages, self.arrivals, self.max_lag = rate, stages, arrivals, max_lag
         self.steps: list[Step[..., Any]] = []
         self.hooks: dict[str, Callable[..., Any]] = {}
 

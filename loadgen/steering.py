@@ -6,14 +6,14 @@ gets which part is in `queues.crew`, how a worker keeps to it in `helm`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, NoReturn, TypeAlias
 
 import msgspec
 
+from loadgen import rates
 from loadgen.errors import UsageError, pointed
 from loadgen.sample import Count
 
@@ -27,7 +27,6 @@ BY_BREAKER = "by the breaker"
 MOST_IN_FLIGHT = 1_000_000
 MOST_SLOTS = 10_000
 """Slots a process: as `--concurrency`."""
-_RATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*/\s*(s|m)")
 
 Rate: TypeAlias = Annotated[float, msgspec.Meta(gt=0)]
 """Items a second."""
@@ -163,7 +162,7 @@ def parse_settings(words: Sequence[str]) -> tuple[Setting, ...]:
     for word in words:
         setting = _setting(word, line, at)
         if setting.name in found:
-            raise UsageError(pointed(line, at, f"{setting.name} is said twice"))
+            raise UsageError(pointed(f"{setting.name} is said twice", line, at))
         found[setting.name] = setting
         at += len(word) + 1
     return tuple(found.values())
@@ -175,28 +174,22 @@ def _setting(word: str, line: str, at: int) -> Setting:
     name = _NAMES.get(said.replace("_", "-"))
     if name is None:
         text = f"{said or word} cannot be set; there are {', '.join(_NAMES)}"
-        raise UsageError(pointed(line, at, text))
+        raise UsageError(pointed(text, line, at))
     if not equals or not value:
-        raise UsageError(pointed(line, min(place, len(line)), f"expected {name}=VALUE, or {name}=none"))
+        raise UsageError(pointed(f"expected {name}=VALUE, or {name}=none", line, min(place, len(line))))
     if value == "none":
         return Setting(name, None)
     if name == "rate":
-        rate = _per_second(value)
-        if rate is None:
-            raise UsageError(pointed(line, place, "rate: expected something like 50/s or 30/m, or none"))
-        return Setting(name, rate)
+        return Setting(name, _per_second(line, place, at + len(word)))
     most = MOST_SLOTS if name == "concurrency" else MOST_IN_FLIGHT
     if not value.isdecimal() or not 1 <= int(value) <= most:
-        raise UsageError(pointed(line, place, f"{name}: expected a number from 1 to {most}, or none"))
+        raise UsageError(pointed(f"{name}: expected a number from 1 to {most}, or none", line, place))
     return Setting(name, int(value))
 
 
 def parse_rate(text: str, where: str) -> float:
     """Items a second of `100/s` or `30/m`; `where` it stands, for the message.  Raises UsageError."""
-    rate = _per_second(text)
-    if rate is None:
-        raise UsageError(pointed(text, 0, f"{where}: expected a rate above 0, like 100/s or 30/m"))
-    return rate
+    return rates.parse_rate(text, where).points[0][1]
 
 
 def rate_text(rate: float) -> str:
@@ -219,8 +212,15 @@ def shown(limits: Limits) -> dict[str, str]:
     }
 
 
-def _per_second(text: str) -> float | None:
-    found = _RATE.fullmatch(text.strip())
-    if found is None or not float(found[1]):
-        return None
-    return float(found[1]) / (60 if found[2] == "m" else 1)
+def _per_second(line: str, at: int, end: int) -> float:
+    """The rate that stands there, or between there and the end."""
+
+    def fail(place: int, message: str) -> NoReturn:
+        raise UsageError(pointed(f"{message}; or none", line, place))
+
+    rate, until = rates.read_rate(line, at, fail)
+    if until != end:
+        fail(until, "expected the end of the rate")
+    if not rate:
+        fail(at, "a limit of 0 would end the run")
+    return rate

@@ -15,7 +15,7 @@
     time       = "p" PERCENTILE | "min" | "mean" | "max"
     comparison = "<" | "<=" | ">" | ">=" | "==" | "!="
     unit       = "us" | "ms" | "s" of a time; "/s" of a rate; "%" or none of a number
-    duration   = number ("ms" | "s" | "m" | "h")
+    duration   = [number "h"] [number "m"] [number "s"] [number "ms"]
 
 A label may hold anything, comparisons included: the last comparison of a line is the threshold's own.
 """
@@ -31,6 +31,7 @@ from types import MappingProxyType
 from typing import Literal, NoReturn, TypeAlias
 
 from loadgen.errors import ThresholdError, pointed
+from loadgen.rates import SPANS_US, plain, read_span
 
 Of: TypeAlias = Literal["items", "calls"]
 Kind: TypeAlias = Literal["time", "rate", "number"]
@@ -62,10 +63,6 @@ _TIMELESS = ("unknown", "dropped", "cancelled")
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?(?![\d.])")
 _UNIT = re.compile(r"(?:us|ms|s)(?!\w)|%|/s(?!\w)")
 _WORD = re.compile(r"\w+")
-_SPAN_UNIT = re.compile(r"(?:ms|s|m|h)(?!\w)")
-_SPANS_US: Mapping[str, int] = MappingProxyType(
-    {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
-)
 _UNITS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {"time": ("us", "ms", "s"), "rate": ("/s",), "number": ("", "%")}
 )
@@ -128,7 +125,7 @@ class Threshold:
         """The same again, without spaces that mean nothing."""
         place = "calls." if self.of == "calls" else ""
         place += f"{self.name}." if self.name else ""
-        text = f"{place}{self.measure}{self.comparison}{_plain(self.limit)}{self.unit}"
+        text = f"{place}{self.measure}{self.comparison}{plain(self.limit)}{self.unit}"
         text += "" if self.window_us is None else f" over {_span(self.window_us)}"
         text += f" {self.action}" if self.action else ""
         return text + (f" after {_span(self.grace_us)}" if self.grace_us else "")
@@ -242,14 +239,8 @@ class _Parser:
 
     def _span(self) -> int:
         self._skip()
-        found = _NUMBER.match(self._text, self._at)
-        unit = _SPAN_UNIT.match(self._text, found.end()) if found else None
-        if not found or not unit:
-            self._fail(
-                self._at if found is None else found.end(), "expected a duration like 500ms, 30s, 2m or 1h"
-            )
-        self._at = unit.end()
-        return round(float(found.group()) * _SPANS_US[unit.group()])
+        us, self._at = read_span(self._text, self._at, self._fail)
+        return us
 
     def _next(self, word: str) -> bool:
         """Whether the next word is this one; it is passed then."""
@@ -289,7 +280,7 @@ def _kind(measure: str) -> Kind:
 
 
 def _fail(text: str, at: int, message: str) -> NoReturn:
-    raise ThresholdError(pointed(text, at, message))
+    raise ThresholdError(pointed(message, text, at))
 
 
 def _instead(word: str, choices: Sequence[str]) -> str:
@@ -297,11 +288,6 @@ def _instead(word: str, choices: Sequence[str]) -> str:
     return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(choices)}"
 
 
-def _plain(number: float) -> str:
-    """Without exponent, and without zeros at the end."""
-    return f"{number:.6f}".rstrip("0").rstrip(".")
-
-
 def _span(us: int) -> str:
-    unit = next(unit for unit in ("h", "m", "s", "ms") if us % _SPANS_US[unit] == 0 or unit == "ms")
-    return f"{_plain(us / _SPANS_US[unit])}{unit}"
+    unit = next(unit for unit in ("h", "m", "s", "ms") if us % SPANS_US[unit] == 0 or unit == "ms")
+    return f"{plain(us / SPANS_US[unit])}{unit}"

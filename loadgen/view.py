@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from loadgen.lag import NO_LAG, Lag
 from loadgen.record import ItemCounts
 
 
@@ -20,6 +21,10 @@ class WorkerView:
     """Share of one core, since it joined."""
     here: bool
     lost: bool
+    number: int = 0
+    """In this run, from 1."""
+    lag: Lag = NO_LAG
+    """What the probe of its slowest process has read so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,8 @@ class QueueView:
     last_lease_us: int | None
     """When the last chunk so far was handed out."""
     workers: tuple[WorkerView, ...]
+    begun_us: int | None = None
+    """When the run's first item was started, or was meant to be."""
     paused: str = ""
     """By whom the run was paused; empty: it is not."""
     late: int = 0

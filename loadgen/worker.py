@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import string
 import tempfile
 import threading
 import time
@@ -20,19 +19,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote
 
 import msgspec
 
+from loadgen.backlog import marks, without
 from loadgen.clock import Clock
-from loadgen.desk import Desk, marks, without
+from loadgen.desk import Desk
+from loadgen.enlist import enlist
 from loadgen.errors import Incomplete, LoadgenError, MasterGone, Refused, UsageError
-from loadgen.execution.pipe import Setup, Task
+from loadgen.execution.pipe import Task
 from loadgen.execution.pool import Pool
-from loadgen.execution.warmup import Reading, WarmUp
+from loadgen.execution.widening import Reading, Widening
 from loadgen.helm import Helm
 from loadgen.link import Link
-from loadgen.loader import load, only_copy
 from loadgen.queues.client import QueueClient
 from loadgen.queues.messages import (
     PROTOCOL,
@@ -61,6 +60,8 @@ REPORT_S = 0.25
 """The longest that results wait before they are reported."""
 REPORT_RESULTS = 500
 """A report is sent as soon as this many results wait."""
+REPORT_FAILURES = 10
+"""The same for those that failed: the master may want to pause before many more do."""
 ARM_S = 0.1
 """How much work is armed beyond what is in flight, in seconds: covers the way to the master and back."""
 AHEAD_S = 1.0
@@ -84,6 +85,8 @@ class WorkerSettings:
     """Where results lie until the master has them."""
     scenario: Path | None = None
     """Run only this copy of the scenario, never code that the master sends."""
+    max_clock_error_us: int = 10_000
+    """In an open model: how well the master's clock has to be known."""
 
 
 class Worker:
@@ -112,18 +115,22 @@ class Worker:
             version=__version__,
         )
         self._link = Link(find, hello, settings.patience_s, clock, say)
+        self._link.max_clock_error_us = settings.max_clock_error_us
         self._session = hello.session
         self._ttl_us = 0
         self._wait_until_us = 0
         self._reported_us = 0
         self._end = ""
+        self._clock_us = 0
+        """How far the master's clock is ahead of ours."""
+        self._clock_error_us: int | None = None
         self._finished = threading.Event()
         self._welcome: Welcome
         self._pool: Pool
         self._desk: Desk
         self._helm: Helm
-        self._said = 0
-        self._warmup: WarmUp
+        self._said = self._failures = 0
+        self._widening: Widening
 
     def stop(self, reason: str) -> None:
         """Start nothing more: what is in flight settles, the rest goes back.  Safe in a signal handler."""
@@ -154,13 +161,16 @@ class Worker:
     def _take_part(self, welcome: Welcome) -> int:
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loadgen-")))
-            setup = self._prepare(welcome, folder)
+            setup = enlist(welcome, self._settings.scenario, folder, self._settings.concurrency)
+            code = f"{welcome.scenario}, digest {welcome.digest[:12]}"
+            self._say(f"{self.name} joins run {welcome.run}: {code}")
             spool = Spool(self._settings.spool, welcome.run, self._session)
             stack.callback(spool.close)
             self._desk = Desk(self._clock, spool, self._link.hello.slots)
             self._hand_over(welcome.run)
+            self._set_clock()
             most = welcome.most if self._settings.concurrency is None else setup.threads
-            self._warmup = WarmUp(self._settings.processes, setup.threads, most)
+            self._widening = Widening(self._settings.processes, setup.threads, most)
             self._pool = Pool(setup, self._settings.processes, self._desk.put, self._desk.lose)
             self._helm = Helm(self._pool, self._settings.processes, self._clock)
             self._fence(self._clock.monotonic_us())
@@ -186,29 +196,10 @@ class Worker:
     def _meet_again(self) -> None:
         """The master is back; if it has other settings, what was begun under the old ones ends here."""
         welcome, before = self._link.join(), self._welcome
+        self._set_clock()
         self._ttl_us = round(welcome.ttl_s * 1_000_000)
         if msgspec.structs.replace(welcome, ttl_s=before.ttl_s) != before:
             self.finish("the run goes on with other settings: join again")
-
-    def _prepare(self, welcome: Welcome, folder: Path) -> Setup:
-        if self._settings.scenario is not None:
-            path = self._settings.scenario.resolve()
-            only_copy(load(path), welcome.digest)
-        elif welcome.bundle.digest != welcome.digest:
-            raise Refused("the scenario that the master sent does not have the digest that it names")
-        else:
-            path = welcome.bundle.unpack(folder)
-        self._say(f"{self.name} joins run {welcome.run}: {welcome.scenario}, digest {welcome.digest[:12]}")
-        return Setup(
-            scenario=str(path),
-            steps=welcome.steps,
-            target=welcome.target,
-            options=welcome.options,
-            threads=self._settings.concurrency or welcome.concurrency,
-            connections=welcome.connections,
-            top_up=welcome.top_up,
-            run=quote(welcome.run, safe=string.punctuation + " ") if welcome.correlate else "",
-        )
 
     def _work(self) -> int:
         """The main loop; returns how many items were settled."""
@@ -220,7 +211,7 @@ class Worker:
                 cancelled = True
                 self._desk.clear_backlog()
                 self._pool.cancel(self._desk.leases)
-            self._warm_up()
+            self._widen()
             hungry = self._feed()
             if self._report_is_due(hungry=hungry) or self._helm.obeys != self._said:
                 settled += self._report()
@@ -243,26 +234,29 @@ class Worker:
         if self._helm.resting:
             self._desk.rest()
             return True
+        paced = self._welcome.max_lag_us is not None
         slots, rate = self._helm.slots(self._desk.slots), self._desk.rate()
         ahead = max(2, round(rate * ARM_S))
         room = slots + ahead - self._pool.outstanding
-        if room >= ahead / 2 and not self._helm.settling:
-            tasks = self._armed(self._desk.next_tasks(self._helm.room(room)))
+        # what is due goes to the pool, however full it is: it is dropped there, if need be
+        if (room >= ahead / 2 or paced) and not self._helm.settling:
+            tasks = self._armed(self._desk.next_tasks(self._helm.room(max(room, 0))))
             if tasks:
-                self._helm.started(sum(len(task.items) for task in tasks))
+                self._helm.started(0 if paced else sum(len(task.items) for task in tasks))
                 self._pool.submit(tasks)
-        return self._desk.backlog < max(slots / 2, self._ahead / 3)
+        # in a paced run it is the master who says when there is more
+        return paced or self._desk.backlog < max(slots / 2, self._ahead / 3)
 
-    def _warm_up(self) -> None:
+    def _widen(self) -> None:
         """Have as many slots as pay, or as it was told to have; the master hears how many."""
         if self._helm.news():
-            self._warmup.interrupt()
+            self._widening.interrupt()
             self._wait_until_us = 0
-        if not (self._warmup.settled or self._helm.resting or self._helm.width):
+        if not (self._widening.settled or self._helm.resting or self._helm.width):
             now_us, pool = self._clock.monotonic_us(), self._pool
             reading = Reading(now_us, *self._desk.totals, pool.cpu_s, self._desk.step, pool.lag.p90_us)
-            self._warmup.observe(reading)
-        width = self._helm.width or self._warmup.width
+            self._widening.observe(reading)
+        width = self._helm.width or self._widening.width
         slots = self._settings.processes * width
         if slots != self._desk.slots:
             self._pool.widen(width)
@@ -308,11 +302,15 @@ class Worker:
         if not waiting:
             return False
         passed_s = (self._clock.monotonic_us() - self._reported_us) / 1_000_000
-        return waiting >= REPORT_RESULTS or passed_s >= (NAP_S if hungry or self._end else REPORT_S)
+        failing = self._desk.totals[1] - self._failures >= REPORT_FAILURES
+        return waiting >= REPORT_RESULTS or passed_s >= (
+            NAP_S if hungry or self._end or failing else REPORT_S
+        )
 
     def _report(self) -> int:
         """Hand results over, and keep them until the receipt is there; returns how many there were."""
         in_flight, obeys = self._in_flight(), self._helm.obeys
+        self._failures = self._desk.totals[1]
         report = Report(self._session, self._desk.take(), self._cpu_s(), in_flight, self._pool.lag, obeys)
         receipt = self._link.ask(lambda client: client.report(report))
         if receipt is None:
@@ -329,7 +327,7 @@ class Worker:
         answer = self._link.ask(lambda client: client.lease(request))
         if isinstance(answer, Lease):
             if self._clock.monotonic_us() - asked_us < self._margin_us:
-                self._desk.accept(answer)
+                self._desk.accept(answer, self._clock_us)
             else:  # it was long under way: it may end before the fence does
                 self._desk.decline(answer)
         elif isinstance(answer, Drained):
@@ -352,10 +350,8 @@ class Worker:
         interval_s = min(BEAT_S, self._ttl_us / 1_000_000 / BEATS_PER_LIFE)
         while not self._finished.wait(interval_s):
             sent_us = self._clock.monotonic_us()
-            leases, in_flight = self._desk.leases, self._in_flight()
-            beat = Beat(self._session, leases, self._cpu_s(), in_flight, self._pool.lag, self._helm.obeys)
             try:
-                receipt = self._link.client.beat(beat)
+                receipt = self._link.client.beat(self._alive())
             except LoadgenError:  # whatever it is, the main thread finds out
                 self._link.lost.set()
             else:
@@ -367,6 +363,24 @@ class Worker:
                     self._desk.drop(receipt.dropped)
                 self._helm.hear(receipt.orders)  # first: nothing that it forbids may start
                 self._fence(sent_us)
+
+    def _alive(self) -> Beat:
+        """What a beat says."""
+        return Beat(
+            self._session,
+            self._desk.leases,
+            self._cpu_s(),
+            self._in_flight(),
+            self._pool.lag,
+            self._helm.obeys,
+            self._clock_error_us,
+        )
+
+    def _set_clock(self) -> None:
+        """Find out how far the master's clock is ahead, before anything is to start at a time of his."""
+        skew = self._link.skew()
+        if skew is not None:
+            self._clock_us, self._clock_error_us = skew.ahead_us, skew.error_us
 
     def _fence(self, heard_us: int) -> None:
         """Leases live at least until `heard_us` plus their life: start nothing after that."""
@@ -399,4 +413,5 @@ class Worker:
         return self._pool.cpu_s + time.process_time()
 
     def _in_flight(self) -> int:
-        return min(self._pool.outstanding, self._helm.slots(self._desk.slots))
+        under_way = max(self._pool.outstanding - self._desk.early, 0)
+        return min(under_way, self._helm.slots(self._desk.slots))

@@ -6,8 +6,11 @@ has ended is told in five ways; then nothing was done, and the call is made agai
 
 from __future__ import annotations
 
+import html
 import io
+import math
 import re
+import time
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,14 +31,22 @@ IN_DOUBT: Mapping[str, Any] = {"id": None, "created": None}
 LOGIN_PAGE = "<!-- /.login -->"
 LOGINS = 3
 """So often one call may find that the session has ended: more often in a row is no chance."""
+LOOKS = 10
+"""So often it is looked whether something has happened that should any moment."""
 RECENT = 50
-"""Executions of others, of a flow, that one is looked for among."""
+"""Executions of others, of a flow, that a page has room for."""
+GONE = ("Cannot find", "not found", "is unreachable")
+"""What is said of an execution that needs not be stopped any more."""
 TERMINAL = frozenset({"SUCCEEDED", "KILLED", "EXECUTION_STOPPED", "FAILED"})
 """How an execution may end."""
 
 
 class AzkabanError(Exception):
     """What Azkaban answered instead of doing what it was asked."""
+
+
+class NothingSaid(AzkabanError):
+    """An empty answer."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,8 @@ def ask(http: Session, method: str, path: str, **request: Any) -> dict[str, Any]
     """
     for _ in range(LOGINS):
         response = http.request(method, path, **request)
+        if response.status_code in UNSURE:
+            http.forgive()  # what is raised tells whether the item fails
         if response.status_code in UNSURE and not PERMANENT.search(response.text):
             shown = f"{method} {path} answered {response.status_code}: {excerpt(response)}"
             raise requests.HTTPError(shown, response=response)
@@ -87,6 +100,8 @@ def answer(response: requests.Response) -> dict[str, Any]:
     except requests.JSONDecodeError:
         if is_login(response):
             return {}
+        if response.ok and not response.content:
+            raise NothingSaid("the answer is empty") from None
         shown = f"status {response.status_code}, and not JSON: {excerpt(response)}"
         raise AzkabanError(shown) from None
     return said if isinstance(said, dict) else {}
@@ -109,19 +124,39 @@ def has_expired(said: dict[str, Any], response: requests.Response) -> bool:
     return is_login(response)
 
 
-def create(http: Session, name: str) -> bool:
+def mark(tag: str) -> str:
+    """How the projects of a run are described."""
+    return f"made by loadgen, {tag}"
+
+
+def create(http: Session, name: str, tag: str) -> bool:
     """Create a project, unless it is there; returns whether it is ours.
 
     One that is there may come of an earlier try whose answer was lost; at the first try it is not ours.
     """
-    fields = {"action": "create", "name": name, "description": "made by loadgen"}
+    fields = {"action": "create", "name": name, "description": mark(tag)}
     try:
         ask(http, "POST", "/manager", data=fields, name="create project")
     except AzkabanError as error:
         if "already exists" not in str(error):
             raise AzkabanError(f"cannot create project {name}: {error}") from None
-        return http.attempt > 1
+        return http.attempt > 1 and is_ours(http, name, tag)
     return True
+
+
+def is_ours(http: Session, name: str, tag: str) -> bool:
+    """Whether a run of that tag created a project: only the page for people tells how it is described."""
+    return mark(tag) in html.unescape(page(http, "project page", project=name).text)
+
+
+def page(http: Session, name: str, **query: str) -> requests.Response:
+    """A page of Azkaban's; when the session has ended, after another login."""
+    for _ in range(LOGINS):
+        response = http.get("/manager", params=query, name=name, allow_redirects=False)
+        if not is_login(response):
+            break
+        http.expire()
+    return response
 
 
 def bundle(flows: Sequence[str]) -> bytes:
@@ -133,35 +168,51 @@ def bundle(flows: Sequence[str]) -> bytes:
     return buffer.getvalue()
 
 
-def listed(http: Session, project: str) -> list[str] | None:
-    """The flows that a project holds; None: there is no such project."""
-    query = {"ajax": "fetchprojectflows", "project": project}
+def about(http: Session, project: str, ajax: str, **query: object) -> dict[str, Any] | None:
+    """What Azkaban answers to a question about a project; None: there is no such project."""
+    query = {"ajax": ajax, "project": project, **query}
     try:
-        listing = ask(http, "GET", "/manager", params=query, name="fetchprojectflows")
+        return ask(http, "GET", "/manager", params=query, name=ajax)
+    except NothingSaid:  # so old versions put it
+        return None
     except AzkabanError as error:
         if "doesn't exist" in str(error):
             return None
         raise
-    return [flow["flowId"] for flow in listing["flows"]]
 
 
-def recent(http: Session, project: str, flow: str, count: int) -> Sequence[int]:
-    """The ids of a flow's latest executions, the newest first; none, where there is no such project."""
-    query = {"ajax": "fetchFlowExecutions", "project": project, "flow": flow, "start": 0, "length": count}
-    try:
-        said = ask(http, "GET", "/manager", params=query, name="fetchFlowExecutions", expect=UNSURE)
-    except AzkabanError as error:
-        if "doesn't exist" in str(error):
-            return ()
-        raise
-    return [execution["execId"] for execution in said["executions"]]
+def listed(http: Session, project: str) -> list[str] | None:
+    """The flows that a project holds; None: there is no such project."""
+    said = about(http, project, "fetchprojectflows")
+    return None if said is None else [flow["flowId"] for flow in said["flows"]]
+
+
+def executions_of(
+    http: Session, project: str, flow: str, size: int, since_ms: int = 0
+) -> Iterator[Sequence[int]]:
+    """The ids of a flow's executions since then, the newest first, in pages; none of what is not there.
+
+    New ones push the others on, so that a page may begin with what has been seen: that is left out.
+    """
+    start, total, last = 0, 1, math.inf
+    while start < total:
+        said = about(http, project, "fetchFlowExecutions", flow=flow, start=start, length=size)
+        entries = [] if said is None else said["executions"]
+        recent = [each for each in entries if each.get("submitTime", since_ms) >= since_ms]
+        numbers = [each["execId"] for each in recent if each["execId"] < last]
+        if numbers:
+            last = numbers[-1]
+            yield numbers
+        if said is None or not entries or len(recent) < len(entries):
+            return
+        start, total = start + len(entries), said.get("total", 0)
 
 
 def parameters(http: Session, number: int) -> dict[str, Any]:
     """What an execution was told by flowOverride; nothing, where its flow is gone from the project."""
     query = {"ajax": "flowInfo", "execid": number}
     try:
-        said = ask(http, "GET", "/executor", params=query, name="flowInfo", expect=UNSURE)
+        said = ask(http, "GET", "/executor", params=query, name="flowInfo")
     except AzkabanError as error:
         if "doesn't exist" in str(error):
             return {}
@@ -172,7 +223,7 @@ def parameters(http: Session, number: int) -> dict[str, Any]:
 def fetch(http: Session, number: int) -> dict[str, Any]:
     """How an execution stands.  Raises AzkabanError while it is not to be seen."""
     query = {"ajax": "fetchexecflow", "execid": number}
-    return ask(http, "GET", "/executor", params=query, name="fetchexecflow", expect=UNSURE)
+    return ask(http, "GET", "/executor", params=query, name="fetchexecflow")
 
 
 def has_ended(said: Mapping[str, Any]) -> bool:
@@ -190,31 +241,38 @@ def schedules_there(http: Session) -> Iterator[Schedule]:
 
 def project_id(http: Session, project: str) -> int | None:
     """None: there is no such project."""
-    query = {"ajax": "getProjectId", "project": project}
-    try:
-        return int(ask(http, "GET", "/manager", params=query, name="getProjectId")["projectId"])
-    except AzkabanError as error:
-        if "doesn't exist" in str(error):
-            return None
-        raise
+    said = about(http, project, "getProjectId")
+    return None if said is None else int(said["projectId"])
 
 
 def upload(http: Session, project: str, flows: Sequence[str]) -> tuple[int, int]:
     """Replace all that a project holds by these flows; returns its id, and the version that came of it."""
     fields = {"ajax": "upload", "project": project}
     files = {"file": (f"{project}.zip", bundle(flows), "application/zip")}
-    said = ask(http, "POST", "/manager", data=fields, files=files, name="upload", expect=500)
+    said = ask(http, "POST", "/manager", data=fields, files=files, name="upload")
     return int(said["projectId"]), int(said["version"])
 
 
-def cancel(http: Session, number: int) -> None:
-    """One that has ended is none to cancel, nor one whose project is gone."""
-    over = ("isn't running", "Cannot find", "not found", "is unreachable")
-    try:
-        ask(http, "GET", "/executor", params={"ajax": "cancelFlow", "execid": number}, name="cancelFlow")
-    except AzkabanError as error:
-        if not any(words in str(error) for words in over):
-            raise
+def cancel(http: Session, number: int, poll_s: float) -> None:
+    """Stop an execution; one that has ended is none to stop, nor one whose project is gone.
+
+    "isn't running" is also said of one that is on its way to an executor just then: it is asked again.
+    """
+    query = {"ajax": "cancelFlow", "execid": number}
+    for _ in range(LOOKS):
+        try:
+            ask(http, "GET", "/executor", params=query, name="cancelFlow")
+        except AzkabanError as error:
+            if any(words in str(error) for words in GONE):
+                return
+            if "isn't running" not in str(error):
+                raise
+        else:
+            return
+        if has_ended(fetch(http, number)):
+            return
+        time.sleep(poll_s)
+    raise AzkabanError(f"execution {number} has not ended, and is not to be stopped")
 
 
 def unschedule(http: Session, number: int) -> None:
@@ -228,38 +286,47 @@ def unschedule(http: Session, number: int) -> None:
 
 
 def delete_ours(
-    http: Session, name: str, told: Sequence[Mapping[str, Any]], flows: Collection[str], named: str
+    http: Session, name: str, told: Sequence[Mapping[str, Any]], flows: Collection[str], named: str, tag: str
 ) -> str:
-    """Delete a project of a run, but not what others made or put there; returns why it stays, or nothing.
+    """Delete a project of a run, and purge it, but not what others made or put there.
 
-    `told` is what the run's items returned of it; IN_DOUBT of those that failed, or that nobody knows about.
-    Where only these may have created it, all that it holds must be of `flows`, those of this run.  What the
-    run is known to have created, other runs may have filled, too: `named` is the pattern of their flows.
+    Returns what is left and why, or nothing.  `told` is what the run's items returned of it; IN_DOUBT of
+    those that failed, or that nobody knows about.  Where only these may have created it, its description
+    decides.  What it holds must be of `flows`, or of other runs: `named` is the pattern of their flows.
     """
     number = project_id(http, name)
     ids = {entry["id"] for entry in told} - {None}
-    if number is None or (ids and number not in ids):
-        return ""  # it is gone, or another one that others have made since
+    if number is None or (
+        ids and number not in ids
+    ):  # it is gone, or another one that others have made since
+        made = {entry["id"] for entry in told if entry["created"]}
+        return "; ".join(filter(None, (purge(http, name, each) for each in sorted(made))))
     created = {entry["created"] for entry in told if entry["id"] in (number, None)}
     if created == {False}:
         return f"{name}: others created it"
-    likely = named if True in created else "(?!)"
+    if True not in created and not is_ours(http, name, tag):
+        return f"{name} is not described as made by this run"
     holds = listed(http, name) or ()
-    foreign = [flow for flow in holds if flow not in flows and not re.fullmatch(likely, flow)]
+    foreign = [flow for flow in holds if flow not in flows and not re.fullmatch(named, flow)]
     if foreign:
         return f"{name} holds {min(foreign)}"
     delete(http, name)
-    return ""
+    return purge(http, name, number)
 
 
 def delete(http: Session, name: str) -> None:
     """Azkaban tells what came of it in a cookie of the redirect; without a session, by a login page."""
-    query = {"delete": "true", "project": name}
-    for _ in range(LOGINS):
-        response = http.get("/manager", params=query, name="delete project", allow_redirects=False)
-        if not is_login(response):
-            break
-        http.expire()
+    response = page(http, "delete project", delete="true", project=name)
     failure = response.cookies.get("azkaban.failure.message") or ""
     if "azkaban.success.message" not in response.cookies and "doesn't exist" not in failure:
         raise AzkabanError(f"cannot delete project {name}: {failure or 'it was not said what came of it'}")
+
+
+def purge(http: Session, name: str, number: int) -> str:
+    """Drop what the database holds of a deleted project; returns why that could not be, or nothing."""
+    query = {"purge": "true", "project": number}  # its name may be another's by now
+    try:
+        ask(http, "GET", "/manager", params=query, name="purge project")
+    except AzkabanError as error:
+        return f"{name} in the database, deleted: {error}"
+    return ""

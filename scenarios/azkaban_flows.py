@@ -25,16 +25,18 @@ from typing import Any
 
 import azkaban
 import requests
-from azkaban import RETRY, UNSURE, AzkabanError, ask
+from azkaban import LOOKS, RETRY, AzkabanError, ask
 from azkaban_plan import (
     FLOW_NAME,
     Options,
     added,
+    begun_ms,
     cron,
     executed,
     filled,
     flows_of,
     how_to_run,
+    item_of,
     place,
     project_name,
     schedule_of,
@@ -48,8 +50,6 @@ from loadgen import Made, Scenario, Session, Timed, Verification
 
 # Each process has so many connections.  Jetty serves 20 at a time by default: stay below that in all.
 scenario = Scenario(options=Options, target="sandbox:azkaban", concurrency=8)
-LOOKS = 10
-"""So often an execution is looked for that may have been started, `poll` seconds apart."""
 
 
 # ---- the job
@@ -81,7 +81,7 @@ def look_around(http: Session, options: Options) -> dict[str, list[str]]:
 def projects(http: Session, item: int, options: Options) -> dict[str, object]:
     """Create a project."""
     name = project_name(item, options)
-    created = azkaban.create(http, name)
+    created = azkaban.create(http, name, options.tag)
     return {"project": name, "id": azkaban.project_id(http, name), "created": created}
 
 
@@ -104,7 +104,10 @@ def flows(http: Session, item: int, options: Options) -> dict[str, object]:
     """
     name, wanted = uploaded(item, options)
     there = azkaban.listed(http, name)
-    created = azkaban.create(http, name) if there is None else http.attempt > 1  # maybe by an earlier try
+    if there is None:
+        created = azkaban.create(http, name, options.tag)
+    else:
+        created = http.attempt > 1 and azkaban.is_ours(http, name, options.tag)  # by an earlier try
     more = set(there or ()) - set(wanted)
     foreign = more.difference(flows_of(item % options.projects, options))
     if foreign:
@@ -181,7 +184,7 @@ def execute(http: Session, item: int, options: Options) -> int:
     fields = {"ajax": "executeFlow", "project": project, "flow": flow, **how_to_run(options)}
     fields["flowOverride[loadgen.token]"] = token(item, options)
     try:
-        said = ask(http, "POST", "/executor", data=fields, name="executeFlow", expect=UNSURE)
+        said = ask(http, "POST", "/executor", data=fields, name="executeFlow")
     except requests.RequestException:  # the answer is lost: was the question?
         number = await_execution(http, item, options)
         if number is None:
@@ -192,19 +195,20 @@ def execute(http: Session, item: int, options: Options) -> int:
     return int(said["execid"])
 
 
-def latest(http: Session, item: int, options: Options) -> Sequence[int]:
-    """The latest executions of an item's flow, newest first: all that may be ours, and some of others."""
-    turns = -(-executed(options) // options.flows)
-    return azkaban.recent(http, *place(item % options.flows, options), turns + azkaban.RECENT)
+def latest(http: Session, item: int, options: Options) -> Iterator[Sequence[int]]:
+    """The executions of an item's flow since the run began, newest first; a page has room for all of ours."""
+    room = -(-executed(options) // options.flows) + azkaban.RECENT
+    return azkaban.executions_of(http, *place(item % options.flows, options), room, begun_ms(options))
 
 
 def find_execution(http: Session, item: int, options: Options) -> int | None:
     """The id of an item's execution, by its token; None: there is none."""
-    numbers = latest(http, item, options)
     newer = (executed(options) - 1 - item) // options.flows  # of ours, in the end: look there first
-    for at in sorted(range(len(numbers)), key=lambda at: abs(at - newer)):
-        if azkaban.parameters(http, numbers[at]).get("loadgen.token") == token(item, options):
-            return numbers[at]
+    for numbers in latest(http, item, options):
+        for at in sorted(range(len(numbers)), key=lambda at: abs(at - newer)):
+            if azkaban.parameters(http, numbers[at]).get("loadgen.token") == token(item, options):
+                return numbers[at]
+        newer -= len(numbers)
     return None
 
 
@@ -319,21 +323,23 @@ def compare_schedules(http: Session, options: Options, made: Made) -> Compared:
 
 
 def compare_executions(http: Session, options: Options, made: Made) -> Compared:
-    """By the ids that we were told; by token where the answer was lost."""
-    told = {each["item"]: each["execution"] for each in made("executions")}
+    """By the ids that we were told; others by their tokens: an answer was lost, or a flow was run twice."""
+    told = {each["execution"]: each["item"] for each in made("executions")}
     runs = {item: "/".join(place(item % options.flows, options)) for item in range(executed(options))}
-    found: list[int] = []
+    found: list[int | None] = []
     for flow in range(min(options.flows, executed(options))):
-        there = set(latest(http, flow, options))
-        items = range(flow, executed(options), options.flows)
-        found += [item for item in items if told.get(item) in there]
-        found += [item for item in items if item not in told and execution_exists(http, item, options)]
-    return {f"{flow} run {item}" for item, flow in runs.items()}, [f"{runs[it]} run {it}" for it in found]
+        for number in chain.from_iterable(latest(http, flow, options)):
+            if number in told:
+                found.append(told[number])
+            else:
+                found.append(item_of(azkaban.parameters(http, number).get("loadgen.token"), options))
+    names = {item: f"{flow} run {item}" for item, flow in runs.items()}
+    return set(names.values()), [names[item] for item in found if item in names]
 
 
 @scenario.teardown
 def take_back(http: Session, options: Options, made: Made) -> None:
-    """Take schedules off, stop what runs, delete projects; but nothing of before, or of others.
+    """Take schedules off, stop what runs, delete and purge projects; but nothing of before, or of others.
 
     A project's schedules go with it, so only those in projects that stay are taken off one by one.
     Raises AzkabanError at the end when projects that the run has made or filled are left.
@@ -342,15 +348,15 @@ def take_back(http: Session, options: Options, made: Made) -> None:
     for number in to_unschedule(http, options, made) if stay else ():
         azkaban.unschedule(http, number)
     for number in started(http, options, made):
-        azkaban.cancel(http, number)
+        azkaban.cancel(http, number, options.poll)
     ours = {project_name(project, options): flows_of(project, options) for project in filled(options)}
     left = [
-        azkaban.delete_ours(http, name, told, ours.get(name, ()), FLOW_NAME)
+        azkaban.delete_ours(http, name, told, ours.get(name, ()), FLOW_NAME, options.tag)
         for name, told in sorted(touched(options, made).items())
         if name.lower() not in stay
     ]
     if any(left):
-        raise AzkabanError(f"left, since not only this run's: {'; '.join(filter(None, left))}")
+        raise AzkabanError(f"left: {'; '.join(filter(None, left))}")
 
 
 def to_unschedule(http: Session, options: Options, made: Made) -> Iterator[int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,6 +15,8 @@ from typing import Literal
 from loadgen import option
 
 DAY_MINUTES = 24 * 60
+WRONG_CLOCK_S = 24 * 3600
+"""So much the clocks of Azkaban and of who makes the tag may differ at most."""
 FLOW_NAME = r"flow_\d{6,}"
 """A pattern of the names that `place` gives, whatever the options."""
 
@@ -31,8 +34,11 @@ class Options:
     schedules: int | None = option(None, help="How many flows get a schedule; all, with --step schedules")
     cron: str = option("spread", help="When they fire: a Quartz expression, or each at its time of day")
     executions: int | None = option(None, help="How many times a flow is run; 1000, with --step executions")
-    concurrent_option: Literal["ignore", "skip", "queue"] = option(
+    concurrent_option: Literal["ignore", "skip", "queue", "pipeline"] = option(
         "ignore", help="What becomes of an execution whose flow is running already"
+    )
+    pipeline_level: int = option(
+        1, help="pipeline: each job waits for itself in the run before; 2: also for those that come after it"
     )
     failure_action: Literal["finishCurrent", "cancelImmediately", "finishPossible"] = option(
         "finishCurrent", help="What becomes of an execution one of whose jobs has failed"
@@ -43,8 +49,8 @@ class Options:
     prefix: str = option("loadgen", help="Project names begin with it")
     user: str = option("azkaban", env="AZKABAN_USER")
     password: str = option("azkaban", env="AZKABAN_PASSWORD", secret=True)
-    # Tells the executions of this run from all others: part of their tokens.
-    tag: str = field(default_factory=lambda: secrets.token_hex(4))
+    # Tells the executions of this run from all others: part of their tokens.  It begins with the time.
+    tag: str = field(default_factory=lambda: f"{int(time.time()):08x}_{secrets.token_hex(4)}")
 
     def __post_init__(self) -> None:
         if self.projects < 1 or (self.batch is not None and self.batch < 1):
@@ -53,6 +59,8 @@ class Options:
             raise ValueError("flows, schedules and executions must not be negative")
         if (self.schedules or 0) > self.flows:
             raise ValueError("a flow has one schedule: schedules must not be more than flows")
+        if self.pipeline_level not in (1, 2):
+            raise ValueError("pipeline_level must be 1 or 2")
         if not (self.poll > 0 and self.patience > 0):
             raise ValueError("poll and patience must be above 0")
         if not all(pair.partition("=")[0] and "=" in pair for pair in self.flow_override):
@@ -130,6 +138,8 @@ def how_to_run(options: Options) -> dict[str, str]:
         "concurrentOption": options.concurrent_option,
         "failureAction": options.failure_action,
     }
+    if options.concurrent_option == "pipeline":
+        fields["pipelineLevel"] = str(options.pipeline_level)
     for pair in options.flow_override:
         name, _, value = pair.partition("=")
         fields[f"flowOverride[{name}]"] = value
@@ -139,6 +149,18 @@ def how_to_run(options: Options) -> dict[str, str]:
 def token(item: int, options: Options) -> str:
     """By this the execution is found again whose answer was lost."""
     return f"{options.prefix}-{options.tag}-{item}"
+
+
+def item_of(token: object, options: Options) -> int | None:
+    """Which execution of this run has that token; None: of none."""
+    tag, _, item = str(token).rpartition("-")
+    return int(item) if tag == f"{options.prefix}-{options.tag}" and item.isdecimal() else None
+
+
+def begun_ms(options: Options) -> int:
+    """What was executed before that is not of this run, by Azkaban's clock; 0, where the tag was given."""
+    made = re.fullmatch(r"([0-9a-f]{8})_[0-9a-f]{8}", options.tag)
+    return 0 if made is None else 1000 * (int(made[1], 16) - WRONG_CLOCK_S)
 
 
 def schedule_of(item: int, options: Options) -> str:

@@ -16,8 +16,9 @@ leaves what it added to those that were there.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import azkaban
@@ -35,6 +36,8 @@ class Options:
     prefix: str = option("mammut", help="Project names begin with it")
     user: str = option("azkaban", env="AZKABAN_USER")
     password: str = option("azkaban", env="AZKABAN_PASSWORD", secret=True)
+    # Tells the projects of this run from all others: part of their descriptions.
+    tag: str = field(default_factory=lambda: secrets.token_hex(4))
 
     def __post_init__(self) -> None:
         if self.projects < 1 or self.jobs < 0:
@@ -80,7 +83,7 @@ def look_around(http: Session, options: Options) -> dict[str, list[str]]:
 def projects(http: Session, item: int, options: Options) -> dict[str, object]:
     """Create a project, unless it is there."""
     name = project_name(item, options)
-    created = azkaban.create(http, name)
+    created = azkaban.create(http, name, options.tag)
     return {"project": name, "id": azkaban.project_id(http, name), "created": created}
 
 
@@ -131,7 +134,7 @@ def all_is_there(http: Session, options: Options, made: Made) -> Verification:
 
 @scenario.teardown
 def take_back(http: Session, options: Options, made: Made) -> None:
-    """Delete the projects that the run has made, or may have, but none of before, or of others.
+    """Delete and purge the projects that the run has made, but none of before, or of others.
 
     Raises AzkabanError at the end when such are left.
     """
@@ -143,8 +146,8 @@ def take_back(http: Session, options: Options, made: Made) -> None:
     told: dict[str, Mapping[str, Any]] = {project_name(it, options): azkaban.IN_DOUBT for it in doubtful}
     told |= {entry["project"]: entry for entry in made("projects")}
     left = [
-        azkaban.delete_ours(http, name, [told[name]], ours[name], JOB_NAME)
+        azkaban.delete_ours(http, name, [told[name]], ours[name], JOB_NAME, options.tag)
         for name in sorted(told.keys() - set(made.setup or ()))
     ]
     if any(left):
-        raise AzkabanError(f"left, since not only this run's: {'; '.join(filter(None, left))}")
+        raise AzkabanError(f"left: {'; '.join(filter(None, left))}")

@@ -13,13 +13,14 @@ import typer
 
 from loadgen.cli.check import check
 from loadgen.cli.clean import clean
+from loadgen.cli.compare import compare
 from loadgen.cli.config import read_config
 from loadgen.cli.grouped import Grouped
 from loadgen.cli.manifest import manifest
 from loadgen.cli.report import report
 from loadgen.cli.resume import resume
 from loadgen.cli.run import run
-from loadgen.cli.runs import runs
+from loadgen.cli.runs import make_runs
 from loadgen.cli.sandbox import sandbox
 from loadgen.cli.selftest import selftest
 from loadgen.cli.steer import continue_, pause, set_, stop
@@ -73,11 +74,12 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(epilog=EPILOG)(_root)
-    for command in (run, check, worker, resume, report, runs, manifest, clean, sandbox, selftest, token):
+    for command in (run, check, worker, resume, report, compare, manifest, clean, sandbox, selftest, token):
         app.command(cls=Grouped)(command)
     steering: Mapping[str, Any] = {"pause": pause, "continue": continue_, "stop": stop, "set": set_}
     for name, function in steering.items():
         app.command(name, cls=Grouped)(function)
+    app.add_typer(make_runs())
     return app
 
 

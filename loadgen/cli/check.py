@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +21,7 @@ from loadgen.cli import words
 if TYPE_CHECKING:
     from loadgen.cli.prepare import Prepared
     from loadgen.cli.rehearsal import Rehearsed
+    from loadgen.thresholds import Threshold
 
 
 def check(
@@ -48,8 +49,9 @@ def check(
     loaded = load(scenario)
     options: Any = scenario_options.parse(loaded.scenario.options, settings or (), os.environ)
     prepared = prepare(loaded, options, target, steps=step or ())
-    settle_thresholds(None, prepared)
+    thresholds = settle_thresholds(None, prepared)
     _say(_planned(prepared))
+    _say(_held(prepared, thresholds))
     if no_call:
         return ExitCode.OK
     with ExitStack() as stack:
@@ -102,9 +104,17 @@ def _planned(prepared: Prepared) -> Iterator[str]:
     yield f"Plan       {count(prepared.work.plan.items, 'item')} in all"
 
 
+def _held(prepared: Prepared, thresholds: Sequence[Threshold]) -> Iterator[str]:
+    """What a run would be held to by its scenario, and from when on."""
+    if thresholds:
+        yield f"Thresholds {', '.join(threshold.text for threshold in thresholds)}"
+    if prepared.loaded.scenario.warm_up:
+        yield f"Warm-up    {prepared.loaded.scenario.warm_up}: done, but not measured"
+
+
 def _estimated(prepared: Prepared, done: list[Rehearsed]) -> Iterator[str]:
     """What the whole run would take, if all items were like the first, however many are in flight."""
-    from loadgen.reports.words import duration
+    from loadgen.reports.words import count, duration
 
     if not done:
         return
@@ -112,11 +122,16 @@ def _estimated(prepared: Prepared, done: list[Rehearsed]) -> Iterator[str]:
     processes = scenario.processes or os.cpu_count() or 1
     width = scenario.concurrency or words.CONCURRENCY
     alone_s = together_s = 0.0
+    shares = []
     for each in done:
         keys = work.keys[each.plan.index]
         lanes = each.plan.items if keys is None else len(set(keys))
         alone_s += each.plan.items * each.seconds
         together_s += each.plan.items * each.seconds / max(min(processes * width, lanes), 1)
+        shares.append(
+            f"           {each.plan.name}: {count(each.plan.items, 'item')} of {duration(each.seconds)},"
+            f" {each.bytes_out:,} bytes out and {each.bytes_in:,} in each"
+        )
     sent = sum(each.plan.items * each.bytes_out for each in done)
     received = sum(each.plan.items * each.bytes_in for each in done)
     yield ""
@@ -125,4 +140,5 @@ def _estimated(prepared: Prepared, done: list[Rehearsed]) -> Iterator[str]:
         f" with {processes} x {width} in flight:"
     )
     yield "           from one item of each step, and as if the target were as fast with all of them"
+    yield from shares
     yield f"Sizes      about {sent:,} bytes out, {received:,} bytes in"

@@ -24,6 +24,7 @@ from loadgen.cli.dash import Dash
 from loadgen.cli.finish import finish
 from loadgen.cli.gates import Gatekeeper
 from loadgen.cli.order import Order, identity_file
+from loadgen.cli.outlets import Outlets
 from loadgen.cli.prepare import Prepared, keep_scenario
 from loadgen.cli.resumed import restored, still
 from loadgen.cli.steersman import Steersman
@@ -72,9 +73,10 @@ class Conductor:
         self._directory = directory
         self._identity = identity
         self._clock = SystemClock()
-        self._console = Console(stderr=order.json == Path("-"))
+        self._console = Console(stderr=order.takes_stdout)
         self._stack = contextlib.ExitStack()
         self._dash = Dash(order.dashboard, self._clock, self._say)
+        self._outlets = Outlets(order.events, order.influx, self._console, self._clock, order.otel)
         self._manager = QueueManager((order.host, order.port), identity)
         self._local: LocalWorker | None = None
         self._sandbox: SandboxProcess | None = None
@@ -155,6 +157,7 @@ class Conductor:
         started_us: int,
         restored: Restored | None = None,
     ) -> int:
+        self._stack.enter_context(self._outlets).started(facts, prepared.steps, resumed=restored is not None)
         ledger = Ledger(directory, started_us=started_us)
         try:
             ledger.begin(facts, prepared.steps)
@@ -168,6 +171,7 @@ class Conductor:
             ledger.close()
         verdict = finish(directory, self._console, stopped, json=self._order.json, quiet=self._order.quiet)
         self._dash.ended(verdict, directory)
+        self._outlets.ended(verdict, directory)
         if not verdict.resumable:  # else a resume needs both
             if self._sandbox is not None:
                 self._sandbox.stop()
@@ -206,11 +210,13 @@ class Conductor:
             order,
             session.prepared.steps,
             session.directory,
-            lambda text: self._tell(session, pulse, "threshold", text),
+            lambda event: self._tell(session, pulse, event),
             master.stop,
             steersman.pause,
         )
-        queue_.listen(lambda batches: _feel(pulse, (gates, steersman), batches, clock.now_us()))
+        feel = (gates, steersman)
+        felt = self._outlets.also(lambda batches: _feel(pulse, feel, batches, clock.now_us()))
+        queue_.listen(self._dash.also(felt))
         self._open_doors(queue_, stack)
         self._open_control(session.directory, steersman, stack)
         show = stack.enter_context(self._dash.watching(session, pulse, steersman, gates))
@@ -218,6 +224,8 @@ class Conductor:
 
         def tick(step: int | None, view: QueueView) -> None:
             gates.look(step, view, clock.now_us())
+            if (warmed_up := gates.warmed_up(view, clock.now_us())) is not None:
+                ledger.submit([warmed_up])
             if master.stopped is not None:
                 pulse.happened(f"{master.stopped}: what is in flight settles; once more leaves at once")
             if view.counts.planned and not view.counts.pending and not view.settled:
@@ -226,6 +234,7 @@ class Conductor:
             steersman.look(view, progress.run_counts, clock.now_us())
             screen.show(progress)
             show(step, progress, view)
+            self._outlets.look(step, view, progress)
             if self._local is not None:
                 self._local.tend(progress.run_counts.settled)
 
@@ -292,14 +301,15 @@ class Conductor:
             plan,
             str(self._token),
             os.environ,
-            lambda text: self._tell(session, pulse, "local worker", text),
+            lambda text: self._tell(session, pulse, Event(self._clock.now_us(), "local worker", text)),
         )
         stack.callback(self._local.kill)
 
-    def _tell(self, session: _Session, pulse: Pulse, kind: str, text: str) -> None:
+    def _tell(self, session: _Session, pulse: Pulse, event: Event) -> None:
         """Something happened: for those who watch, and for the record."""
-        pulse.happened(text)
-        session.ledger.submit([Event(self._clock.now_us(), kind, text)])
+        pulse.happened(event.text)
+        session.ledger.submit([event])
+        self._outlets.happened(event.kind, event.text)
 
     def _await_departure(self, queue_: MemoryQueue) -> None:
         """Drained workers leave by themselves; give them a moment to say so."""
@@ -394,11 +404,12 @@ class _Session:
             digest=loaded.bundle.digest,
             bundle=loaded.bundle,
             ttl_s=order.lease_ttl_s,
-            concurrency=order.width,
+            concurrency=order.widest if self.prepared.pace.is_open else order.width,
             most=order.widest,
             connections=order.connections,
             correlate=order.correlate,
             top_up=order.top_up,
+            max_lag_us=self.prepared.pace.max_lag_us,
         )
 
     def past(self, step: int) -> Past | None:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from loadgen.control import Answer, Request
     from loadgen.dashboard.access import Access
     from loadgen.dashboard.board import Board
+    from loadgen.queues.messages import Batch
+    from loadgen.reports.flow import Flow
 
 TOKEN_VARIABLE = "LOADGEN_DASHBOARD_TOKEN"  # noqa: S105 - where it is looked for
 ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared, not bound
@@ -76,6 +78,8 @@ class Dash:
         self._stack = contextlib.ExitStack()
         self._board: Board | None = None
         self._steersman: Steersman | None = None
+        self._flow: Flow | None = None
+        """Counts calls from the first scrape on: a run that nobody scrapes does not pay for it."""
 
     def __enter__(self) -> Self:
         """Raises UsageError: it cannot be there."""
@@ -88,7 +92,7 @@ class Dash:
         listener = listen(*self._address)
         access = access_for(self._address[0], listener.getsockname()[1], os.environ.get(TOKEN_VARIABLE, ""))
         self._board = Board(secrets.token_hex(8), self._clock.now_us)
-        self._stack.enter_context(Dashboard(listener, Parts(access, self._board, self._steer)))
+        self._stack.enter_context(Dashboard(listener, Parts(access, self._board, self._steer, self._metrics)))
         self._say(f"dashboard: {url(self._address[0], access)}")
         return self
 
@@ -116,7 +120,7 @@ class Dash:
             options=facts.options,
             settings=facts.settings,
             steps=tuple(session.prepared.steps),
-            directory=str(session.directory),
+            directory=str(session.directory.resolve()),
         )
 
         def events(known: int) -> list[Event]:
@@ -136,6 +140,19 @@ class Dash:
             self._steersman = None
             self._board.close()
 
+    def also(self, listener: Callable[[Sequence[Batch]], None]) -> Callable[[Sequence[Batch]], None]:
+        """A listener that tells the dashboard what it hears; the same one when there is none."""
+        if self._board is None:
+            return listener
+
+        def both(batches: Sequence[Batch]) -> None:
+            listener(batches)
+            if self._flow is not None:
+                for batch in batches:
+                    self._flow.record(batch.harvest.samples)
+
+        return both
+
     def ended(self, verdict: Verdict, directory: Path) -> None:
         """What became of it; `directory` has its summary, if it could be written."""
         if self._board is None:
@@ -146,6 +163,15 @@ class Dash:
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             summary = msgspec.json.decode((directory / "summary.json").read_bytes(), type=Summary)
         self._board.end(end_of(verdict, summary))
+
+    def _metrics(self) -> str:
+        """For Prometheus; nothing before the run begins."""
+        from loadgen.reports.flow import Flow
+        from loadgen.reports.prometheus import live
+
+        flow = self._flow = self._flow or Flow()
+        progress = None if self._board is None else self._board.progress
+        return "" if progress is None else live(progress, flow.so_far())
 
     def _steer(self, request: Request) -> Answer:
         steersman = self._steersman

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
-from loadgen.errors import Incomplete
+from loadgen.errors import Incomplete, one_line
 from loadgen.ledger import manifest
 from loadgen.ledger.reader import Reader
-from loadgen.reports.forms import gather
+from loadgen.reports.forms import gather_all
 from loadgen.reports.schema import Verdict
 from loadgen.reports.summary import encode, total, write
 from loadgen.reports.terminal import report
@@ -34,7 +35,7 @@ def finish(
     """Write the run's files, show the report, and return the verdict."""
     with Reader(directory) as reader:
         verdict = verdict_of(reader, stopped)
-        summary, timeline = gather(reader, verdict, console)
+        summary, timeline, draw = gather_all(reader, verdict, console)
         verdict = summary.verdict  # thresholds and --strict look at the times as well
         try:
             write(summary, directory / "summary.json")
@@ -43,6 +44,7 @@ def finish(
             console.print(
                 f"{directory}: cannot write the summary: {error.strerror}", soft_wrap=True, markup=False
             )
+        _write_page(draw, directory, console)
         if json == Path("-"):
             sys.stdout.write(encode(summary).decode())
         elif json is not None:
@@ -59,3 +61,19 @@ def finish(
         else:
             report(console, summary, timeline, reader.events(), directory)
     return verdict
+
+
+def _write_page(draw: Callable[[], str], directory: Path, console: Console) -> None:
+    """The run is over and counted: whatever is wrong with its picture is a line, and no more."""
+    from loadgen.reports.html import document
+
+    try:
+        document.write(draw(), directory / document.FILE)
+    except Exception as error:
+        reason = error.strerror if isinstance(error, OSError) else one_line(error)
+        console.print(
+            f"{directory}: cannot write {document.FILE}: {reason}",
+            soft_wrap=True,
+            markup=False,
+            highlight=False,
+        )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from loadgen.cli.order import Order
 from loadgen.cli.prepare import Prepared
+from loadgen.columns import Harvest
 from loadgen.errors import Incomplete, ItemStopped, ThresholdCrossed
 from loadgen.ledger.reader import Reader
+from loadgen.ledger.store import WarmedUp
 from loadgen.queues.messages import Batch
-from loadgen.record import ItemCounts, StepFacts
+from loadgen.record import Event, ItemCounts, StepFacts
+from loadgen.reports.measured import WARM_UP, Measured
 from loadgen.reports.watch import Standing, Watch
 from loadgen.sample import Outcome
 from loadgen.thresholds import Threshold, check_steps, parse
@@ -40,7 +44,7 @@ class Gatekeeper:
         order: Order,
         steps: Sequence[StepFacts],
         directory: Path,
-        note: Callable[[str], object],
+        note: Callable[[Event], object],
         stop: Callable[[Incomplete], object],
         pause: Callable[[str, str], object],
     ) -> None:
@@ -50,6 +54,10 @@ class Gatekeeper:
         """
         with Reader(directory) as reader:
             before = self._before = {step.name: reader.counts(step) for step in steps}
+            self._measured = Measured.of(order.warm_up.text, steps, reader.events())
+            self._warmed_up = bool(reader.warmed_up())
+        self._ended = dict.fromkeys(before, ItemCounts())
+        """What results told of items that are measured, in this session."""
         self._names = {step.index: step.name for step in steps}
         self._last = steps[-1].index
         watched = [each for each in order.thresholds if order.dashboard or each.action or each.window_us]
@@ -64,7 +72,9 @@ class Gatekeeper:
     def record(self, batches: Sequence[Batch], now_us: int) -> None:
         """A worker's report is in the ledger."""
         for batch in batches:
-            self._watch.record(batch.step, batch.harvest, now_us)
+            harvest = self._measured.harvest(batch.step, batch.harvest)
+            self._count(self._names[batch.step], harvest)
+            self._watch.record(batch.step, harvest, now_us)
             for result in batch.harvest.results:
                 if result.outcome is Outcome.FAILED and result.retry_ms is None and not self._failed:
                     self._failed = f"{self._names[batch.step]}, item {result.item}: {result.error}"
@@ -72,6 +82,11 @@ class Gatekeeper:
     def look(self, step: int | None, view: QueueView, now_us: int) -> None:
         """See how it stands; `step`: the one that `view` shows, None before the first."""
         self._step = self._step if step is None else step
+        warm_up = self._measured.warm_up
+        if warm_up.us and self._measured.until_us is None and view.begun_us is not None:
+            self._measured.until_us = until_us = view.begun_us + warm_up.us
+            text = f"it is over {warm_up} after the first lease; what begins before that is not measured"
+            self._note(Event(until_us, WARM_UP, text))
         if step is None or self._stopped or (view.settled and step == self._last):
             return  # there is nothing that could be stopped
         if view.paused:
@@ -79,7 +94,7 @@ class Gatekeeper:
             return
         if self._paused:
             self._paused = False
-            self._watch.begin_anew()
+            self._watch.begin_anew(step, view.counts)
         reason = self._reason(step, view.counts, now_us)
         if reason is not None:
             self._stopped = True
@@ -90,9 +105,9 @@ class Gatekeeper:
         return self._watch.standings(self._step, now_us)
 
     def _reason(self, step: int, counts: ItemCounts, now_us: int) -> Incomplete | None:
-        crossings = self._watch.look(step, counts, now_us)
+        crossings = self._watch.look(step, self._without_warm_up(step, counts), now_us)
         for crossing in crossings:
-            self._note(crossing.text)
+            self._note(Event(now_us, "threshold", crossing.text))
             if crossing.acts and crossing.threshold.action == "pause":
                 self._pause("by a threshold", crossing.text)
         reasons = [
@@ -104,3 +119,26 @@ class Gatekeeper:
                 return ItemStopped(f"stopped by --fail-fast: {self._failed or f'an item of {name} failed'}")
             self._missed = True  # the result is about to be told, or there is none
         return ThresholdCrossed(f"stopped by a threshold: {reasons[0].text}") if reasons else None
+
+    def warmed_up(self, view: QueueView, now_us: int) -> WarmedUp | None:
+        """What the probes have read, when the warm-up has just come to its end."""
+        if not self._measured.warm_up or self._warmed_up or not self._measured.is_over(now_us):
+            return None
+        self._warmed_up = True
+        return WarmedUp({worker.number: worker.lag for worker in view.workers})
+
+    def _count(self, step: str, harvest: Harvest) -> None:
+        failed = sum(each.outcome is Outcome.FAILED and each.retry_ms is None for each in harvest.results)
+        done = len(harvest.plain) + sum(each.outcome is Outcome.DONE for each in harvest.results)
+        self._ended[step] = self._ended[step].plus(ItemCounts(done=done, failed=failed))
+
+    def _without_warm_up(self, step: int, counts: ItemCounts) -> ItemCounts:
+        """How items ended, for those who may end the run: no failure of a warm-up does.
+
+        By the results: `counts` may know of one already that nobody has seen yet.
+        """
+        if not self._measured.warm_up:
+            return counts
+        name = self._names[step]
+        known = self._before[name].plus(self._ended[name])
+        return replace(counts, done=known.done, failed=known.failed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from loadgen.breaker import Rule, parse_breaker
+from loadgen.errors import UsageError
 from loadgen.scenario import Scenario
 from loadgen.steering import Limits, parse_rate, rate_text
 
@@ -19,6 +20,15 @@ def settle_limits(scenario: Scenario, max_rate: str | None, max_in_flight: int |
     if max_rate:
         rate = None if max_rate == NONE else parse_rate(max_rate, "--max-rate")
     return Limits(rate=rate, in_flight=max_in_flight or theirs.in_flight)
+
+
+def check_limits(limits: Limits, *, paced: bool) -> None:
+    """Raises UsageError where two rates are said."""
+    if paced and limits.rate is not None:
+        raise UsageError(
+            f"--max-rate {rate_text(limits.rate)}: items of this run start at times of their own "
+            "(--rate, --stages, --arrivals): leave one of the two out"
+        )
 
 
 def settle_breaker(scenario: Scenario, text: str | None) -> Rule | None:

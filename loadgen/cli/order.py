@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from loadgen.breaker import Rule
 from loadgen.cli import words
 from loadgen.cli.limits import kept
+from loadgen.cli.outlets import check, check_otel
 from loadgen.cli.prepare import Prepared
 from loadgen.errors import UsageError
 from loadgen.queues import token as tokens
@@ -17,6 +18,7 @@ from loadgen.queues.identity import Identity, new_identity
 from loadgen.scenario import Connections, Scenario
 from loadgen.steering import Limits
 from loadgen.thresholds import Threshold
+from loadgen.warmup import WarmUp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +39,15 @@ class Order:
     correlate: bool
     strict: bool
     top_up: bool
+    warm_up: WarmUp
     thresholds: tuple[Threshold, ...]
     fail_fast: bool
     limits: Limits
     breaker: Rule | None
     lease_ttl_s: float
+    events: str | None = None
+    influx: str | None = None
+    otel: bool = False
     dashboard: tuple[str, int] | None
     """Where it is served, or from which port on; None: nowhere."""
 
@@ -60,6 +66,11 @@ class Order:
         """Fill in what was not said.  Raises UsageError."""
         if json is not None and json != Path("-") and (json.is_dir() or not json.parent.is_dir()):
             raise UsageError(f"--json {json}: {'a folder' if json.is_dir() else 'its folder does not exist'}")
+        check("--events", rest.get("events"))
+        check("--influx", rest.get("influx"))
+        check_otel(rest.get("otel", False))
+        if [str(json), rest.get("events"), rest.get("influx")].count("-") > 1:
+            raise UsageError("only one of --json, --events and --influx can have standard output")
         host, port = tokens.split_address(listen, words.PORT)
         chosen = scenario.processes if processes is None else processes
         concurrency = concurrency or scenario.concurrency
@@ -76,6 +87,11 @@ class Order:
             **rest,
         )
 
+    @property
+    def takes_stdout(self) -> bool:
+        """Whether standard output is for a machine: people read the other one then."""
+        return self.json == Path("-") or "-" in (self.events, self.influx)
+
     def settings(self, prepared: Prepared) -> dict[str, Any]:
         """For the ledger."""
         return {
@@ -89,8 +105,10 @@ class Order:
             "strict": self.strict,
             "top_up": self.top_up,
             "target": prepared.target,
+            "warm_up": self.warm_up.text if self.warm_up else None,
             "thresholds": [each.text for each in self.thresholds],
             "fail_fast": self.fail_fast,
+            "pace": asdict(prepared.pace) if prepared.pace.is_open else None,
             **kept(self.limits, self.breaker),
         }
 

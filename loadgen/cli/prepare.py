@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from loadgen import options as scenario_options
+from loadgen.cli.pace import PaceOrder
 from loadgen.cli.sandbox_target import SandboxTarget
 from loadgen.errors import UsageError
 from loadgen.loader import Loaded, Work, load, make_work
 from loadgen.record import RunFacts, StepFacts
 from loadgen.version import __version__
 
+CLOSED = PaceOrder()
 KEPT = "scenario"
 """The folder of a run directory that keeps the scenario as it was run."""
 
@@ -33,6 +35,8 @@ class Prepared:
     """Base URL, or `sandbox:NAME` with its options."""
     sandbox: SandboxTarget | None = None
     """The sandbox that is the target; None: it is a URL."""
+    pace: PaceOrder = CLOSED
+    """When items are meant to start."""
 
     @property
     def steps(self) -> list[StepFacts]:
@@ -53,12 +57,19 @@ class Prepared:
             options=scenario_options.shown(self.options),
             undoable="teardown" in self.loaded.scenario.hooks and not self.sandbox,
             settings=settings,
+            seed=self.pace.seed,
             versions=versions(),
         )
 
 
 def prepare(
-    loaded: Loaded, options: Any, target: str | None, *, steps: Sequence[str] = (), chunk: int | None = None
+    loaded: Loaded,
+    options: Any,
+    target: str | None,
+    *,
+    steps: Sequence[str] = (),
+    chunk: int | None = None,
+    pace: PaceOrder = CLOSED,
 ) -> Prepared:
     """Plan a run.  Raises UsageError (ScenarioError, FeedError, OptionError)."""
     wanted = target or loaded.scenario.target
@@ -67,7 +78,8 @@ def prepare(
     sandbox = SandboxTarget.parse(wanted)
     if sandbox is None:
         _check_url(wanted)
-    return Prepared(loaded, options, make_work(loaded, options, steps=steps, chunk=chunk), wanted, sandbox)
+    work = make_work(loaded, options, steps=steps, chunk=chunk)
+    return Prepared(loaded, options, replace(work, plan=pace.lay(work.plan)), wanted, sandbox, pace)
 
 
 def check_top_up(prepared: Prepared) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,20 @@ from loadgen.cli import words
 
 def report(
     run: words.Run,
-    form: Annotated[str, typer.Option("--format", metavar="FORM", help="terminal or json.")] = "terminal",
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORM",
+            help="terminal, json, html, csv, junit, md, prom, hdr, or parquet (with --output).",
+        ),
+    ] = "terminal",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="FILE", help="Write it there; csv: into that folder, unless it ends in .csv."
+        ),
+    ] = None,
     out: words.Out = words.OUT,
 ) -> None:
     """Show the report of a run again, also of one that is under way."""
@@ -20,7 +34,10 @@ def report(
     from loadgen.cli.finish import verdict_of
     from loadgen.ledger import directory
     from loadgen.ledger.reader import Reader
-    from loadgen.reports.forms import render
+    from loadgen.reports.forms import export, render
 
     with Reader(directory.find(out, run)) as reader:
-        render(form, reader, verdict_of(reader), Console())
+        if output is None:
+            render(form, reader, verdict_of(reader), Console())
+        else:
+            export(form, reader, verdict_of(reader), output)

@@ -34,7 +34,9 @@ def resume(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="failed|unknown", help="Do these items again; may be repeated."),
+        typer.Option(
+            "--only", metavar="failed|unknown|dropped", help="Do these items again; may be repeated."
+        ),
     ] = None,
     accept_changed_scenario: Annotated[
         bool,
@@ -43,6 +45,9 @@ def resume(
     wait_for_workers: words.WaitForWorkers = 0,
     out: words.Out = words.OUT,
     json: words.Json = None,
+    events: words.Events = None,
+    influx: words.Influx = None,
+    otel: words.Otel = False,
     quiet: words.Quiet = False,
     strict: words.Strict = False,
     threshold: words.Thresholds = None,
@@ -68,10 +73,12 @@ def resume(
     from loadgen.cli.gates import settle_thresholds
     from loadgen.cli.limits import settle_breaker, settle_limits
     from loadgen.cli.order import Order, identity_for
+    from loadgen.cli.pace import PaceOrder
     from loadgen.cli.prepare import parse_chunk, prepare
     from loadgen.ledger import directory
     from loadgen.ledger.reader import Reader
     from loadgen.loader import load
+    from loadgen.warmup import parse as parse_warm_up
 
     path = directory.find(out, run)
     with Reader(path) as reader:
@@ -95,6 +102,7 @@ def resume(
         target or facts.target,
         steps=[step.name for step in steps],
         chunk=parse_chunk(chunk or str(before.get("chunk", "auto"))),
+        pace=PaceOrder.kept(before),
     )
     if [step.items for step in prepared.steps] != [step.items for step in steps]:
         raise ScenarioError(
@@ -108,9 +116,13 @@ def resume(
         listen=listen or str(facts.settings.get("listen", words.LISTEN)),
         wait_for_workers=wait_for_workers,
         json=json,
+        events=events,
+        influx=influx,
+        otel=otel,
         quiet=quiet,
         strict=strict or bool(before.get("strict")),
         top_up=bool(before.get("top_up")),
+        warm_up=parse_warm_up(before.get("warm_up") or "0"),
         thresholds=settle_thresholds(threshold or before.get("thresholds"), prepared),
         fail_fast=bool(before.get("fail_fast")) if fail_fast is None else fail_fast,
         limits=settle_limits(
@@ -131,8 +143,8 @@ def resume(
 
 def _outcomes(names: Sequence[str]) -> list[Outcome]:
     """The outcomes that `--only` names.  Raises UsageError."""
-    choices = {"failed": Outcome.FAILED, "unknown": Outcome.UNKNOWN}
+    choices = {"failed": Outcome.FAILED, "unknown": Outcome.UNKNOWN, "dropped": Outcome.DROPPED}
     for name in names:
         if name not in choices:
-            raise UsageError(f"--only {name}: expected failed or unknown")
+            raise UsageError(f"--only {name}: expected failed, unknown or dropped")
     return [choices[name] for name in names]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from loadgen.cli import pace as pace_words
 from loadgen.cli import words
 
 
@@ -26,6 +27,9 @@ def run(
     wait_for_workers: words.WaitForWorkers = 0,
     out: words.Out = words.OUT,
     json: words.Json = None,
+    events: words.Events = None,
+    influx: words.Influx = None,
+    otel: words.Otel = False,
     quiet: words.Quiet = False,
     strict: words.Strict = False,
     top_up: Annotated[
@@ -37,6 +41,7 @@ def run(
             "--correlate/--no-correlate", help="Send X-Loadgen-Run, -Item and -Attempt with each call."
         ),
     ] = True,
+    warm_up: words.WarmUp = None,
     threshold: words.Thresholds = None,
     fail_fast: Annotated[
         bool,
@@ -48,6 +53,11 @@ def run(
     max_rate: words.MaxRate = None,
     breaker: words.Breaker = None,
     lease_ttl: words.LeaseTtl = words.LEASE_TTL_S,
+    rate: pace_words.Rate = None,
+    stages: pace_words.Stages = None,
+    arrivals: pace_words.Arrivals = None,
+    seed: pace_words.Seed = None,
+    max_lag: pace_words.MaxLag = None,
     dashboard: words.Dashboard = words.DASHBOARD,
     no_dashboard: words.NoDashboard = False,
 ) -> int:
@@ -57,14 +67,18 @@ def run(
     from loadgen.cli.conduct import Conductor
     from loadgen.cli.dash import dashboard_address
     from loadgen.cli.gates import settle_thresholds
-    from loadgen.cli.limits import settle_breaker, settle_limits
+    from loadgen.cli.limits import check_limits, settle_breaker, settle_limits
     from loadgen.cli.order import Order, identity_for
     from loadgen.cli.prepare import check_top_up, parse_chunk, prepare
     from loadgen.loader import load
+    from loadgen.warmup import parse as parse_warm_up
 
     loaded = load(scenario)
     options: Any = scenario_options.parse(loaded.scenario.options, settings or (), os.environ)
-    prepared = prepare(loaded, options, target, steps=step or (), chunk=parse_chunk(chunk))
+    pace = pace_words.PaceOrder.settle(
+        loaded.scenario, rate=rate, stages=stages, arrivals=arrivals, seed=seed, max_lag=max_lag
+    )
+    prepared = prepare(loaded, options, target, steps=step or (), chunk=parse_chunk(chunk), pace=pace)
     if top_up:
         check_top_up(prepared)
     order = Order.settle(
@@ -75,9 +89,13 @@ def run(
         listen=listen,
         wait_for_workers=wait_for_workers,
         json=json,
+        events=events,
+        influx=influx,
+        otel=otel,
         quiet=quiet,
         strict=strict,
         top_up=top_up,
+        warm_up=loaded.scenario.warm_up if warm_up is None else parse_warm_up(warm_up, "--warm-up"),
         thresholds=settle_thresholds(threshold, prepared),
         fail_fast=fail_fast,
         limits=settle_limits(loaded.scenario, max_rate, max_in_flight),
@@ -86,6 +104,7 @@ def run(
         lease_ttl_s=lease_ttl,
         dashboard=dashboard_address(dashboard, off=no_dashboard),
     )
+    check_limits(order.limits, paced=pace.is_open)
     if not prepared.sandbox:
         admit(prepared.target, prepared.work.plan.items, allow=allow_target)
     with Conductor(order, identity_for()) as conductor:

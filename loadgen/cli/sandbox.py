@@ -171,7 +171,11 @@ def sandbox(
     queue_size: Annotated[
         int,
         typer.Option(
-            "--queue-size", metavar="N", min=1, help="Executions that may wait.", rich_help_panel=SPEED
+            "--queue-size",
+            metavar="N",
+            min=1,
+            help="Executions that may wait; not with profile 4.0.",
+            rich_help_panel=SPEED,
         ),
     ] = 100_000,
     scan_interval: Annotated[

@@ -69,6 +69,26 @@ WaitForWorkers: TypeAlias = Annotated[
 Json: TypeAlias = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the summary there too; - for stdout.")
 ]
+Events: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--events",
+        metavar="FILE",
+        help="Append what happens there, as JSON lines, as it happens; - for stdout.",
+    ),
+]
+Influx: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--influx",
+        metavar="FILE|URL",
+        help="The same in InfluxDB's line protocol; udp://HOST:PORT, or the http URL to post it to.",
+    ),
+]
+Otel: TypeAlias = Annotated[
+    bool,
+    typer.Option("--otel", help="Send metrics to an OpenTelemetry collector, as the OTEL_* variables say."),
+]
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", envvar="LOADGEN_QUIET", help="Print the verdict only.")
 ]
@@ -135,6 +155,15 @@ Thresholds: TypeAlias = Annotated[
     ),
 ]
 
+WarmUp: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--warm-up",
+        envvar="LOADGEN_WARM_UP",
+        metavar="TIME|N",
+        help="Do, but do not measure: what begins in the first '10s', or '500 items'.  [default: none]",
+    ),
+]
 MaxInFlight: TypeAlias = Annotated[
     int | None,
     typer.Option(

@@ -59,11 +59,21 @@ def worker(
             "--wait", metavar="SECONDS", min=0, help="How long to look for a master before giving up."
         ),
     ] = 600.0,
+    max_clock_error: Annotated[
+        str,
+        typer.Option(
+            "--max-clock-error",
+            envvar="LOADGEN_MAX_CLOCK_ERROR",
+            metavar="TIME",
+            help="How well it has to know the master's clock, when items start at times of their own.",
+        ),
+    ] = "10ms",
     tied: Annotated[bool, typer.Option("--tied", hidden=True)] = False,
 ) -> int:
     """Join a master and work for it until its queue is drained."""
     from loadgen.clock import SystemClock
     from loadgen.errors import MasterGone
+    from loadgen.pacing import parse_duration
     from loadgen.queues import token as tokens
     from loadgen.queues.client import QueueClient
     from loadgen.worker import Worker, WorkerSettings
@@ -84,6 +94,7 @@ def worker(
         patience_s=float("inf") if stay else wait,
         spool=spool or tokens.state_directory(os.environ) / "spool",
         scenario=scenario,
+        max_clock_error_us=round(parse_duration(max_clock_error, "--max-clock-error") * 1_000_000),
     )
     stopped = False
     while not stopped:

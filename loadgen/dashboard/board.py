@@ -179,6 +179,11 @@ class Board:
         """This is how it stands.  Cheap: the run's loop calls it."""
         self._seen = (step, progress, view)
 
+    @property
+    def progress(self) -> Progress | None:
+        """How it stood last; None before it begins."""
+        return None if self._seen is None else self._seen[1]
+
     def close(self) -> None:
         """The run's parts are about to be taken down: look at them for the last time."""
         with self._lock:

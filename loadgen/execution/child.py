@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeAlias, overload
 
 import msgspec
 
@@ -20,6 +20,7 @@ from loadgen import options as _options
 from loadgen.clock import SystemClock
 from loadgen.errors import LoadgenError
 from loadgen.execution import cores
+from loadgen.execution.agenda import Agenda
 from loadgen.execution.gate import Gate
 from loadgen.execution.multi import Lane, Multi
 from loadgen.execution.outbox import Outbox
@@ -41,11 +42,13 @@ from loadgen.execution.runner import Errand, LeaseLost, Runner, TopUpRunner, exp
 from loadgen.execution.session import Session
 from loadgen.execution.valve import Valve
 from loadgen.loader import Loaded, load
-from loadgen.sample import Result, Sample
+from loadgen.sample import Outcome, Result, Sample
 from loadgen.scenario import Step
 
 SWITCH_S = 0.0005
 """How long a thread may keep the others waiting: with Python's 5 ms, one that computes delays all calls."""
+Tasks_: TypeAlias = "queue.SimpleQueue[Task | None] | Agenda"
+
 LOOKERS = 16
 """Threads where all steps describe their calls: to look for items in doubt."""
 
@@ -65,7 +68,8 @@ class Errands(Sequence[Errand]):
         """All of them, at a third of the cost of asking for one after the other."""
         task = self._task
         arguments: Iterable[Any] = map(msgspec.msgpack.decode, task.rows) if task.rows else task.items
-        return map(Errand, repeat(self._step), task.items, arguments, task.attempts or repeat(1))
+        attempts, due_us = task.attempts or repeat(1), task.due_us or repeat(0)
+        return map(Errand, repeat(self._step), task.items, arguments, attempts, due_us)
 
     @overload
     def __getitem__(self, index: int) -> Errand: ...
@@ -79,7 +83,8 @@ class Errands(Sequence[Errand]):
         task = self._task
         item = task.items[index]
         argument: Any = msgspec.msgpack.decode(task.rows[index]) if task.rows else item
-        return Errand(self._step, item, argument, task.attempts[index] if task.attempts else 1)
+        attempt = task.attempts[index] if task.attempts else 1
+        return Errand(self._step, item, argument, attempt, task.due_us[index] if task.due_us else 0)
 
 
 class Child:
@@ -93,11 +98,12 @@ class Child:
         self._steps = [loaded.step(name) for name in setup.steps]
         self._gate = Gate(SystemClock())
         self._valve = Valve(outbox.keep)
-        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._tasks = self._queue()
         self._engine: Engine | None = None
         if loaded.scenario.transport == "curl" and any(step.described for step in self._steps):
             multi = Multi(self._options, self._session(), SystemClock(), setup.threads, setup.run)
-            self._engine = Engine(multi, self._steps, (self._gate, self._valve), outbox)
+            doors = (self._gate, self._valve)
+            self._engine = Engine(multi, self._queue(), self._steps, doors, outbox)
         scripted = self._engine is None or any(not step.described for step in self._steps)
         self._most = None if scripted else LOOKERS
         self._threads: list[threading.Thread] = []
@@ -133,6 +139,16 @@ class Child:
 
     def obey(self, message: ToChild) -> bool:
         """Do what the parent says; False: it says stop."""
+        if isinstance(message, Stop):
+            return False
+        self._heed(message)
+        for agenda in self._agendas:
+            agenda.tidy()
+        if self._engine is not None:
+            self._engine.multi.wake()
+        return True
+
+    def _heed(self, message: ToChild) -> None:
         match message:
             case Tasks():
                 for task in message.tasks:
@@ -147,11 +163,6 @@ class Child:
                 self.widen(message.threads)
             case Limit():
                 self.limit(message)
-            case Stop():
-                return False
-        if self._engine is not None:
-            self._engine.multi.wake()
-        return True
 
     def finish(self) -> None:
         """Let the threads end what they were given, as long as it may be started."""
@@ -165,6 +176,30 @@ class Child:
             thread.join()
         if self._engine is not None:
             self._engine.finish()
+
+    @property
+    def _agendas(self) -> list[Agenda]:
+        """Of an open model."""
+        queues = [self._tasks] if self._engine is None else [self._tasks, self._engine.tasks]
+        return [tasks for tasks in queues if isinstance(tasks, Agenda)]
+
+    def _queue(self) -> Tasks_:
+        """Where tasks wait for a slot."""
+        max_lag_us = self._setup.max_lag_us
+        if max_lag_us is None:
+            return queue.SimpleQueue()
+        return Agenda(SystemClock(), max_lag_us, self._drop)
+
+    def _drop(self, task: Task) -> None:
+        """No slot was free in time."""
+        clock, (due_us,) = SystemClock(), task.due_us
+        late_us, waited_s = clock.monotonic_us() - due_us, (self._setup.max_lag_us or 0) / 1_000_000
+        error = f"no slot was free within {waited_s:g} s of its time"
+        attempt = task.attempts[0] if task.attempts else 1
+        dropped = Result(
+            task.items[0], attempt, Outcome.DROPPED, clock.now_us() - late_us, 0, error, lag_us=late_us
+        )
+        self._outbox.add(task, dropped, ())
 
     def _assign(self, task: Task) -> None:
         looked_for = task.verifying or self._setup.top_up
@@ -245,10 +280,15 @@ class Engine:
     """The thread of the described steps: its tasks are the lanes of `Multi`."""
 
     def __init__(
-        self, multi: Multi, steps: Sequence[Step[..., Any]], doors: tuple[Gate, Valve], outbox: Outbox
+        self,
+        multi: Multi,
+        tasks: Tasks_,
+        steps: Sequence[Step[..., Any]],
+        doors: tuple[Gate, Valve],
+        outbox: Outbox,
     ) -> None:
         self.multi = multi
-        self.tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self.tasks = tasks
         self._gate, self._valve = doors
         self.may_go_on = self._gate.may_go_on
         self._steps = steps
@@ -272,6 +312,10 @@ class Engine:
             return self._lane(self.tasks.get_nowait())
         except queue.Empty:
             return None
+
+    def wait_s(self) -> float | None:
+        """For `Multi`: when to ask for the next task."""
+        return self.tasks.wait_s() if isinstance(self.tasks, Agenda) else None
 
     def wait(self) -> Lane | None:
         """For `Multi`: the next task that comes."""

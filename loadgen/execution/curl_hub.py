@@ -18,6 +18,7 @@ the time of each when it reads it, and our work on the first would be the latenc
 
 from __future__ import annotations
 
+import select
 import selectors
 import socket
 from collections.abc import Callable, Iterable
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 _RING_SIZE: Final = 32
 _NEVER: Final = float("inf")
+FINE_S: Final = 0.05
+"""A wait that is shorter is meant to the microsecond."""
 _WANTED: Final = {
     pycurl.POLL_IN: selectors.EVENT_READ,
     pycurl.POLL_OUT: selectors.EVENT_WRITE,
@@ -219,6 +222,10 @@ class _Watch:
     def wait(self, longest_s: float) -> list[tuple[_Ring, int, int]]:
         """What there is to hear: ring, socket, and READ or WRITE."""
         heard = []
+        if 0 < longest_s < FINE_S and self._outlives:
+            # epoll counts whole milliseconds; select does not, and an epoll is a file that it can watch
+            select.select([self._selector], [], [], longest_s)
+            longest_s = 0
         for key, event in self._selector.select(longest_s):
             if key.data is None:
                 self._listen()

@@ -48,6 +48,10 @@ class Client(Protocol):
         """One more lane; None: nothing now.  When there is again, `Multi.wake` says so."""
         ...
 
+    def wait_s(self) -> float | None:
+        """How long until there is one to take, in seconds; None: nobody knows, `Multi.wake` will say so."""
+        ...
+
     def wait(self) -> Lane | None:
         """The same when nothing is under way: may block; None: nothing will come any more."""
         ...
@@ -114,7 +118,7 @@ class Multi:
             while self._in_flight + len(self._held) < self.slots and (lane := client.take()) is not None:
                 self._advance(_Way(lane, self._hub.take()), client)
             if self._in_flight or self._held:
-                for wire, received in self._hub.wait(ASK_AGAIN_S if self._held else LONGEST_WAIT_S):
+                for wire, received in self._hub.wait(self._longest_wait_s(client)):
                     self._in_flight -= 1
                     self._answered(wire.load, received, client)
                 self._ask_again(client)
@@ -126,6 +130,12 @@ class Multi:
     def close(self) -> None:
         """Close the connections."""
         self._hub.close()
+
+    def _longest_wait_s(self, client: Client) -> float:
+        if self._held:
+            return ASK_AGAIN_S
+        next_s = client.wait_s() if self._in_flight < self.slots else None
+        return LONGEST_WAIT_S if next_s is None else min(next_s, LONGEST_WAIT_S)
 
     def _ask_again(self, client: Client) -> None:
         if self._held and self._clock.monotonic_us() >= self._ask_us:

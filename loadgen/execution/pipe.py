@@ -32,6 +32,8 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     """For the X-Loadgen-* headers; empty: none."""
     top_up: bool = False
     """Look for each item first, and do only what is missing."""
+    max_lag_us: int | None = None
+    """How long an item that is due waits for a slot before it is dropped; None: nothing is ever due."""
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True):
@@ -48,6 +50,8 @@ class Task(msgspec.Struct, frozen=True, array_like=True):
     rows: tuple[msgspec.Raw, ...] = ()
     verifying: bool = False
     """The items are to be looked for on the target, not to be done."""
+    due_us: tuple[int, ...] = ()
+    """When each is meant to start, by the machine's monotonic clock; empty: as soon as a slot is free."""
 
 
 class Tasks(msgspec.Struct, frozen=True, tag=True):

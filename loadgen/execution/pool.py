@@ -181,8 +181,9 @@ class Pool:
             children = list(self._children)
         for process in children:
             self._tell(process, Stop())
-        for reader in self._readers:  # grows while a child is being replaced
-            reader.join()
+        while alive := [reader for reader in self._readers if reader.is_alive()]:
+            for reader in alive:  # one that replaces its child has begun another one before it ends
+                reader.join()
 
     def kill(self) -> None:
         """End the children at once."""
@@ -222,8 +223,8 @@ class Pool:
             raise ScenarioError(first.reason if isinstance(first, Broken) else "unexpected message")
         self._tell(process, Fence(self._until_us))
         reader = threading.Thread(target=self._read, args=(process, decoder), name="pool-read", daemon=True)
-        self._readers.append(reader)
         reader.start()
+        self._readers = [*(other for other in self._readers if other.is_alive()), reader]
         return process
 
     def _tell(self, process: _Process, message: ToChild) -> None:

@@ -44,6 +44,8 @@ class Errand(msgspec.Struct, frozen=True, gc=False):
     """What the step's function is given: the index, or the data row."""
     attempt: int
     """The attempt to make."""
+    due_us: int = 0
+    """When it was meant to start, by the machine's monotonic clock; 0: as soon as a slot was free."""
 
 
 def open_session(
@@ -100,6 +102,9 @@ class Judge:
     def judge(self, attempt: Attempt) -> Result:
         """The attempt has ended just now."""
         errand, duration_us = attempt.errand, self._clock.monotonic_us() - attempt.began_us
+        lag_us = max(attempt.began_us - errand.due_us, 0) if errand.due_us else 0
+        if lag_us and attempt.samples:  # the calls after the first start when the one before has ended
+            attempt.samples[0] = msgspec.structs.replace(attempt.samples[0], lag_us=lag_us)
         value, raised = NOTHING, attempt.raised
         if raised is None and attempt.value is not None:
             try:
@@ -112,10 +117,17 @@ class Judge:
                 raised = unfit
         if raised is None and attempt.refused is None:
             return Result(
-                errand.item, errand.attempt, Outcome.DONE, attempt.start_us, duration_us, value=value
+                errand.item,
+                errand.attempt,
+                Outcome.DONE,
+                attempt.start_us,
+                duration_us,
+                value=value,
+                lag_us=lag_us,
             )
         causes = set() if raised is None else _causes(raised)
-        causes |= {sample.status for sample in attempt.samples if sample.error and sample.status}
+        if attempt.refused is not None:  # else all such answers were forgiven
+            causes |= {sample.status for sample in attempt.samples if sample.error and sample.status}
         # An unexpected status comes first: what the step then raised follows from it.
         error = attempt.refused or ("" if raised is None else explain(raised))
         return Result(
@@ -126,6 +138,7 @@ class Judge:
             duration_us,
             error[:LONGEST_ERROR],
             retry_ms=self._retry_ms(errand, causes, attempt.retry_after),
+            lag_us=lag_us,
         )
 
     def _retry_ms(self, errand: Errand, causes: set[str | int], retry_after: str | None) -> int | None:

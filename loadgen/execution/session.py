@@ -138,6 +138,10 @@ class Session(Base):
         """The target has forgotten us: log in again before the next request."""
         self._logged_in = False
 
+    def forgive(self) -> None:
+        """Let no answer so far fail the item, or be a cause to retry; errors of their calls they stay."""
+        self.failure = None
+
     def observe(self, wrap: Callable[[Carrier], C]) -> C:
         """From now on calls are carried by what `wrap` makes of the transport; returns that."""
         self._transport = carrier = wrap(self._transport)

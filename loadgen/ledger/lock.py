@@ -32,6 +32,24 @@ class RunLock:
             reason = "another master is running it" if busy else f"cannot lock it: {error}"
             raise RunDirectoryError(f"{directory}: {reason}") from error
 
+    @staticmethod
+    def is_held(directory: Path) -> bool:
+        """Whether another process holds it; takes nothing, makes nothing."""
+        path = directory / FILE
+        if not path.is_file():
+            return False
+        try:
+            connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=0)
+        except sqlite3.Error:
+            return False
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_schema")
+        except sqlite3.Error as error:
+            return error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+        finally:
+            connection.close()
+        return False
+
     def release(self) -> None:
         """Let the next master in."""
         self._connection.close()

@@ -1,8 +1,11 @@
-"""The manifest: what the steps returned, as JSON lines."""
+"""The manifest: what the steps returned, as JSON lines or CSV."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -17,6 +20,21 @@ def lines(rows: Iterable[ManifestRow]) -> Iterator[str]:
     encoder = msgspec.json.Encoder()
     for row in rows:
         yield encoder.encode({"step": row.step, "item": row.item, "value": row.value}).decode() + "\n"
+
+
+def csv_lines(rows: Iterable[ManifestRow]) -> Iterator[str]:
+    """The same as CSV: a value that is a text stands as it is, any other as JSON."""
+    row = io.StringIO()
+    writer = csv.writer(row, lineterminator="\n")
+    cells: tuple[object, ...] = ("step", "item", "value")
+    for each in chain([None], rows):
+        if each is not None:
+            text = each.value if isinstance(each.value, str) else msgspec.json.encode(each.value).decode()
+            cells = (each.step, each.item, text)
+        writer.writerow(cells)
+        yield row.getvalue()
+        row.seek(0)
+        row.truncate()
 
 
 def write(directory: Path, rows: Iterable[ManifestRow]) -> Path:

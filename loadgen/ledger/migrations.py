@@ -6,7 +6,8 @@ as ranges, in `done`, and their attempts lie as columns in `plain`.  Any other i
 once it is settled, and in `attempt` for every try.  Calls lie as columns in `sample`.  The columns are
 those of `loadgen.columns`, in MessagePack, their times since 1970.  Histograms and timings come from
 `plain`, `attempt` and `sample`, counts from `done` and `item`.  What is neither settled nor new is in
-`open_item`; `lease` and `arm` tell what was handed out and may have been sent.
+`open_item`; `lease` and `arm` tell what was handed out and may have been sent.  `lane` tells which items of
+a step have the same key: a number for each key, in columns, from item `start` on.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE worker (
         id INTEGER PRIMARY KEY, session TEXT NOT NULL UNIQUE, name TEXT NOT NULL, host TEXT NOT NULL,
         slots INTEGER NOT NULL, seq INTEGER NOT NULL DEFAULT 0, cpu_s REAL NOT NULL DEFAULT 0,
-        alive_s REAL NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0, lag BLOB
+        alive_s REAL NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0, lag BLOB,
+        clock_error_us INTEGER
     );
     CREATE TABLE lease (
         id INTEGER PRIMARY KEY, worker INTEGER NOT NULL, step INTEGER NOT NULL, chunk BLOB NOT NULL,
@@ -53,12 +55,18 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE attempt (
         step INTEGER NOT NULL, item INTEGER NOT NULL, attempt INTEGER NOT NULL, worker INTEGER NOT NULL,
         outcome INTEGER NOT NULL, start_us INTEGER NOT NULL, duration_us INTEGER NOT NULL,
-        error INTEGER, final INTEGER NOT NULL, counted INTEGER NOT NULL, found INTEGER NOT NULL
+        error INTEGER, final INTEGER NOT NULL, counted INTEGER NOT NULL, found INTEGER NOT NULL,
+        lag_us INTEGER NOT NULL
     );
     CREATE TABLE sample (
         step INTEGER NOT NULL, worker INTEGER NOT NULL, calls INTEGER NOT NULL, columns BLOB NOT NULL
     );
     CREATE TABLE event (at_us INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL);
+    """,
+    """
+    CREATE TABLE lane (
+        step INTEGER NOT NULL, start INTEGER NOT NULL, lanes BLOB NOT NULL, PRIMARY KEY (step, start)
+    ) WITHOUT ROWID;
     """,
 )
 

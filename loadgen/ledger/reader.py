@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 
-from loadgen.columns import Plain, Samples
+from loadgen.columns import Plain, Samples, unpack
 from loadgen.errors import ExitCode, RunNotFound
 from loadgen.lag import NO_LAG, Lag
 from loadgen.ledger.migrations import MIGRATIONS
-from loadgen.ledger.store import FILE
+from loadgen.ledger.store import FILE, WarmedUp
 from loadgen.plan import Chunk
 from loadgen.record import (
     AttemptRow,
@@ -107,6 +109,11 @@ class Reader:
         """The exit code of a run that stopped early."""
         return int(self._meta.get("stopped_with", ExitCode.INCOMPLETE))
 
+    def warmed_up(self) -> Mapping[int, Lag]:
+        """What the probe of each worker had read when the warm-up was over; empty when it was not."""
+        text = self._meta.get("warmed_up")
+        return msgspec.json.decode(text, type=WarmedUp).lags if text else {}
+
     def steps(self) -> list[StepFacts]:
         """In the order in which they run."""
         return [
@@ -128,10 +135,20 @@ class Reader:
         ((total, retries, duplicates, found),) = self._all(
             """SELECT coalesce(sum(NOT found), 0), coalesce(sum(attempt > 1 AND NOT found), 0),
                       coalesce(sum(final AND NOT counted), 0), coalesce(sum(found AND counted), 0)
-               FROM attempt"""
+               FROM attempt WHERE outcome != ?""",
+            Outcome.DROPPED,
         )
         ((plain,),) = self._all("SELECT coalesce(sum(items), 0) FROM plain")
         return Attempts(total + plain, retries, duplicates, resolved, found)
+
+    def lanes(self, step: StepFacts) -> array[int]:
+        """By item: the number of its key; empty for a step without keys, and in a ledger of before them."""
+        if not self._all("SELECT 1 FROM sqlite_master WHERE name = 'lane'"):
+            return array("I")
+        parts = self._connection.execute(
+            "SELECT lanes FROM lane WHERE step = ? ORDER BY start", (step.index,)
+        )
+        return array("I", chain.from_iterable(unpack(part) for (part,) in parts))
 
     def fates(self) -> list[tuple[str, int]]:
         """Why items failed or are unknown of which no result came, and how many for that reason."""
@@ -164,6 +181,7 @@ class Reader:
                     result.duration_us,
                     "",
                     counted=True,
+                    lag_us=result.lag_us,
                 )
         yield from self.other_attempts()
 
@@ -171,12 +189,12 @@ class Reader:
         """The tries that are in no table, in the order in which they were reported."""
         rows = self._connection.execute(
             """SELECT step, item, attempt, worker, outcome, start_us, duration_us,
-                      coalesce(text.value, ''), counted, found
+                      coalesce(text.value, ''), counted, found, lag_us
                FROM attempt LEFT JOIN text ON text.id = attempt.error ORDER BY attempt.rowid"""
         )
         return (
-            AttemptRow(a, b, c, d, Outcome(e), f, g, h, counted=bool(i), found=bool(j))
-            for a, b, c, d, e, f, g, h, i, j in rows
+            AttemptRow(a, b, c, d, Outcome(e), f, g, h, counted=bool(i), found=bool(j), lag_us=k)
+            for a, b, c, d, e, f, g, h, i, j, k in rows
         )
 
     def call_tables(self) -> Iterator[CallTable]:
@@ -192,12 +210,12 @@ class Reader:
                       (SELECT count(*) FROM attempt WHERE attempt.worker = worker.id AND counted)
                       + (SELECT coalesce(sum(items), 0) FROM plain WHERE plain.worker = worker.id),
                       (SELECT coalesce(sum(calls), 0) FROM sample WHERE sample.worker = worker.id),
-                      cpu_s, alive_s, lost, lag
+                      cpu_s, alive_s, lost, lag, clock_error_us
                FROM worker ORDER BY id"""
         )
         return [
-            WorkerFacts(a, b, c, d, e, f, g, h, bool(lost), _lag(lag))
-            for a, b, c, d, e, f, g, h, lost, lag in rows
+            WorkerFacts(a, b, c, d, e, f, g, h, bool(lost), _lag(lag), error_us)
+            for a, b, c, d, e, f, g, h, lost, lag, error_us in rows
         ]
 
     def events(self, known: int = 0) -> list[Event]:

@@ -11,14 +11,17 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from loadgen.columns import pack
 from loadgen.errors import LedgerFailed, RunDirectoryError
+from loadgen.lag import Lag
 from loadgen.ledger.migrations import migrate
+from loadgen.ledger.texts import Texts
 from loadgen.record import (
     Acknowledged,
     Armed,
@@ -42,6 +45,8 @@ from loadgen.sample import NOTHING, Result
 
 FILE = "run.db"
 
+_PART = 1 << 16
+"""Items whose keys are in one row."""
 _COUNT = """
     INSERT INTO item VALUES (?, ?, ?, ?, 1, ?, NULL, ?)
     ON CONFLICT DO UPDATE SET outcome = excluded.outcome, attempt = excluded.attempt, has_result = 1,
@@ -75,7 +80,7 @@ class Ledger:
         self._started_us = started_us
         self._submitted: queue.SimpleQueue[Commit | None] = queue.SimpleQueue()
         self._failed: LedgerFailed | None = None
-        self._texts: dict[str, int] = {}
+        self._texts: Texts
         self._closed = False
         self._gate = threading.Lock()
         self._opened: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
@@ -94,7 +99,14 @@ class Ledger:
         """Note what is known before the first item; a resumed run replaces it."""
         self.submit([_Begin(facts, tuple(steps)), Mark("started_us", self._started_us)]).wait()
 
-    def submit(self, entries: Sequence[Entry | _Begin]) -> Commit:
+    def begin_step(self, step: int, keys: Sequence[Hashable]) -> None:
+        """Note which items of a step have the same key, by a number for each key; not the keys themselves."""
+        numbers: dict[Hashable, int] = {}
+        lanes = [numbers.setdefault(key, len(numbers)) for key in keys]
+        parts = tuple((start, pack(lanes[start : start + _PART])) for start in range(0, len(lanes), _PART))
+        self.submit([_Lanes(step, parts)])
+
+    def submit(self, entries: Sequence[Entry | WarmedUp | _Begin | _Lanes]) -> Commit:
         """Have the entries committed, in order of submission; refused once the ledger is closed."""
         ticket = Commit(entries)  # type: ignore[arg-type]
         with self._gate:  # nothing comes behind the end, where nobody would answer it
@@ -115,7 +127,7 @@ class Ledger:
     def _run(self) -> None:
         try:
             connection = _open(self.path)
-            self._texts = dict(connection.execute("SELECT value, id FROM text"))
+            self._texts = Texts(connection)
         except RunDirectoryError as error:
             self._opened.put(error)
             return
@@ -163,7 +175,7 @@ class Ledger:
             ticket.error = self._failed
             ticket.done.set()
 
-    def _keep(self, connection: sqlite3.Connection, entry: Entry | _Begin) -> None:
+    def _keep(self, connection: sqlite3.Connection, entry: Entry | WarmedUp | _Begin | _Lanes) -> None:
         if isinstance(entry, Reported):
             self._keep_reported(connection, entry)
         elif isinstance(entry, Decided):
@@ -183,8 +195,8 @@ class Ledger:
         if entry.counted:
             connection.executemany(_COUNT, _items(entry))
         connection.executemany(
-            "INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [self._attempt(connection, entry, result) for result in entry.results],
+            "INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [self._attempt(entry, result) for result in entry.results],
         )
         if entry.samples:
             connection.execute(
@@ -196,7 +208,7 @@ class Ledger:
         connection.executemany(
             "INSERT OR IGNORE INTO item VALUES (?, ?, ?, ?, 0, 0, ?, NULL)",
             [
-                (entry.step, fate.item, int(fate.outcome), fate.attempt, self._text(connection, fate.reason))
+                (entry.step, fate.item, int(fate.outcome), fate.attempt, self._texts.number(fate.reason))
                 for fate in entry.fates
             ],
         )
@@ -205,7 +217,7 @@ class Ledger:
             [(entry.step, item.item, item.attempt, item.lost, item.in_doubt) for item in entry.opened],
         )
 
-    def _attempt(self, connection: sqlite3.Connection, entry: Reported, result: Result) -> tuple[Any, ...]:
+    def _attempt(self, entry: Reported, result: Result) -> tuple[Any, ...]:
         return (
             entry.step,
             result.item,
@@ -214,25 +226,30 @@ class Ledger:
             int(result.outcome),
             result.start_us - self._started_us,
             result.duration_us,
-            self._text(connection, result.error) if result.error else None,
+            self._texts.number(result.error) if result.error else None,
             result.retry_ms is None,
             (result.item, result.attempt) in entry.counted,
             result.found,
+            result.lag_us,
         )
 
-    def _text(self, connection: sqlite3.Connection, value: str) -> int:
-        """The id of an error message or a reason: each is kept once."""
-        number = self._texts.get(value)
-        if number is None:
-            connection.execute("INSERT OR IGNORE INTO text (value) VALUES (?)", (value,))
-            (number,) = connection.execute("SELECT id FROM text WHERE value = ?", (value,)).fetchone()
-            self._texts[value] = number
-        return number
+
+class WarmedUp(msgspec.Struct, frozen=True):
+    """The warm-up is over: what was read until then is no matter of the times that are measured."""
+
+    lags: dict[int, Lag]
+    """By worker."""
 
 
 class _Begin(msgspec.Struct, frozen=True):
     facts: RunFacts
     steps: tuple[StepFacts, ...]
+
+
+class _Lanes(msgspec.Struct, frozen=True):
+    step: int
+    parts: tuple[tuple[int, bytes], ...]
+    """First item, column."""
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -283,6 +300,11 @@ def _keep_begin(connection: sqlite3.Connection, entry: _Begin) -> None:
     )
 
 
+def _keep_lanes(connection: sqlite3.Connection, entry: _Lanes) -> None:
+    rows = [(entry.step, *part) for part in entry.parts]
+    connection.executemany("INSERT OR REPLACE INTO lane VALUES (?, ?, ?)", rows)
+
+
 def _keep_joined(connection: sqlite3.Connection, entry: Joined) -> None:
     connection.execute(
         "INSERT INTO worker (id, session, name, host, slots) VALUES (?, ?, ?, ?, ?)"
@@ -293,8 +315,15 @@ def _keep_joined(connection: sqlite3.Connection, entry: Joined) -> None:
 
 def _keep_load(connection: sqlite3.Connection, entry: WorkerLoad) -> None:
     connection.execute(
-        "UPDATE worker SET cpu_s = ?, alive_s = ?, lost = ?, lag = ? WHERE id = ?",
-        (entry.cpu_s, entry.alive_s, entry.lost, msgspec.msgpack.encode(entry.lag), entry.worker),
+        "UPDATE worker SET cpu_s = ?, alive_s = ?, lost = ?, lag = ?, clock_error_us = ? WHERE id = ?",
+        (
+            entry.cpu_s,
+            entry.alive_s,
+            entry.lost,
+            msgspec.msgpack.encode(entry.lag),
+            entry.clock_error_us,
+            entry.worker,
+        ),
     )
 
 
@@ -327,6 +356,10 @@ def _keep_reopened(connection: sqlite3.Connection, entry: Reopened) -> None:
     connection.execute(f"DELETE FROM item WHERE {chosen}")  # noqa: S608 - the same
 
 
+def _keep_warmed_up(connection: sqlite3.Connection, entry: WarmedUp) -> None:
+    _set(connection, "warmed_up", msgspec.json.encode(entry).decode())
+
+
 def _keep_event(connection: sqlite3.Connection, entry: Event) -> None:
     connection.execute("INSERT INTO event VALUES (?, ?, ?)", (entry.at_us, entry.kind, entry.text))
 
@@ -355,6 +388,7 @@ def _set(connection: sqlite3.Connection, key: str, value: str) -> None:
 
 _KEEPERS: dict[type, Callable[[sqlite3.Connection, Any], object]] = {
     _Begin: _keep_begin,
+    _Lanes: _keep_lanes,
     Joined: _keep_joined,
     WorkerLoad: _keep_load,
     Granted: _keep_granted,
@@ -363,6 +397,7 @@ _KEEPERS: dict[type, Callable[[sqlite3.Connection, Any], object]] = {
     Reopened: _keep_reopened,
     Acknowledged: _keep_acknowledged,
     Event: _keep_event,
+    WarmedUp: _keep_warmed_up,
     Mark: _keep_mark,
     SetUp: _keep_setup,
     Ended: _keep_ended,

@@ -24,6 +24,18 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a worker asks for."""
+
+    session: str
+    """Whose."""
+    size: int
+    """Items, at most."""
+    lanes: int
+    """Keys, at most: so many items of it could be in flight at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """A chunk is handed out."""
 

@@ -14,6 +14,7 @@ when a lease expires, only armed items without a result are in doubt; the rest w
     LEASED      lease expired or released           PENDING, same attempt
     ARMED       result                              DONE, FAILED
     ARMED       result that asks for a retry        PENDING, attempt + 1, not before its time
+    ARMED       result: no slot was free in time    DROPPED, never sent
     ARMED       lease released, item never started  PENDING, same attempt
     ARMED       lease expired, at_most_once         UNKNOWN
     ARMED       lease expired, at_least_once        PENDING, attempt + 1
@@ -42,10 +43,11 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from loadgen.plan import Chunk
-from loadgen.queues.decisions import Decisions, Grant, Loss, Rules
-from loadgen.queues.states import State, States
+from loadgen.queues.decisions import Decisions, Grant, Loss, Rules, Wanted
+from loadgen.queues.states import Attempts, State, States
 from loadgen.queues.supply import Supply
 from loadgen.record import Fate, ItemCounts, LeaseRecord, OpenItem, Past
 from loadgen.sample import Outcome, Presence, Result
@@ -64,8 +66,10 @@ _BY_OUTCOME = {
     Outcome.DONE: State.DONE,
     Outcome.FAILED: State.FAILED,
     Outcome.UNKNOWN: State.UNKNOWN,
+    Outcome.DROPPED: State.DROPPED,
     Outcome.CANCELLED: State.CANCELLED,
 }
+_FINAL = (State.DONE, State.FAILED, State.CANCELLED, State.DROPPED)
 
 
 @dataclass(slots=True)
@@ -85,7 +89,7 @@ class LeaseMachine:
         self._rules = rules
         self._leases: dict[int, _Lease] = {}
         self._next_lease = first_lease
-        self._attempts: dict[int, int] = {}  # where it is not 1
+        self._attempts = Attempts()
         self._lost: dict[int, int] = {}
         self._resultless: set[int] = set()  # settled without a result: a late one is still welcome
         self._later: list[tuple[int, int]] = []  # (time, item): what the supply gets back then
@@ -105,13 +109,13 @@ class LeaseMachine:
             self._states.move(range(start, stop), State.PENDING, State.DONE)
         for done in past.settled:
             self._states[done.item] = _BY_OUTCOME[done.outcome]
-            self._remember_attempt(done.item, done.attempt)
+            self._attempts[done.item] = done.attempt
             if not done.has_result:
                 self._resultless.add(done.item)
         for known in past.opened:
             if self._states[known.item] != State.PENDING:
                 continue
-            self._remember_attempt(known.item, known.attempt)
+            self._attempts[known.item] = known.attempt
             if known.lost:
                 self._lost[known.item] = known.lost
             if known.in_doubt:
@@ -161,6 +165,10 @@ class LeaseMachine:
         for _, item in self._later:
             self._supply.hold(item)
 
+    def retire(self) -> None:
+        """The step is over: there is nothing to hand out, a late result may still end a doubt."""
+        self._supply = None
+
     # What there is
 
     @property
@@ -177,6 +185,7 @@ class LeaseMachine:
             done=counts[State.DONE],
             failed=counts[State.FAILED],
             unknown=counts[State.UNKNOWN],
+            dropped=counts[State.DROPPED],
             cancelled=counts[State.CANCELLED],
         )
 
@@ -201,29 +210,27 @@ class LeaseMachine:
 
     # Events
 
-    def grant(self, session: str, size: int, lanes: int, now_us: int) -> Grant | None:
-        """Hand out a chunk of at most `size` items in at most `lanes` lanes; None: nothing is free now.
+    def grant(self, wanted: Wanted, now_us: int) -> Grant | None:
+        """Hand out a chunk; None: nothing is free now.
 
         Items to be verified go first: keys and the end of the run wait for them.
         """
         self._return_due(now_us)
-        doubtful = self._take_doubtful(size)
+        doubtful = self._take_doubtful(wanted.size)
         if doubtful:
             chunk: Chunk | None = Chunk(self._rules.step, lanes=tuple((item,) for item in doubtful))
         else:
-            chunk = self._supply.take(size, lanes) if self._supply else None
+            chunk = self._supply.take(wanted) if self._supply else None
         if chunk is None:
             return None
-        order: Sequence[int] = tuple(chunk) if chunk.lanes else range(chunk.start, chunk.stop)
-        if not (isinstance(order, range) and self._states.move(order, State.PENDING, State.LEASED)):
+        order = chunk.items
+        if not (_neighbours(order) and self._states.move(order, State.PENDING, State.LEASED)):
             for item in order:
                 self._states[item] = State.VERIFYING if doubtful else State.LEASED
         number, self._next_lease = self._next_lease, self._next_lease + 1
         expires_us = now_us + self._rules.ttl_us
-        self._leases[number] = _Lease(session, order, expires_us, set(order), bool(doubtful))
-        known = self._attempts
-        attempts = {item: known[item] for item in order if item in known} if known else {}
-        return Grant(number, chunk, attempts, bool(doubtful))
+        self._leases[number] = _Lease(wanted.session, order, expires_us, set(order), bool(doubtful))
+        return Grant(number, chunk, self._attempts.further(order), bool(doubtful))
 
     def arm(self, session: str, number: int, span: tuple[int, int], now_us: int) -> tuple[int, ...] | None:
         """Mark the items at these positions as about to be sent; None: the lease is stale.
@@ -247,7 +254,7 @@ class LeaseMachine:
     def _arm_range(self, lease: _Lease, span: tuple[int, int]) -> bool:
         """Arm neighbouring items that are all ours and all LEASED: the usual case, at a tenth of the cost."""
         items = lease.order[span[0] : span[1]]
-        if not isinstance(items, range) or not lease.outstanding.issuperset(items):
+        if not _neighbours(items) or not lease.outstanding.issuperset(items):
             return False
         return self._states.move(items, State.LEASED, State.ARMED)
 
@@ -263,7 +270,7 @@ class LeaseMachine:
         for items in ranges:
             if not self._states.are(items, State.ARMED):
                 return None
-            if not lease.outstanding.issuperset(items) or not self._attempts.keys().isdisjoint(items):
+            if not lease.outstanding.issuperset(items) or self._attempts.are_further(items):
                 return None
         for items in ranges:
             self._states.move(items, State.ARMED, State.DONE)
@@ -296,7 +303,7 @@ class LeaseMachine:
             if item not in lease.outstanding:
                 continue
             lease.outstanding.discard(item)
-            attempt = self._attempts.get(item, 1)
+            attempt = self._attempts[item]
             if presence is Presence.EXISTS:
                 self._decide(Fate(item, Outcome.DONE, attempt, "found on the target"), made)
                 self._let_go(item)
@@ -353,14 +360,12 @@ class LeaseMachine:
             self._supply.clear()
         for item, state in enumerate(self._states):
             if state == State.PENDING:
-                self._decide(Fate(item, Outcome.CANCELLED, self._attempts.get(item, 1), "cancelled"), made)
+                self._decide(Fate(item, Outcome.CANCELLED, self._attempts[item], "cancelled"), made)
         for number, lease in list(self._leases.items()):
             for item in sorted(lease.outstanding):
                 if self._states[item] == State.LEASED:
                     lease.outstanding.discard(item)
-                    self._decide(
-                        Fate(item, Outcome.CANCELLED, self._attempts.get(item, 1), "cancelled"), made
-                    )
+                    self._decide(Fate(item, Outcome.CANCELLED, self._attempts[item], "cancelled"), made)
                     self._let_go(item)
             self._end_if_empty(number, made)
         return made
@@ -369,18 +374,19 @@ class LeaseMachine:
 
     def _settle_one(self, number: int, result: Result, now_us: int, made: Decisions) -> None:
         item, state = result.item, State(self._states[result.item])
-        self._tries += 1
+        self._tries += result.outcome is not Outcome.DROPPED
         lease = self._leases.get(number)
         ours = lease is not None and item in lease.outstanding and not lease.verifying
-        if state in (State.DONE, State.FAILED, State.CANCELLED) and not self._welcome(result, state):
-            if result.attempt == self._attempts.get(item, 1) and _BY_OUTCOME[result.outcome] != state:
+        for_holder = result.retry_ms is not None or result.outcome is Outcome.DROPPED
+        if state in _FINAL and not self._welcome(result, state):
+            if result.attempt == self._attempts[item] and _BY_OUTCOME[result.outcome] != state:
                 made.conflicts.add(item)
         elif result.retry_ms is not None and ours and self._may_retry():
             self._note(number, item, _LEFT, made)
             lease.outstanding.discard(item)  # type: ignore[union-attr]
             self._try_again(item, result.attempt + 1, now_us + result.retry_ms * 1000, made)
             return
-        elif result.retry_ms is not None and not ours and state in (State.PENDING, State.LEASED, State.ARMED):
+        elif for_holder and not ours and state in (State.PENDING, State.LEASED, State.ARMED):
             return  # its next attempt is on its way already
         else:
             if state not in (State.LEASED, State.ARMED, State.PENDING):
@@ -388,7 +394,7 @@ class LeaseMachine:
             if not ours:
                 self._leave_holder(item, state, made)
             self._states[item] = _BY_OUTCOME[result.outcome]
-            self._remember_attempt(item, result.attempt)
+            self._attempts[item] = result.attempt
             self._lost.pop(item, None)
             self._resultless.discard(item)
             made.counted.add((item, result.attempt))
@@ -465,7 +471,7 @@ class LeaseMachine:
         made.marks += [(number, at + _LEFT, at) for at in left]
 
     def _lose(self, item: int, now_us: int, made: Decisions) -> None:
-        attempt, lost = self._attempts.get(item, 1), self._lost.get(item, 0) + 1
+        attempt, lost = self._attempts[item], self._lost.get(item, 0) + 1
         self._lost[item] = lost
         quiet_us = now_us + self._rules.quarantine_us
         if self._rules.delivery == "at_least_once":
@@ -485,7 +491,7 @@ class LeaseMachine:
             heapq.heappush(self._later, (quiet_us, item))
 
     def _lose_verification(self, item: int, made: Decisions) -> None:
-        attempt, lost = self._attempts.get(item, 1), self._lost.get(item, 0) + 1
+        attempt, lost = self._attempts[item], self._lost.get(item, 0) + 1
         self._lost[item] = lost
         if lost >= MOST_LOSSES:
             self._decide(Fate(item, Outcome.UNKNOWN, attempt, "lost while it was looked for"), made)
@@ -498,14 +504,14 @@ class LeaseMachine:
     def _try_again(self, item: int, attempt: int, at_us: int, made: Decisions) -> None:
         """Hand an item out again, as this attempt, not before this time."""
         self._states[item] = State.PENDING
-        self._remember_attempt(item, attempt)
+        self._attempts[item] = attempt
         self._waiting.add(item)
         made.opened.append(OpenItem(item, attempt, self._lost.get(item, 0), in_doubt=False))
         heapq.heappush(self._later, (at_us, item))
 
     def _decide(self, fate: Fate, made: Decisions) -> None:
         self._states[fate.item] = _BY_OUTCOME[fate.outcome]
-        self._remember_attempt(fate.item, fate.attempt)
+        self._attempts[fate.item] = fate.attempt
         self._resultless.add(fate.item)
         made.fates.append(fate)
 
@@ -553,8 +559,7 @@ class LeaseMachine:
         if self._supply:
             self._supply.settled(item)
 
-    def _remember_attempt(self, item: int, attempt: int) -> None:
-        if attempt > 1:
-            self._attempts[item] = attempt
-        else:
-            self._attempts.pop(item, None)
+
+def _neighbours(items: Sequence[int]) -> TypeGuard[range]:
+    """Whether they are items in a row."""
+    return isinstance(items, range) and items.step == 1

@@ -48,6 +48,7 @@ class Member:
     """It was not heard of in time, at least once."""
     here: bool = True
     lag: Lag = NO_LAG
+    clock_error_us: int | None = None
     told: list[Orders] = field(default_factory=lambda: [Orders()])
     """The orders that it said it obeys, and those that it was told since."""
     is_told: bool = True
@@ -56,6 +57,8 @@ class Member:
     def note(self, message: Beat | Report) -> None:
         """What it says of itself.  Beats and reports overtake each other: more CPU time is later."""
         self.in_flight = message.in_flight
+        if isinstance(message, Beat) and message.clock_error_us is not None:
+            self.clock_error_us = message.clock_error_us
         if message.cpu_s >= self.cpu_s:
             self.cpu_s, self.lag = message.cpu_s, message.lag
 
@@ -74,6 +77,8 @@ class Member:
             cpu=self.cpu_s / self.alive_s if self.alive_s else 0.0,
             here=self.here,
             lost=self.lost,
+            number=self.number,
+            lag=self.lag,
         )
 
 

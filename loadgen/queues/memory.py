@@ -18,7 +18,7 @@ from loadgen.errors import Refused
 from loadgen.plan import StepPlan, chunk_size
 from loadgen.queues import intake
 from loadgen.queues.crew import Crew
-from loadgen.queues.decisions import Decisions, Rules
+from loadgen.queues.decisions import Decisions, Rules, Wanted
 from loadgen.queues.leases import LeaseMachine
 from loadgen.queues.members import Member, Restored, check_version
 from loadgen.queues.messages import (
@@ -38,6 +38,7 @@ from loadgen.queues.messages import (
     Wait,
     Welcome,
 )
+from loadgen.queues.paced import Pacer
 from loadgen.queues.recorder import Recorder
 from loadgen.queues.supply import supply
 from loadgen.record import (
@@ -100,10 +101,12 @@ class MemoryQueue:
         self._earlier: dict[int, LeaseMachine] = {}  # of the steps before: a late result still ends a doubt
         self._step: StepPlan | None = None
         self._rows: list[msgspec.Raw] | None = None
+        self._pacer: Pacer | None = None
         self._most = 1
         self._drained = ""
         self._first_lease_us: int | None = None
         self._last_lease_us: int | None = None
+        self._begun_us: int | None = None
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._listener: Callable[[Sequence[Batch]], None] | None = None
@@ -132,12 +135,18 @@ class MemoryQueue:
             machine = LeaseMachine(step.items, rules, first_lease=self._machine.next_lease)
             if past is not None:
                 machine.restore(past, self._clock.monotonic_us())
-            machine.stock(lambda is_pending: supply(step, keys, is_pending, resumed=past is not None))
+            self._most = max(1, LARGEST_ROWS // max(map(len, encoded or ()), default=1))
+            self._pacer = None if step.pace is None else Pacer(step, step.pace, keys, self._most)
+            if self._pacer is None:
+                machine.stock(lambda is_pending: supply(step, keys, is_pending, resumed=past is not None))
+            else:
+                machine.stock(self._pacer.start)
+                self._pacer.obey(self._crew.steering, self._clock.now_us())
             if self._step is not None:
+                self._machine.retire()
                 self._earlier[self._step.index] = self._machine
             self._machine, self._step, self._rows = machine, step, encoded
             self._changed.notify_all()
-            self._most = max(1, LARGEST_ROWS // max(map(len, encoded or ()), default=1))
 
     def drain(self, reason: str) -> None:
         """Hand out nothing any more: every lease call is answered with Drained."""
@@ -149,6 +158,8 @@ class MemoryQueue:
         """Tell the run something else; returns what that changed, which is on record by then."""
         with self._changed:
             changes = change(self._crew.steering)
+            if self._pacer is not None:
+                self._pacer.obey(self._crew.steering, self._clock.now_us())
             ticket = self._recorder.submit([self._event(made.kind, made.text) for made in changes])
             self._changed.notify_all()
         ticket.wait()
@@ -169,6 +180,8 @@ class MemoryQueue:
                 text = f"{name} was not heard of in time: {loss.unsent} items back in the queue"
                 if loss.armed:
                     text += f", {loss.armed} may have been sent"
+                if self._pacer is not None:
+                    text += "; they start late"
                 entries.append(self._event("lease expired", text))
             if entries:
                 self._changed.notify_all()
@@ -195,6 +208,7 @@ class MemoryQueue:
                 leased=self._machine.leased,
                 first_lease_us=self._first_lease_us,
                 last_lease_us=self._last_lease_us,
+                begun_us=self._begun_us,
                 workers=tuple(map(Member.view, self._workers.values())),
                 paused=self._crew.steering.paused,
                 late=self._crew.late(self._workers.values()),
@@ -242,22 +256,25 @@ class MemoryQueue:
                 return Wait(IDLE_WAIT_S if orders.slots != 0 else REST_WAIT_S, orders)
             if step is None or not self._machine.unleased:
                 return self._wait()
-            here = sum(other.here for other in self._workers.values())
-            size = step.chunk or chunk_size(self._machine.unleased, message.want, here)
-            size = min(size, self._most)
-            now_us = self._clock.monotonic_us()
-            grant = self._machine.grant(message.session, size, message.lanes, now_us)
+            if self._pacer is not None:
+                self._pacer.fill(self._clock.now_us(), self._slots)
+            size = step.chunk or chunk_size(self._machine.unleased, message.want, len(self._slots))
+            wanted = Wanted(message.session, min(size, self._most), message.lanes)
+            grant = self._machine.grant(wanted, self._clock.monotonic_us())
             if grant is None:
                 return self._wait()
             self._last_lease_us = self._clock.now_us()
             self._first_lease_us = self._first_lease_us or self._last_lease_us
+            if self._begun_us is None:
+                self._begun_us = self._first_lease_us if self._pacer is None else self._pacer.begins_us
             rows = self._rows
+            due_us = b"" if self._pacer is None or grant.verifying else self._pacer.due_us(grant.chunk)
             ticket = self._recorder.submit(
                 [Granted(grant.lease, worker.number, grant.chunk, grant.verifying)]
             )
         data = () if rows is None else tuple(rows[item] for item in grant.chunk)
         ticket.wait()
-        return Lease(grant.lease, grant.chunk, grant.attempts, data, grant.verifying)
+        return Lease(grant.lease, grant.chunk, grant.attempts, data, grant.verifying, due_us)
 
     def arm(self, message: Arm) -> Armed:
         """Mark items as about to be sent.  A stale lease is not armed: its worker must drop it."""
@@ -323,7 +340,7 @@ class MemoryQueue:
             self._await_step(0)  # a receipt would tell a worker that its leases live
             orders = self._orders(worker, message.obeys)
             dropped = self._machine.renew(message.session, message.leases, self._clock.monotonic_us())
-            return Receipt(dropped, orders)
+            return Receipt(dropped, orders, self._clock.now_us())
 
     def release(self, message: Release) -> Receipt:
         """Take a lease back."""
@@ -391,8 +408,13 @@ class MemoryQueue:
 
     def _wait(self) -> Wait:
         """Soon, as others may free a key; but so that all who wait together ask no more than so often."""
-        here = sum(worker.here for worker in self._workers.values())
-        return Wait(min(IDLE_WAIT_S * max(here, 1), LONGEST_WAIT_S))
+        idle_s = min(IDLE_WAIT_S * max(len(self._slots), 1), LONGEST_WAIT_S)
+        return Wait(idle_s if self._pacer is None else self._pacer.wait_s(self._clock.now_us(), idle_s))
+
+    @property
+    def _slots(self) -> dict[str, int]:
+        """Of the workers that are here, by session."""
+        return {session: worker.hello.slots for session, worker in self._workers.items() if worker.here}
 
     def _name(self, session: str) -> str:
         worker = self._workers.get(session)

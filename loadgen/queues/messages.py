@@ -69,6 +69,8 @@ class Welcome(msgspec.Struct, frozen=True, tag=True):
     """Whether calls carry X-Loadgen-Run, -Item and -Attempt."""
     top_up: bool = False
     """Whether each item is looked for first, and only what is missing is done."""
+    max_lag_us: Count | None = None
+    """In an open model: how long an item waits for a slot before it is dropped; None: a closed model."""
 
 
 class LeaseRequest(msgspec.Struct, frozen=True, tag=True):
@@ -122,6 +124,8 @@ class Lease(msgspec.Struct, frozen=True, tag=True):
     """The data rows, in the chunk's order; empty when items are counted."""
     verifying: bool = False
     """The items are not to be done, but to be looked for on the target."""
+    due_us: bytes = b""
+    """In an open model: a column of when each is meant to start, by the master's clock."""
 
 
 class Wait(msgspec.Struct, frozen=True, tag=True):
@@ -176,6 +180,8 @@ class Beat(msgspec.Struct, frozen=True, tag=True):
     """What the probe of its slowest process has read so far."""
     obeys: Count = 0
     """The orders that all of its processes keep to."""
+    clock_error_us: Count | None = None
+    """In an open model: how well it knows the master's clock, at worst."""
 
 
 class Release(msgspec.Struct, frozen=True, tag=True):
@@ -201,6 +207,8 @@ class Receipt(msgspec.Struct, frozen=True, tag=True):
     """Leases that the worker named and no longer has: it must not start what is left of them."""
     orders: Orders = Orders()
     """What to keep to from now on."""
+    at_us: Count = 0
+    """When it was said: the master's clock, for those who have to start something at a time of his."""
 
 
 Request: TypeAlias = Hello | LeaseRequest | Arm | Report | Beat | Release | Bye

@@ -14,13 +14,14 @@ from itertools import groupby
 from typing import Protocol
 
 from loadgen.plan import Chunk, StepPlan
+from loadgen.queues.decisions import Wanted
 
 
 class Supply(Protocol):
     """What the lease machine asks of it."""
 
-    def take(self, size: int, lanes: int) -> Chunk | None:
-        """The next chunk: at most `size` items, of at most `lanes` keys.  None: nothing is free now."""
+    def take(self, wanted: Wanted) -> Chunk | None:
+        """The next chunk.  None: nothing is free now."""
         ...
 
     def settled(self, item: int) -> None:
@@ -76,8 +77,15 @@ class PlainSupply:
         self._cursor = step.items if resumed else 0
         self._returned: deque[tuple[int, int]] = deque([(0, step.items)] if resumed else ())
 
-    def take(self, size: int, lanes: int) -> Chunk | None:  # noqa: ARG002 - every item is a lane of its own
+    def take(self, wanted: Wanted) -> Chunk | None:
         """Ranges that came back go first; they may have holes where late results settled an item."""
+        returned = self._take_returned(wanted.size)
+        if returned is not None:
+            return returned
+        start, self._cursor = self._cursor, min(self._cursor + wanted.size, self._step.items)
+        return Chunk(self._step.index, start, self._cursor) if start < self._cursor else None
+
+    def _take_returned(self, size: int) -> Chunk | None:
         while self._returned:
             start, stop = self._returned.popleft()
             while start < stop and not self._is_pending(start):
@@ -89,8 +97,7 @@ class PlainSupply:
                 self._returned.appendleft((end, stop))
             if start < end:
                 return Chunk(self._step.index, start, end)
-        start, self._cursor = self._cursor, min(self._cursor + size, self._step.items)
-        return Chunk(self._step.index, start, self._cursor) if start < self._cursor else None
+        return None
 
     def settled(self, item: int) -> None:
         """Nothing is held per item."""
@@ -125,13 +132,12 @@ class KeyedSupply:
         for lane in range(len(numbers)):
             self._offer(lane)
 
-    def take(self, size: int, lanes: int) -> Chunk | None:
+    def take(self, wanted: Wanted) -> Chunk | None:
         """Take evenly from the free lanes, so that all of them come to their end together."""
-        wanted = max(1, min(size, lanes))
-        picked = self._pick(wanted)
+        picked = self._pick(max(1, min(wanted.size, wanted.lanes)))
         if not picked:
             return None
-        share = max(1, size // len(picked))
+        share = max(1, wanted.size // len(picked))
         taken = []
         for lane in picked:
             run = self._next(lane, share)

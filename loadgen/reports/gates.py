@@ -1,12 +1,15 @@
 """Whether a run's thresholds held, from its record.  Pure.
 
 Items are those whose attempts settled them, calls are all of the steps' calls, as in the rest of the
-report.  What was never seen holds nothing: a threshold on it is crossed, with no value.
+report; of a warm-up, only numbers over the whole run know.  In an open model times are response times, from
+when an item was meant to start.  What was never seen holds nothing: a threshold on it is crossed, with no
+value.
 """
 
 from __future__ import annotations
 
 import datetime
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +31,11 @@ class Gate:
     threshold: Threshold
     series: Series
 
+    @property
+    def numbers(self) -> bool:
+        """It is about a number over the whole run, which counts the warm-up, too."""
+        return self.threshold.kind == "number" and self.threshold.window_us is None
+
     def concerns(self, step: str) -> bool:
         """Whether it is about items of this step."""
         return self.threshold.of == "items" and self.threshold.name in ("", step)
@@ -39,9 +47,9 @@ class Gate:
             return
         if label:
             samples = samples.chosen([text == label for text in samples.texts("label")])
-        durations_us = samples.numbers("total_us")
-        failed = list(map(bool, samples.texts("error")))
-        self.series.add(_ends(samples.numbers("start_us"), durations_us, at_us), durations_us, failed)
+        totals_us, failed = samples.numbers("total_us"), list(map(bool, samples.texts("error")))
+        ends_us = _ends(samples.numbers("start_us"), totals_us, at_us)
+        self.series.add(ends_us, list(map(operator.add, totals_us, samples.numbers("lag_us"))), failed)
 
 
 class Gates:
@@ -58,10 +66,9 @@ class Gates:
         """Count items that were done at the first attempt."""
         gates = [gate for gate in self._gates if gate.concerns(self._steps[table.step])]
         if gates:
-            starts_us, durations_us = table.plain.times()
-            ends_us = _ends(starts_us, durations_us, None)
+            ends_us, times_us = _ends(*table.plain.times(), None), table.plain.responses()
             for gate in gates:
-                gate.series.add(ends_us, durations_us, [False] * len(ends_us))
+                gate.series.add(ends_us, times_us, [False] * len(ends_us))
 
     def add_try(self, row: AttemptRow, start_us: int) -> None:
         """Count an item, when the attempt that began at `start_us` settled it."""
@@ -69,12 +76,12 @@ class Gates:
             for gate in self._gates:
                 if gate.concerns(self._steps[row.step]):
                     failed = row.outcome is Outcome.FAILED
-                    gate.series.add([start_us + row.duration_us], [row.duration_us], [failed])
+                    gate.series.add([start_us + row.duration_us], [row.duration_us + row.lag_us], [failed])
 
-    def add_calls(self, table: CallTable) -> None:
-        """Count calls."""
+    def add_calls(self, table: CallTable, measured: CallTable) -> None:
+        """Count calls: all, and those of them that are measured."""
         for gate in self._gates:
-            gate.take(table)
+            gate.take(table if gate.numbers else measured)
 
     def judge(self, counts: Mapping[str, ItemCounts]) -> tuple[ThresholdSummary, ...]:
         """The verdict on each; `counts`: how the items of each step ended."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import operator
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 from hdrh.histogram import HdrHistogram
+
+from loadgen.kinds import fingerprint
 
 HIGHEST_US = 3_600_000_000
 """An hour: longer times are counted as this in the percentiles, and as they are in everything else."""
@@ -101,15 +102,46 @@ class Timings:
             mean=_ms(self._sum / self.count),
             stdev=_ms(deviation),
             max=_ms(self.max_us),
-            **self._percentiles(self._histogram),
+            **dict(zip(PERCENTILES, self.percentiles(list(PERCENTILES.values())), strict=True)),
         )
 
-    def _percentiles(self, histogram: HdrHistogram) -> dict[str, float]:
+    def percentiles(self, wanted: Sequence[float]) -> list[float]:
+        """Any of them, in milliseconds; none when nothing was counted."""
+        if self._histogram is None:
+            return []
         # The library rounds the rank to the nearest, so that p99 of 60 values would be the 59th.  The
         # percentile of nearest *rank* is the smallest value that 99 % are at or below: the 60th.
-        exact = {name: 100 * rank(self.count, wanted) / self.count for name, wanted in PERCENTILES.items()}
-        values = histogram.get_percentile_to_value_dict(list(exact.values()))
-        return {name: _ms(min(max(values[share], self.min_us), self.max_us)) for name, share in exact.items()}
+        exact = [100 * rank(self.count, percentile) / self.count for percentile in wanted]
+        values = self._histogram.get_percentile_to_value_dict(exact)
+        return [_ms(min(max(values[share], self.min_us), self.max_us)) for share in exact]
+
+    def bins(self, most: int) -> list[tuple[float, float, int]]:
+        """From shortest to longest in at most so many bins of one ratio: (from, to, count), milliseconds."""
+        if self._histogram is None:
+            return []
+        low, high = max(self.min_us, 1), min(max(self.max_us, 1), HIGHEST_US)
+        # no narrower than the histogram's own places, and whole microseconds: else bins alternate
+        ratio = max((high / low) ** (1 / most), 1 + 2 / low, 1.002) * (1 + 1e-12)
+        counts: Counter[int] = Counter()
+        for place in self._histogram.get_recorded_iterator():
+            us = min(max(place.value_iterated_to, low), high)
+            counts[min(int(math.log(us / low) / math.log(ratio)), most - 1)] += (
+                place.count_at_value_iterated_to
+            )
+        return [
+            (_ms(low * ratio**place), _ms(low * ratio ** (place + 1)), counts[place])
+            for place in range(max(counts) + 1)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Distributions:
+    """What the times of a summary were read from."""
+
+    steps: Mapping[str, Timings]
+    """Item times by step; no entry for a step of which nothing was measured."""
+    calls: Mapping[str, Timings]
+    """Service times by label."""
 
 
 def rank(count: int, percentile: float) -> int:
@@ -133,34 +165,6 @@ def _histogram() -> HdrHistogram:
 
 def _ms(us: float) -> float:
     return round(us / 1000, 3)
-
-
-_VARYING = re.compile(
-    r"""(?P<kept>\b(?:HTTP|answered|status|code)[ =:]{1,2}[1-5]\d\d\b)  # a status is what tells errors apart
-    | (?P<uuid>\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b)
-    | (?P<key>"[A-Za-z_]+"\s*:)                    # a JSON key names, it does not vary
-    | (?P<name>(?<!\w)(?:'[^'\s]*'|"[^"\s]*"|`[^`\s]*`)(?!\w))  # one quoted word; a sentence is kept
-    | (?P<address>\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b | \[[0-9a-f:]*:[0-9a-f:]*\](?::\d+)?)
-    | (?P<hex>\b0x[0-9a-f]+\b | \b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{6,}\b)
-    | (?P<n>\d+(?:\.\d+)*)""",
-    re.VERBOSE | re.IGNORECASE,
-)
-_LONGEST = 160
-
-
-def fingerprint(message: str) -> str:
-    """The message without what differs from item to item: numbers, ids, names in quotes, addresses.
-
-    >>> fingerprint("POST /flow/17 answered 500: project 'p4' not found (0x7f3a)")
-    'POST /flow/<n> answered 500: project <name> not found (<hex>)'
-    """
-    line = _VARYING.sub(_placeholder, " ".join(message[: 4 * _LONGEST].split()))
-    return line[:_LONGEST].rstrip()
-
-
-def _placeholder(found: re.Match[str]) -> str:
-    kind = found.lastgroup
-    return found.group() if kind in {"kept", "key"} else f"<{kind}>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from operator import add
 
 from loadgen.columns import Harvest
 from loadgen.record import (
@@ -49,7 +50,7 @@ class Progress:
     rate_mean: float
     """Items a second, since the first report."""
     p50_ms: float | None
-    """Service time of the calls in the last seconds; None when there were none."""
+    """Service time of the calls in the last seconds, in an open model response time; None: no calls."""
     p95_ms: float | None
     in_flight: int
     """Items that are running on workers."""
@@ -114,7 +115,9 @@ class Pulse:
         """A worker's report came."""
         ended = [result.outcome for result in harvest.results if result.retry_ms is None]
         errors = sum(map(bool, harvest.samples.texts("error")))
-        self.record(len(harvest.plain) + len(ended), harvest.samples.numbers("total_us"), now_us)
+        samples = harvest.samples
+        took_us = list(map(add, samples.numbers("total_us"), samples.numbers("lag_us")))
+        self.record(len(harvest.plain) + len(ended), took_us, now_us)
         with self._lock:
             self._seconds[-1].failed += ended.count(Outcome.FAILED)
             self._seconds[-1].errors += errors

@@ -29,6 +29,20 @@ class Verdict(msgspec.Struct, frozen=True):
     """Whether it stopped early, so that a resume goes on with it."""
 
 
+class WarmUpSummary(msgspec.Struct, frozen=True):
+    """What was done first, and is in no time and no rate here; in the numbers it is."""
+
+    spec: str
+    """A time or a number of items, as it was written."""
+    items: int
+    """That are left out: of the attempts that settled their items, those that belong to it."""
+    calls: int
+    until: str | None
+    """When it was over; None: it was so many items, or it did not begin."""
+    text: str
+    """All that, for people."""
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Which run it was.  Durations are None for what was not reached."""
 
@@ -53,6 +67,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     undoable: bool
     """Whether the scenario has a teardown for `loadgen clean`."""
     versions: dict[str, str]
+    warm_up: WarmUpSummary | None = None
 
 
 class Items(msgspec.Struct, frozen=True):
@@ -93,6 +108,12 @@ class StepSummary(msgspec.Struct, frozen=True):
     """Settled items a second, from the first one's start to the last one's end."""
     item_time: Stats
     """How long the step's function ran, in the attempts that settled their items."""
+    response_time: Stats | None = None
+    """From when an item was meant to start until its end; None in a closed model."""
+    start_lag: Stats | None = None
+    """From when an item was meant to start until it was started."""
+    target_rate_per_s: float | None = None
+    """Items a second that were meant to start, from the first to the last that was due."""
 
 
 class CallSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +168,8 @@ class WorkerSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Of the times that it took; None: too little was seen, nothing is claimed."""
     slots: int
     """Items that it had in flight at most, in all its processes."""
+    clock_error_ms: float | None = None
+    """How well it knew the master's clock, at worst; None: it had no need to."""
 
 
 class ErrorSummary(msgspec.Struct, frozen=True):

@@ -5,17 +5,14 @@ One pass over the rows, in memory that does not grow with them.
 
 from __future__ import annotations
 
-import datetime
-import operator
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from loadgen.columns import Samples
+from loadgen.lag import Lag
 from loadgen.record import (
     AttemptRow,
     Attempts,
@@ -29,28 +26,26 @@ from loadgen.record import (
     Verified,
     WorkerFacts,
 )
+from loadgen.reports.collect import Called, Tried
 from loadgen.reports.gates import RESUMED, Gates
-from loadgen.reports.metrics import OTHER, ErrorKind, ErrorKinds, Timings
+from loadgen.reports.measured import Measured
+from loadgen.reports.metrics import Distributions, ErrorKind
 from loadgen.reports.schema import (
-    CallSummary,
     ErrorSummary,
     Items,
     Run,
-    StepSummary,
     Summary,
     Tries,
     Verdict,
     VerificationSummary,
     WorkerSummary,
 )
-from loadgen.reports.truth import Finding, hold, judge_generator, judge_worker
+from loadgen.reports.truth import Finding, hold, judge_generator, judge_starts, judge_worker
 from loadgen.reports.verdict import cross
-from loadgen.sample import NO_ITEM, Outcome
+from loadgen.reports.watching import CallWatch, Watch
+from loadgen.reports.words import iso
 from loadgen.steering import CONTINUED
 from loadgen.thresholds import parse
-
-MAX_CALLS = 200
-"""Labels that are told apart; a scenario that puts ids into its labels must not fill the memory."""
 
 
 class Record(Protocol):
@@ -81,6 +76,10 @@ class Record(Protocol):
         """How the step's items ended so far."""
         ...
 
+    def lanes(self, step: StepFacts, /) -> Sequence[int]:
+        """By item: the number of its key; empty where nobody knows."""
+        ...
+
     def attempts(self) -> Attempts:
         """How often items were tried."""
         ...
@@ -105,6 +104,10 @@ class Record(Protocol):
         """Who took part."""
         ...
 
+    def warmed_up(self) -> Mapping[int, Lag]:
+        """What the probe of each worker had read when the warm-up was over; empty when it was not."""
+        ...
+
     def events(self) -> list[Event]:
         """What happened, in order."""
         ...
@@ -118,37 +121,56 @@ def total(record: Record) -> ItemCounts:
 def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], None] | None = None) -> Summary:
     """What there is to say: one pass over the attempts and one over the calls.
 
-    `watch` sees the calls too, so that a timeline needs no second pass.
+    `watch` sees the calls that are measured, so that a timeline needs no second pass.
     """
+    return tell(record, verdict, [] if watch is None else [CallWatch(watch)])[0]
+
+
+def tell(record: Record, verdict: Verdict, watches: Sequence[Watch] = ()) -> tuple[Summary, Distributions]:
+    """The same, and the histograms that its times were read from; `watches` see all rows."""
     facts, phases = record.facts(), record.phases()
     steps = record.steps()
     counts = [record.counts(step) for step in steps]
-    tried, called, gates = _Tried(phases.started_us), _Called(), _gates(record)
-    for tries in record.try_tables():
+    measured = Measured.of(facts.settings.get("warm_up"), steps, record.events())
+    paced = bool(facts.settings.get("pace"))
+    tried, called, gates = Tried(phases.started_us, paced=paced), Called(paced=paced), _gates(record)
+    for tries in map(measured.tries, record.try_tables()):
         tried.add_table(tries)
         gates.add_tries(tries)
+        for watch in watches:
+            watch.add_tries(tries)
     for attempt in record.other_attempts():
+        start_us = phases.started_us + attempt.start_us
+        tried.add_error(attempt)
+        if not measured.has(attempt.step, attempt.item, start_us):
+            measured.items += attempt.counted
+            continue
         tried.add(attempt)
-        gates.add_try(attempt, phases.started_us + attempt.start_us)
+        gates.add_try(attempt, start_us)
+        for watch in watches:
+            watch.add_try(attempt, start_us)
     for calls in record.call_tables():
-        called.add(calls)
-        gates.add_calls(calls)
-        if watch is not None:
-            watch(calls)
+        kept = measured.calls_of(calls)
+        called.add(calls, kept)
+        gates.add_calls(calls, kept)
+        for watch in watches:
+            watch.add_calls(kept)
     tried.errors.merge(called.errors)
     for reason, items in record.fates():
         tried.errors.add(reason, phases.settled_us or phases.started_us, items)
     labels, workers = called.summaries(), record.workers()
-    findings = [judge_worker(worker, labels) for worker in workers]
-    generator = judge_generator(findings)
+    warmed_up = record.warmed_up()
+    findings = [judge_worker(measured.load(worker, warmed_up), labels) for worker in workers]
+    told = tuple(tried.step(step, count) for step, count in zip(steps, counts, strict=True))
+    generator = judge_starts(judge_generator(findings), told, workers)
     thresholds = gates.judge({step.name: count for step, count in zip(steps, counts, strict=True)})
     held = hold(verdict, generator) if facts.settings.get("strict") else verdict
-    return Summary(
-        run=_run(facts, phases),
+    summary = Summary(
+        run=_run(facts, phases, measured),
         verdict=cross(held, thresholds),
         items=Items.of(_sum(counts)),
         attempts=_tries(record.attempts()),
-        steps=tuple(tried.step(step, count) for step, count in zip(steps, counts, strict=True)),
+        steps=told,
         calls=labels,
         verification=_verification(record.verified()),
         workers=tuple(map(_worker, workers, findings)),
@@ -156,6 +178,7 @@ def summarize(record: Record, verdict: Verdict, watch: Callable[[CallTable], Non
         generator=generator,
         thresholds=thresholds,
     )
+    return summary, Distributions(tried.distributions(steps), called.distributions())
 
 
 def _gates(record: Record) -> Gates:
@@ -183,137 +206,6 @@ def encode(summary: Summary) -> bytes:
     return msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"
 
 
-class _Span:
-    """From the first start to the last end."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._first_us = 0
-        self._last_us = 0
-
-    def add(self, starts_us: Sequence[int], durations_us: Sequence[int]) -> None:
-        first_us, last_us = min(starts_us), max(map(operator.add, starts_us, durations_us))
-        self._first_us = min(self._first_us, first_us) if self.count else first_us
-        self._last_us = max(self._last_us, last_us) if self.count else last_us
-        self.count += len(starts_us)
-
-    def rate_per_s(self) -> float | None:
-        """None when nothing took any time."""
-        span_us = self._last_us - self._first_us
-        return round(self.count * 1_000_000 / span_us, 3) if span_us > 0 else None
-
-
-class _Tried:
-    """What the attempts tell."""
-
-    def __init__(self, started_us: int) -> None:
-        self.errors = ErrorKinds()
-        self._started_us = started_us
-        self._times: dict[int, Timings] = {}
-        self._spans: dict[int, _Span] = {}
-
-    def add_table(self, table: TryTable) -> None:
-        starts_us, durations_us = table.plain.times()
-        self._count(table.step, starts_us, durations_us)
-
-    def add(self, row: AttemptRow) -> None:
-        start_us = self._started_us + row.start_us
-        if row.error:
-            self.errors.add(row.error, start_us + row.duration_us)
-        if row.counted and not row.found and row.outcome in (Outcome.DONE, Outcome.FAILED):
-            self._count(row.step, [start_us], [row.duration_us])
-
-    def _count(self, step: int, starts_us: Sequence[int], durations_us: Sequence[int]) -> None:
-        self._times.setdefault(step, Timings()).add(durations_us)
-        self._spans.setdefault(step, _Span()).add(starts_us, durations_us)
-
-    def step(self, step: StepFacts, counts: ItemCounts) -> StepSummary:
-        span = self._spans.get(step.index, _Span())
-        times = self._times.get(step.index, Timings())
-        return StepSummary(step.name, Items.of(counts), span.rate_per_s(), times.stats())
-
-
-class _Label:
-    """What the calls of one label tell."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._span = _Span()
-        self._service, self._first_byte = Timings(), Timings()
-        self._connect, self._dns, self._tls = Timings(), Timings(), Timings()
-        self._bytes_in = self._bytes_out = 0
-        self._statuses: Counter[int] = Counter()
-        self.errors = 0
-
-    def add(self, samples: Samples) -> None:
-        numbers = samples.numbers
-        totals_us = numbers("total_us")
-        self._span.add(numbers("start_us"), totals_us)
-        self._service.add(totals_us)
-        self._first_byte.add([us for us in numbers("first_byte_us") if us])
-        connects_us = numbers("connect_us")
-        self._connect.add([us for us in connects_us if us])
-        self._dns.add([us for us in numbers("dns_us") if us])
-        tls_us = numbers("tls_us")
-        self._tls.add([tls - tcp for tls, tcp in zip(tls_us, connects_us, strict=True) if tls])
-        self._bytes_in += sum(numbers("bytes_in"))
-        self._bytes_out += sum(numbers("bytes_out"))
-        self._statuses.update(numbers("status"))
-
-    def summary(self) -> CallSummary:
-        return CallSummary(
-            name=self._name,
-            count=self._span.count,
-            errors=self.errors,
-            rate_per_s=self._span.rate_per_s(),
-            service_time=self._service.stats(),
-            time_to_first_byte=self._first_byte.stats(),
-            connect_time=self._connect.stats(),
-            dns_time=self._dns.stats(),
-            tls_time=self._tls.stats(),
-            bytes_in=self._bytes_in,
-            bytes_out=self._bytes_out,
-            statuses={str(status): count for status, count in sorted(self._statuses.items())},
-        )
-
-
-class _Called:
-    """What the calls tell."""
-
-    def __init__(self) -> None:
-        self.errors = ErrorKinds()
-        self._labels: dict[str, _Label] = {}
-
-    def add(self, table: CallTable) -> None:
-        samples = table.samples
-        labels = samples.texts("label")
-        if any(samples.words[place] for place in set(samples.numbers("error"))):
-            self._add_errors(samples)
-        names = list(dict.fromkeys(labels))
-        for name in names:
-            mine = samples if len(names) == 1 else samples.chosen([label == name for label in labels])
-            self._label(name).add(mine)
-
-    def _label(self, name: str) -> _Label:
-        name = name if name in self._labels or len(self._labels) < MAX_CALLS else OTHER
-        label = self._labels.get(name)
-        if label is None:
-            label = self._labels[name] = _Label(name)
-        return label
-
-    def _add_errors(self, samples: Samples) -> None:
-        for sample in samples.rows():
-            if not sample.error:
-                continue
-            self._label(sample.label).errors += 1
-            # the error of a call within an item is told by the item's attempt, in more words
-            if sample.item == NO_ITEM:
-                self.errors.add(f"{sample.label}: {sample.error}", sample.start_us + sample.total_us)
-
-    def summaries(self) -> tuple[CallSummary, ...]:
-        return tuple(label.summary() for label in self._labels.values())
-
-
 def _sum(counts: Sequence[ItemCounts]) -> ItemCounts:
     added = ItemCounts()
     for count in counts:
@@ -321,7 +213,7 @@ def _sum(counts: Sequence[ItemCounts]) -> ItemCounts:
     return added
 
 
-def _run(facts: RunFacts, phases: Phases) -> Run:
+def _run(facts: RunFacts, phases: Phases, measured: Measured) -> Run:
     return Run(
         id=facts.id,
         scenario=facts.scenario,
@@ -329,8 +221,8 @@ def _run(facts: RunFacts, phases: Phases) -> Run:
         digest=facts.digest,
         target=facts.target,
         options=facts.options,
-        started_at=_iso(phases.started_us),
-        ended_at=None if phases.ended_us is None else _iso(phases.ended_us),
+        started_at=iso(phases.started_us),
+        ended_at=None if phases.ended_us is None else iso(phases.ended_us),
         wait_s=_between(phases.started_us, phases.first_lease_us),
         active_s=_between(phases.first_lease_us, phases.draining_us),
         drain_s=_between(phases.draining_us, phases.settled_us),
@@ -338,6 +230,7 @@ def _run(facts: RunFacts, phases: Phases) -> Run:
         seed=facts.seed,
         undoable=facts.undoable,
         versions=facts.versions,
+        warm_up=measured.summary(),
     )
 
 
@@ -346,12 +239,6 @@ def _between(start_us: int | None, end_us: int | None) -> float | None:
     if start_us is None or end_us is None or end_us < start_us:
         return None
     return round((end_us - start_us) / 1_000_000, 3)
-
-
-def _iso(at_us: int) -> str:
-    # whole milliseconds first: as a float, a time of today in seconds is good to a few microseconds only
-    at = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(milliseconds=at_us // 1000)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _tries(attempts: Attempts) -> Tries:
@@ -384,8 +271,9 @@ def _worker(facts: WorkerFacts, finding: Finding) -> WorkerSummary:
         lost=facts.lost,
         verdict=finding.verdict,
         slots=facts.slots,
+        clock_error_ms=None if facts.clock_error_us is None else facts.clock_error_us / 1000,
     )
 
 
 def _error(kind: ErrorKind) -> ErrorSummary:
-    return ErrorSummary(kind.fingerprint, kind.count, _iso(kind.first_us), _iso(kind.last_us), kind.sample)
+    return ErrorSummary(kind.fingerprint, kind.count, iso(kind.first_us), iso(kind.last_us), kind.sample)

@@ -22,6 +22,8 @@ _AWAKE = 3 * SLICES
 class Tally:
     """Durations of what ended together, and how much of that failed."""
 
+    __slots__ = ("_packed", "_times", "count", "failed", "max_us", "min_us", "sum_us")
+
     def __init__(self) -> None:
         self.count = 0
         self.failed = 0

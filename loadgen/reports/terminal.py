@@ -6,35 +6,24 @@ went well; a wider terminal gets more columns, a run that went badly more lines.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from loadgen.errors import ExitCode
 from loadgen.record import Event
+from loadgen.reports.advice import all_well, next_steps, word
 from loadgen.reports.chart import chart
 from loadgen.reports.grid import Column
-from loadgen.reports.metrics import Stats
+from loadgen.reports.metrics import OTHER, Stats
+from loadgen.reports.open import PACED, clocks, kept_pace, parts, targets
 from loadgen.reports.page import Page
 from loadgen.reports.schema import CallSummary, StepSummary, Summary, WorkerSummary
 from loadgen.reports.timeline import Timeline
 from loadgen.reports.truth import untrue
 from loadgen.reports.words import count, duration, percent, three
 
-DEFAULT_OUT = Path("runs")
-"""Where commands look for runs that are not told."""
-
-_WORDS = {
-    ExitCode.OK: "OK",
-    ExitCode.INTERNAL: "INVALID",
-    ExitCode.ITEMS: "FAILED",
-    ExitCode.INCOMPLETE: "INCOMPLETE",
-    ExitCode.VERIFICATION: "MISMATCH",
-    ExitCode.THRESHOLD: "THRESHOLD",
-}
 _ROUTINE = frozenset({"worker joined", "worker left"})
 """Events that the table of workers tells."""
 _RARE = ("dropped", "cancelled", "pending")
@@ -50,6 +39,14 @@ def report(
 ) -> None:
     """Print the report on the run whose files lie in `directory`."""
     page = Page(console)
+    compose(page, summary, timeline, events, directory)
+    page.print()
+
+
+def compose(
+    page: Page, summary: Summary, timeline: Timeline, events: Sequence[Event], directory: Path
+) -> None:
+    """Put the report on a page, of whatever kind."""
     _verdict(page, summary)
     _next(page, summary, directory)
     page.blank()
@@ -58,35 +55,20 @@ def report(
     _thresholds(page, summary)
     _steps(page, summary)
     _calls(page, summary)
-    _chart(page, timeline)
+    _warm_up(page, summary)
+    _chart(page, timeline, paced=any(call.response_time is not None for call in summary.calls))
     _errors(page, summary)
     _workers(page, summary)
     _events(page, events)
-    page.print()
-
-
-def _word(summary: Summary) -> str:
-    return _WORDS.get(ExitCode(summary.verdict.exit_code), "ERROR")
-
-
-def _all_well(summary: Summary) -> str:
-    items = summary.items
-    if not items.planned:
-        return "there was nothing to do"
-    run = summary.run
-    spent = [part for part in (run.active_s, run.drain_s) if part is not None]
-    return f"{items.done} of {count(items.planned, 'item')} done" + (
-        f" in {duration(sum(spent))}" if spent else ""
-    )
 
 
 def _verdict(page: Page, summary: Summary) -> None:
     verdict = summary.verdict
-    first, *more = verdict.reasons or (_all_well(summary),)
+    first, *more = verdict.reasons or (all_well(summary),)
     style = "bold green" if verdict.ok else "bold red"
-    page.headline(_word(summary), f"{first} (exit code {verdict.exit_code})", style)
+    page.headline(word(summary), f"{first} (exit code {verdict.exit_code})", style)
     for reason in more:
-        page.note(reason, len(_word(summary)) + 2, lines=3)
+        page.note(reason, len(word(summary)) + 2, lines=3)
     _truth(page, summary)
 
 
@@ -98,16 +80,8 @@ def _truth(page: Page, summary: Summary) -> None:
 
 
 def _next(page: Page, summary: Summary, directory: Path) -> None:
-    run = summary.run.id
-    if directory.parent != DEFAULT_OUT:
-        run = f"{run} --out {shlex.quote(str(directory.parent))}"
-    if summary.verdict.resumable:
-        page.fact("Go on", f"loadgen resume {run}")
-    elif summary.verdict.exit_code in (ExitCode.ITEMS, ExitCode.THRESHOLD) and summary.items.failed:
-        page.fact("Again", f"loadgen resume {run} --only failed")
-    page.fact("Report", f"loadgen report {run}")
-    if summary.run.undoable and summary.items.planned > summary.items.pending:
-        page.fact("Undo", f"loadgen clean {run}")
+    for label, command in next_steps(summary, directory):
+        page.fact(label, command)
     page.fact("Files", str(directory))
 
 
@@ -187,18 +161,26 @@ def _steps(page: Page, summary: Summary) -> None:
     if not steps:
         return
     page.blank()
-    times = [step.item_time for step in steps]
+    paced = any(step.response_time is not None for step in steps)
+    times = [step.response_time or step.item_time for step in steps]
+    what = "response time" if paced else "item time"
     page.table(
         [
-            Column("Steps (item time, ms)", tuple(step.name for step in steps), left=True),
+            Column(f"Steps ({what}, ms)", tuple(step.name for step in steps), left=True),
             Column("items", tuple(str(step.items.planned) for step in steps)),
             Column("done", tuple(str(step.items.done) for step in steps)),
             Column("failed", tuple(str(step.items.failed) for step in steps)),
             *_rare(steps),
+            *targets(steps),
             Column("rate/s", tuple(three(step.rate_per_s) for step in steps), spare=1),
             *_times(times, p50=0, p90=4, p95=0, p99=2, max=1),
+            *parts([step.item_time for step in steps], [step.start_lag for step in steps]),
         ]
     )
+    if paced:
+        page.note(PACED, 2)
+        for step in steps:
+            page.note(kept_pace(step), 2)
 
 
 def _rare(steps: Sequence[StepSummary]) -> list[Column]:
@@ -216,14 +198,17 @@ def _calls(page: Page, summary: Summary) -> None:
     calls = sorted(summary.calls, key=lambda call: -call.count)[:_CALLS]
     calls = [call for call in summary.calls if call in calls]
     first_bytes = tuple(three(call.time_to_first_byte.p50) for call in calls)
-    times = [call.service_time for call in calls]
+    paced = any(call.response_time is not None for call in calls)
+    times = [call.response_time or call.service_time for call in calls]
+    what = "response time" if paced else "service time"
     page.table(
         [
-            Column("Calls (service time, ms)", tuple(call.name for call in calls), left=True),
+            Column(f"Calls ({what}, ms)", tuple(call.name for call in calls), left=True),
             Column("count", tuple(str(call.count) for call in calls)),
             Column("errors", tuple(str(call.errors) for call in calls)),
             Column("rate/s", tuple(three(call.rate_per_s) for call in calls), spare=3),
             *_times(times, min=7, mean=5, p50=0, p90=6, p95=0, p99=1, p999=8, max=2),
+            *parts([call.service_time for call in calls], [call.start_lag for call in calls]),
             Column("1st byte", first_bytes, spare=9),
             *_phases(calls),
         ]
@@ -231,6 +216,12 @@ def _calls(page: Page, summary: Summary) -> None:
     if len(calls) < len(summary.calls):
         page.note(f"and {count(len(summary.calls) - len(calls), 'label')} more, in summary.json", 2)
     _statuses(page, calls)
+
+
+def _warm_up(page: Page, summary: Summary) -> None:
+    """What the times above do not tell."""
+    if summary.run.warm_up is not None:
+        page.note(summary.run.warm_up.text, 2)
 
 
 def _phases(calls: Sequence[CallSummary]) -> list[Column]:
@@ -266,11 +257,12 @@ def _status(status: str) -> str:
     return "no answer" if status == "0" else status
 
 
-def _chart(page: Page, timeline: Timeline) -> None:
+def _chart(page: Page, timeline: Timeline, *, paced: bool) -> None:
     if len(timeline.buckets) < _FEW_BUCKETS:
         return
     page.blank()
-    page.title(f"Over time (service time of calls that ended within each {duration(timeline.width_s)})")
+    what = "response time" if paced else "service time"
+    page.title(f"Over time ({what} of calls that ended within each {duration(timeline.width_s)})")
     page.drawing(chart(timeline, page.width, page.glyphs))
 
 
@@ -287,6 +279,8 @@ def _errors(page: Page, summary: Summary) -> None:
         page.note(f"{error.count} x {error.fingerprint}", 2)
         sample = "" if error.sample == error.fingerprint else f", e.g. {error.sample}"
         page.note(f"{when} UTC{sample}", 6)
+    if any(error.fingerprint == OTHER for error in errors):
+        page.note(f"{len(errors) - 1} kinds are told apart; what came beyond is counted as {OTHER!r}", 2)
 
 
 def _workers(page: Page, summary: Summary) -> None:
@@ -307,6 +301,7 @@ def _workers(page: Page, summary: Summary) -> None:
             Column("cpu", tuple(f"{100 * worker.cpu:.0f} %" for worker in shown)),
             Column("probe", tuple(three(worker.probe_ms) for worker in shown), spare=3),
             Column("times", tuple(_times_are(worker) for worker in shown)),
+            *clocks(shown),
             Column("lost", tuple("LOST" if worker.lost else "no" for worker in shown)),
         ]
     )

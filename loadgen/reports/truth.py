@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from loadgen.errors import ExitCode
 from loadgen.lag import Lag
 from loadgen.record import WorkerFacts
-from loadgen.reports.schema import CallSummary, Generator, Judgement, Verdict
+from loadgen.reports.schema import CallSummary, Generator, Judgement, StepSummary, Verdict
 from loadgen.reports.words import three
 
 LEAST_TICKS = 50
@@ -33,6 +33,10 @@ FULL = 0.95
 """Share of a core that a process uses; one that computes all the time lets answers wait, seen or unseen."""
 BUSY = 0.8
 """From here on a process waits for itself rather than for others."""
+LATE_MS = 10.0
+"""One of a hundred items of an open model that started later than this: response times hold that."""
+STRAINED = 0.7
+"""From here on a process that lets items be dropped may itself be why."""
 TYPICAL = 0.1
 """A label with a smaller share of the calls does not decide."""
 FEW = 3
@@ -74,6 +78,36 @@ def judge_generator(findings: Sequence[Finding]) -> Generator:
     others = len([one for one in verdicts if one != "ok"]) - len(reasons[:FEW])
     more = [f"so it was, or less so, with {others} more"] if others else []
     return Generator(verdict, (*reasons[:FEW], *more))
+
+
+def judge_starts(
+    generator: Generator, steps: Sequence[StepSummary], workers: Sequence[WorkerFacts]
+) -> Generator:
+    """The verdict on a run whose items were meant to start at times of their own: whether they did."""
+    paced = [step for step in steps if step.start_lag is not None]
+    cpu = max((worker.lag.cpu for worker in workers), default=0.0)
+    verdict: Judgement = "ok"
+    reasons = []
+    dropped = sum(step.items.dropped for step in paced)
+    if dropped and cpu > STRAINED:
+        verdict = "invalid"
+        reasons.append(
+            f"{dropped} items were dropped while a process was at {cpu:.0%} of a core: it was not the load"
+            " that was ordered, perhaps by its own fault: add processes or machines"
+        )
+    lags = {step.name: step.start_lag.p99 or 0.0 for step in paced if step.start_lag is not None}
+    latest = max(lags, key=lambda name: lags[name], default="")
+    if latest and lags[latest] > LATE_MS:
+        verdict = max(verdict, "suspect", key=_ORDER.index)
+        reasons.append(
+            f"{latest}: one of a hundred items started {three(lags[latest])} ms late (p99 of the lag):"
+            " too few were allowed in flight (--concurrency), or the worker was late"
+        )
+    if not reasons:
+        return generator
+    return Generator(
+        max(generator.verdict or "ok", verdict, key=_ORDER.index), (*generator.reasons, *reasons)
+    )
 
 
 def hold(verdict: Verdict, generator: Generator) -> Verdict:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from msgspec.structs import replace
 
 from loadgen.errors import ExitCode
 from loadgen.record import ItemCounts, Verified
 from loadgen.reports.schema import ThresholdSummary, Verdict
+
+WORDS: Mapping[int, str] = MappingProxyType(
+    {
+        ExitCode.OK: "OK",
+        ExitCode.INTERNAL: "INVALID",
+        ExitCode.ITEMS: "FAILED",
+        ExitCode.INCOMPLETE: "INCOMPLETE",
+        ExitCode.VERIFICATION: "MISMATCH",
+        ExitCode.THRESHOLD: "THRESHOLD",
+    }
+)
+"""By exit code: what a verdict is called."""
 
 
 def judge(

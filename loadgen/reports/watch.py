@@ -15,7 +15,7 @@ from loadgen.columns import Harvest
 from loadgen.record import CallTable, ItemCounts
 from loadgen.reports.gates import Gate, counted, measured, said
 from loadgen.reports.tally import SLICES, Series
-from loadgen.sample import Outcome
+from loadgen.sample import Outcome, Result
 from loadgen.thresholds import Threshold
 
 EVERY_US = 250_000
@@ -74,9 +74,10 @@ class Watch:
         self._looked_us = 0
         self._lock = threading.Lock()
 
-    def begin_anew(self) -> None:
+    def begin_anew(self, step: int, counts: ItemCounts) -> None:
         """The run was paused: what was before must not be held against what comes."""
         with self._lock:
+            self._counts[self._steps[step]] = counts
             for watched in self._watched:
                 if watched.is_shown_only:
                     continue
@@ -89,11 +90,11 @@ class Watch:
         """A worker's report came."""
         if not self._watched:
             return
-        ended = [result for result in harvest.results if result.retry_ms is None and not result.found]
-        durations_us = [result.duration_us for result in ended]
+        ended = [result for result in harvest.results if _is_measured(result)]
+        durations_us = [result.duration_us + result.lag_us for result in ended]
         failed = [result.outcome is Outcome.FAILED for result in ended]
         if len(harvest.plain):
-            plain_us = harvest.plain.times()[1]
+            plain_us = harvest.plain.responses()
             durations_us, failed = durations_us + plain_us, failed + [False] * len(plain_us)
         calls = CallTable(step, 0, harvest.samples)
         with self._lock:
@@ -166,6 +167,11 @@ class Watch:
             step: ItemCounts(*map(_more, astuple(counts), astuple(self._before[step])))
             for step, counts in self._counts.items()
         }
+
+
+def _is_measured(result: Result) -> bool:
+    """Whether it is the time of an item."""
+    return result.retry_ms is None and not result.found and result.outcome is not Outcome.DROPPED
 
 
 def _more(now: int, before: int) -> int:

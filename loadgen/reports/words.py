@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 
 
@@ -63,6 +64,17 @@ def duration(seconds: float | None) -> str:
     if hours:
         return f"{hours} h {minutes % 60} min"
     return f"{minutes} min {whole % _MINUTE} s" if minutes else f"{seconds:.3g} s"
+
+
+def iso(at_us: int) -> str:
+    """A point in time, microseconds since 1970, as ISO 8601, UTC, to milliseconds.
+
+    >>> iso(1_700_000_000_123_456)
+    '2023-11-14T22:13:20.123Z'
+    """
+    # whole milliseconds first: as a float, a time of today in seconds is good to a few microseconds only
+    at = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(milliseconds=at_us // 1000)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def percent(part: float, whole: float) -> str:

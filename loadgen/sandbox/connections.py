@@ -16,6 +16,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+POOL = 20
+"""Threads that Jetty has, when nobody says how many."""
 LINGER_NOT = struct.pack("ii", 1, 0)
 """SO_LINGER: closing resets."""
 
@@ -23,14 +25,26 @@ LINGER_NOT = struct.pack("ii", 1, 0)
 class Threads:
     """Who has one, and who waits; 0 of them: everybody has one.  Of one event loop."""
 
-    def __init__(self, count: int) -> None:
-        self._free = count or float("inf")
+    def __init__(self, count: int = 0) -> None:
+        self._count = count
         self._waiting: deque[Callable[[], None]] = deque()
+        self.busy = 0
+        """Threads that have a connection, which may be idle itself."""
+
+    @property
+    def total(self) -> int:
+        """Threads that there are; where everybody gets one, as many more as it takes."""
+        return self._count or max(POOL, self.busy)
+
+    @property
+    def connections(self) -> int:
+        """Open connections, also those that wait."""
+        return self.busy + len(self._waiting)
 
     def take(self, start: Callable[[], None]) -> bool:
         """Whether there was one left; else `start` is called when there is."""
-        if self._free:
-            self._free -= 1
+        if not self._count or self.busy < self._count:
+            self.busy += 1
             return True
         self._waiting.append(start)
         return False
@@ -40,7 +54,7 @@ class Threads:
         if self._waiting:
             self._waiting.popleft()()
         else:
-            self._free += 1
+            self.busy -= 1
 
 
 def protocol(threads: Threads) -> type[HttpToolsProtocol]:

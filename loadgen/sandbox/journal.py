@@ -3,7 +3,7 @@
 One line an accepted change, written with one unbuffered write before its answer leaves.  Of all changes
 to one subject only the last counts: what a later one says, it says completely.  So the journal is
 compacted without knowing what it is about, each time that it is opened: into a new file, which then takes
-the old one's name.
+the old one's name.  Where no change says all, who applied them does: what they came to is written instead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import msgspec
 from loadgen.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping
     from io import FileIO
     from pathlib import Path
 
@@ -32,7 +32,10 @@ class Event(msgspec.Struct, frozen=True, tag=True):
 
     @property
     def subject(self) -> Hashable:
-        """What it is about: a later event of the same subject makes this one superfluous."""
+        """What it is about: a later event of the same subject makes this one superfluous.
+
+        None: each counts, until all are summed up.
+        """
         raise NotImplementedError
 
 
@@ -46,9 +49,14 @@ class Journal:
         self._old: FileIO | None = None
         """The file as it was before it was compacted: locked for as long as this one is."""
 
-    def restore(self, appliers: Mapping[type[Event], Callable[[Any], None]]) -> None:
+    def restore(
+        self,
+        appliers: Mapping[type[Event], Callable[[Any], None]],
+        sum_up: Callable[[], Iterable[Event]] = tuple,
+    ) -> None:
         """Hand each event that the file holds to its type's applier, compact it, and go on writing there.
 
+        `sum_up` tells what all the events without a subject came to.
         An applier raises LookupError or ValueError for an event that cannot be.  Raises UsageError for a
         file that cannot be read, written or understood, and names the line, or that another sandbox has.
         """
@@ -63,7 +71,9 @@ class Journal:
                     appliers[type(event)](event)
                 except (LookupError, ValueError) as error:
                     raise self._damaged(number, f"{error}: {_start(line)}") from error
-            self._file = self._written_anew(self._path, [line for _, line, _ in kept])
+            lines = [line for _, line, event in kept if event.subject is not None]
+            lines += map(self._encoder.encode, sum_up())
+            self._file = self._written_anew(self._path, lines)
         except OSError as error:
             raise UsageError(f"cannot keep the state in {self._path}: {error.strerror}") from error
 
@@ -87,7 +97,7 @@ class Journal:
                 file.close()
 
     def _kept(self, data: bytes, decoder: msgspec.json.Decoder[Any]) -> list[tuple[int, bytes, Event]]:
-        """The last event of each subject, with its line's number and its line, oldest first."""
+        """The last event of each subject, and all without, with line numbers and lines, oldest first."""
         *lines, torn = data.split(b"\n")
         if data and not data.startswith(HEADER) and not HEADER.startswith(data):
             raise self._damaged(1, f"this is no sandbox's journal: {_start(data)}")
@@ -101,8 +111,9 @@ class Journal:
                 event: Event = decoder.decode(line)
             except msgspec.MsgspecError as error:
                 raise self._damaged(number, f"{error}: {_start(line)}") from error
-            kept.pop(event.subject, None)
-            kept[event.subject] = (number, line, event)
+            subject = number if event.subject is None else event.subject
+            kept.pop(subject, None)
+            kept[subject] = (number, line, event)
         return list(kept.values())
 
     def _written_anew(self, path: Path, lines: list[bytes]) -> FileIO:

@@ -66,7 +66,7 @@ class SandboxOptions:
     flow_threads: int = 30
     """Executions that run at once; further ones wait."""
     queue_size: int = 100_000
-    """Executions that may wait; further ones are refused."""
+    """Executions that may wait, where the profile has a queue that can be full; further ones are refused."""
     access_log: Path | None = None
     """JSON lines, one a request, appended; None writes none."""
     idle_exit_s: float | None = None

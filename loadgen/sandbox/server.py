@@ -108,11 +108,12 @@ class _Server(uvicorn.Server):
 def _server(
     options: SandboxOptions, log: AccessLog, journal: Journal, ready: Callable[[], None], clock: Clock
 ) -> _Server:
-    azkaban = Azkaban(options, clock, journal)
+    threads = Threads(options.threads)
+    azkaban = Azkaban(options, clock, journal, threads)
     front = Front(azkaban, log, latency_ms=options.latency_ms, clock=clock)
     config = uvicorn.Config(
         front,
-        http=protocol(Threads(options.threads)),
+        http=protocol(threads),
         lifespan="off",
         ws="none",
         log_level="warning",

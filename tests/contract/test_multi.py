@@ -65,6 +65,9 @@ class Desk:
             return lane
         return None
 
+    def wait_s(self):
+        return None
+
     def wait(self):
         return self.lanes.get()
 

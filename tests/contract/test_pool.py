@@ -4,7 +4,7 @@ import contextlib
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -113,3 +113,52 @@ def test_a_pool_can_be_widened_and_narrowed(tmp_path: Path, doorman: Doorman, st
         harvested.wait_for(out + 1)
     pool.stop()
     assert harvested.ended == 30
+
+
+@pytest.mark.parametrize("step", [SCRIPTED, DESCRIBED], ids=["scripted", "described"])
+def test_a_pool_keeps_to_a_limit_strictly(tmp_path: Path, doorman: Doorman, step: str) -> None:
+    """Over all its processes, one of which may have no part of it; what is not to be started comes back."""
+    path = tmp_path / "doors.py"
+    path.write_text(
+        f"from loadgen import Call, Scenario, Session\nscenario = Scenario()\n@scenario.step(items=1)\n{step}"
+    )
+    setup = Setup(str(path), ("act",), doorman.url, b"\x80", threads=3, connections="keep", run="")
+    harvested = Harvested()
+    back: list[int] = []
+    changed = threading.Condition()
+
+    def returned(message: Returned) -> None:
+        with changed:
+            back.extend(item for _, items in message.skipped for item in items)
+            changed.notify_all()
+        harvested.add(message)
+        with changed:
+            changed.notify_all()
+
+    def let_out_until(done: Callable[[], bool]) -> None:
+        with changed:
+            for _ in range(1000):
+                if done():
+                    return
+                doorman.let_out(1)
+                changed.wait(0.02)
+        raise AssertionError((pool.kept, harvested.ended, back))
+
+    pool = Pool(setup, 2, returned, lambda _: None)
+    pool.fence(SystemClock().monotonic_us() + FOREVER_US)
+    pool.submit(Task(1, 0, item, (item,)) for item in range(40))
+    doorman.wait_for(6)
+    pool.limit(1, 1)
+    assert pool.kept == 0, "six are in flight"
+    let_out_until(lambda: pool.kept == 1)
+    for _ in range(3):
+        doorman.wait_for(1)
+        doorman.let_out(1)
+    assert back, "the other process has no part of one"
+    pool.limit(2, 0)
+    let_out_until(lambda: pool.kept == 2 and harvested.ended + len(back) == 40)
+    assert not doorman.inside
+    pool.limit(3, None)
+    pool.submit(Task(1, 0, item, (item,)) for item in back)
+    let_out_until(lambda: harvested.ended == 40)
+    pool.stop()

@@ -11,10 +11,11 @@ import pytest
 
 from loadgen import __version__
 from loadgen.clock import SteppedClock
-from loadgen.columns import Harvest
+from loadgen.columns import Harvest, unpack
 from loadgen.errors import Refused, TokenError
 from loadgen.lag import Lag
 from loadgen.loader import Bundle
+from loadgen.pacing import Even, parse_rate
 from loadgen.plan import StepPlan
 from loadgen.queues.client import QueueClient
 from loadgen.queues.identity import new_identity
@@ -39,9 +40,10 @@ from loadgen.queues.messages import (
     Welcome,
 )
 from loadgen.queues.server import QueueManager
-from loadgen.record import Acknowledged, Decided, Entry, Event, Reported, WorkerLoad
+from loadgen.record import Acknowledged, Decided, Entry, Event, Past, Reported, Settled, WorkerLoad
 from loadgen.record import Armed as ArmedMark
 from loadgen.sample import Outcome, Presence, Result, Sample
+from loadgen.steering import BY_HAND, Orders
 
 TTL_S = 15.0
 QUARANTINE_S = 60.0
@@ -286,7 +288,7 @@ def test_beats_keep_a_lease_alive_only_when_they_name_it(bench: Bench) -> None:
     kept, forgotten = lease(bench), lease(bench)
     for _ in range(3):
         bench.clock.step(TTL_S / 2)
-        assert bench.queue.beat(Beat("w1", (kept.id,), 0.1, 1)) == Receipt()
+        assert bench.queue.beat(Beat("w1", (kept.id,), 0.1, 1)).dropped == ()
         bench.memory.expire()
     assert bench.memory.view().leased == 2
     again = lease(bench)
@@ -456,3 +458,150 @@ def test_a_wrong_secret_is_a_token_error() -> None:
     friend.hello(a_hello())
     friend.close()
     manager.close()
+
+
+def begin(bench: Bench) -> None:
+    """A step of ten items, and a worker."""
+    bench.memory.open(StepPlan(0, "step", 10))
+    bench.queue.hello(a_hello())
+
+
+def test_a_pause_holds_who_arms_and_sends_away_who_leases(bench: Bench) -> None:
+    """Nothing is marked before the worker keeps to it, and events tell of it."""
+    begin(bench)
+    granted = lease(bench, want=2)
+    bench.memory.steer(lambda steering: steering.pause(BY_HAND))
+    held = arm(bench, granted)
+    assert (held.orders, held.dropped, held.skip) == (Orders(1, slots=0), (), ())
+    assert bench.notebook.of(ArmedMark) == []
+    assert bench.queue.lease(LeaseRequest("w1", 5, 4)) == Wait(0.25, Orders(1, slots=0))
+    assert (bench.memory.view().paused, bench.memory.view().late) == ("by hand", 1)
+    assert bench.queue.report(Report("w1", (), obeys=1)).orders == Orders(1, slots=0)
+    assert bench.memory.view().late == 0
+    bench.queue.release(Release("w1", granted.id))
+    assert bench.memory.view().leased == 0
+
+    bench.memory.steer(lambda steering: steering.go_on(BY_HAND))
+    assert bench.queue.beat(Beat("w1", (), 0.0, 0, obeys=1)).orders == Orders(2)
+    again = bench.queue.lease(LeaseRequest("w1", 2, 4, 2))
+    assert isinstance(again, Lease)
+    marked = bench.queue.arm(Arm("w1", (Mark(again.id, 0, 2),), 2))
+    assert marked.orders is None
+    assert len(bench.notebook.of(ArmedMark)) == 1
+    said = [(event.kind, event.text) for event in bench.notebook.of(Event) if "worker" not in event.kind]
+    assert said == [("paused", "by hand"), ("continued", "by hand")]
+
+
+def test_a_drained_queue_says_so_in_a_pause_too(bench: Bench) -> None:
+    begin(bench)
+    bench.memory.steer(lambda steering: steering.pause(BY_HAND))
+    bench.memory.drain("stopped")
+    assert bench.queue.lease(LeaseRequest("w1", 5, 4)) == Drained("stopped")
+
+
+def test_a_newcomer_does_nothing_before_the_others_have_made_room(bench: Bench) -> None:
+    begin(bench)
+    bench.memory.steer(lambda steering: steering.cap(4, BY_HAND))
+    first = bench.queue.beat(Beat("w1", (), 0.0, 0)).orders
+    assert first.slots == 4
+    bench.queue.beat(Beat("w1", (), 0.0, 0, obeys=first.serial))
+    bench.queue.hello(a_hello("w2"))
+    assert bench.queue.lease(LeaseRequest("w2", 5, 4)) == Wait(0.25, Orders(1, slots=0))
+    less = bench.queue.beat(Beat("w1", (), 0.0, 0, obeys=first.serial)).orders
+    assert less.slots == 2
+    assert bench.queue.beat(Beat("w2", (), 0.0, 0, obeys=1)).orders.slots == 0, "it was told, that is all"
+    bench.queue.beat(Beat("w1", (), 0.0, 0, obeys=less.serial))
+    assert bench.queue.beat(Beat("w2", (), 0.0, 0, obeys=1)).orders.slots == 2
+
+
+# Items that are meant to start at times of their own
+
+
+def paced(items: int, rate: str = "80/s", **how: object) -> StepPlan:
+    return StepPlan(0, "step", items, pace=Even(parse_rate(rate)), **how)
+
+
+def test_two_workers_share_each_slice_and_are_told_when(bench: Bench) -> None:
+    """Nothing before its slice is open; times of the master's clock; nothing twice."""
+    bench.memory.open(paced(80))
+    begin_us = bench.clock.now_us() + 3_000_000
+    for session in ("w1", "w2"):
+        bench.queue.hello(a_hello(session))
+        answer = bench.queue.lease(LeaseRequest(session, 100, 4))
+        assert isinstance(answer, Wait)
+        assert 0 < answer.seconds <= 0.5
+    due: dict[int, int] = {}
+    had: dict[str, int] = {"w1": 0, "w2": 0}
+    for _ in range(20):
+        for session in ("w1", "w2"):
+            while isinstance(got := bench.queue.lease(LeaseRequest(session, 100, 4)), Lease):
+                assert not due.keys() & set(got.chunk)
+                due |= dict(zip(got.chunk, unpack(got.due_us), strict=True))
+                had[session] += len(got.chunk)
+                assert max(unpack(got.due_us)) - bench.clock.now_us() <= 2_000_000
+        bench.clock.step(0.25)
+    assert due == {item: begin_us + item * 12_500 for item in range(80)}
+    assert had == {"w1": 40, "w2": 40}
+
+
+def test_what_a_dead_worker_had_is_leased_again_with_its_times(bench: Bench) -> None:
+    """And people are told that it starts late."""
+    bench.memory.open(paced(20))
+    for session in ("w1", "w2"):
+        bench.queue.hello(a_hello(session))
+    bench.queue.lease(LeaseRequest("w1", 100, 4))
+    bench.clock.step(2)
+    lost = lease(bench, session="w1")
+    others = lease(bench, session="w2")
+    arm(bench, lost, 0, 2)
+    bench.clock.step(TTL_S - 1)
+    bench.queue.beat(Beat("w2", (others.id,), 0.0, 0))
+    bench.clock.step(2)
+    bench.memory.expire()
+    due = dict(zip(lost.chunk, unpack(lost.due_us), strict=True))
+    again = lease(bench, session="w2")
+    assert 1 < len(again.chunk) < 8, "a share: others help"
+    assert list(again.chunk) == list(lost.chunk)[2 : 2 + len(again.chunk)]
+    assert unpack(again.due_us) == [due[item] for item in again.chunk]
+    (event,) = [event for event in bench.notebook.of(Event) if event.kind == "lease expired"]
+    assert "2 may have been sent" in event.text
+    assert event.text.endswith("; they start late")
+
+
+def test_an_item_that_was_dropped_is_settled(bench: Bench) -> None:
+    bench.memory.open(paced(4))
+    bench.queue.hello(a_hello())
+    bench.queue.lease(LeaseRequest("w1", 100, 4))
+    bench.clock.step(3)
+    got = lease(bench)
+    arm(bench, got)
+    dropped = [a_result(item, outcome=Outcome.DROPPED) for item in got.chunk]
+    bench.queue.report(Report("w1", (Batch(1, got.id, 0, Harvest.of(dropped)),)))
+    view = bench.memory.view()
+    assert (view.counts.dropped, view.counts.done, view.settled) == (4, 0, True)
+
+
+def test_keys_of_a_paced_step_are_out_with_one_worker_at_a_time(bench: Bench) -> None:
+    bench.memory.open(paced(8), keys=[0, 1, 0, 1, 0, 1, 0, 1])
+    for session in ("w1", "w2"):
+        bench.queue.hello(a_hello(session))
+    bench.queue.lease(LeaseRequest("w1", 100, 4))
+    bench.clock.step(3)
+    first, second = lease(bench, session="w1"), lease(bench, session="w2")
+    assert {first.chunk.lanes, second.chunk.lanes} == {((0, 2, 4, 6),), ((1, 3, 5, 7),)}
+    assert len(unpack(first.due_us)) == 4
+
+
+def test_a_resumed_paced_step_leaves_out_what_is_done_and_goes_on_from_there(bench: Bench) -> None:
+    done = Settled(item=12, outcome=Outcome.FAILED, attempt=1, has_result=True)
+    bench.memory.open(paced(20), past=Past(done=((0, 10),), settled=[done]))
+    begin_us = bench.clock.now_us() + 3_000_000
+    bench.queue.hello(a_hello())
+    bench.queue.lease(LeaseRequest("w1", 100, 4))
+    due: dict[int, int] = {}
+    for _ in range(2):  # what is behind the hole was for another worker, until the next slice is open
+        bench.clock.step(2)
+        while isinstance(got := bench.queue.lease(LeaseRequest("w1", 100, 4)), Lease):
+            due |= dict(zip(got.chunk, unpack(got.due_us), strict=True))
+    wanted = {item: begin_us + (item - 10) * 12_500 for item in range(10, 20) if item != 12}
+    assert due == wanted

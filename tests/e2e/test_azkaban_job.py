@@ -41,6 +41,11 @@ class Site:
         lines = map(json.loads, self.log_file.read_text().splitlines())
         return [line for line in lines if line["action"] == action and line["run"]]
 
+    def purged(self) -> set[int]:
+        """The projects that were purged, by anybody."""
+        lines = map(json.loads, self.log_file.read_text().splitlines())
+        return {int(line["project"]) for line in lines if line["action"] == "purge"}
+
     def projects(self) -> set[str]:
         found = self.client.get("/index", ajax="fetchallprojects").json()["projects"]
         return {project["projectName"] for project in found}
@@ -54,7 +59,8 @@ class Site:
 
     def at_work(self) -> int:
         """Executions that run, or wait."""
-        bean = "azkaban.jmx.JmxExecutorManager:name=executorManager"
+        names = self.client.get("/jmx", ajax="getMBeans").json()["mbeans"]
+        (bean,) = (name for name in names if "Execut" in name)
         said = self.client.get("/jmx", ajax="getAllMBeanAttributes", mBean=bean).json()["attributes"]
         return int(said["NumRunningFlows"]) + len(json.loads(said["QueuedFlows"]))
 
@@ -152,18 +158,22 @@ def test_filled_topped_up_and_cleaned(cli: Cli, tmp_path: Path) -> None:
         it.client.upload("tale_0005", a_zip())
         assert clean(cli, first.name, "--yes").code == 0
         assert it.projects() == {"theirs", "tale_0002"}
+        assert len(it.purged()) == 6, "tale_0001 twice, also what was deleted before the kill"
         assert it.schedules() == {"theirs/f": NOON}
         assert it.at_work() == 0
 
 
 @pytest.mark.timeout(60)
-def test_faults_that_retries_overcome(cli: Cli, tmp_path: Path) -> None:
-    """Sessions end all the time, uploads fail or are not answered: no item fails, all is there.
+@pytest.mark.parametrize("profile", ["3.57", "3.90", "4.0"])
+def test_faults_that_retries_overcome(cli: Cli, tmp_path: Path, profile: str) -> None:
+    """The whole job, on each Azkaban that there is a profile of.
+
+    Sessions end all the time, uploads fail or are not answered: no item fails, all is there.
 
     Chunks are so large that an upload that is tried again comes after all later ones of its project.
     """
     words = job(*STEPS, flows=120, projects=6, schedules=120, executions=20, poll=0.05)
-    with site(tmp_path, session_calls=20, fail_rate=0.01, drop_rate=0.01, seed=0) as it:
+    with site(tmp_path, session_calls=20, fail_rate=0.01, drop_rate=0.01, profile=profile) as it:
         assert run(cli, it, *words, "--chunk", 120).code == 0
         summary = cli.summary()
         adds_up(summary)
@@ -171,11 +181,14 @@ def test_faults_that_retries_overcome(cli: Cli, tmp_path: Path) -> None:
         faults = [line["status"] for line in it.log("upload") + it.log("create") if line["status"] != 200]
         assert set(faults) == {500, None}
         assert summary["attempts"]["retries"] == len(faults)
+        errors = {call["name"]: call["errors"] for call in summary["calls"]}
+        assert errors["upload"] + errors["create project"] == len(faults)
         assert summary["verification"]["found"] == 6 + 120 + 120 + 20
         logins = next(call["count"] for call in summary["calls"] if call["name"] == "login")
         assert logins > 20, "sessions end all the time: there are 8 threads"
         assert clean(cli, "latest", "--yes").code == 0
         assert (it.projects(), it.schedules(), it.at_work()) == (set(), {}, 0)
+        assert it.purged() == {1, 2, 3, 4, 5, 6}
 
 
 @pytest.mark.timeout(60)

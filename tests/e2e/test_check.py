@@ -15,7 +15,7 @@ class Options:
     password: str = option("", env="SHOP_PASSWORD", secret=True)
 
 
-scenario = Scenario(options=Options)
+scenario = Scenario(options=Options, thresholds=["order.p95<1s", "failed<1%"], warm_up="10s")
 
 
 @scenario.login
@@ -56,6 +56,9 @@ def test_one_item_of_each_step_is_done_and_shown(cli: Cli, target: Target):
         "Plan       5002 items in all",
         "Step       order: 5000 items, at_most_once, 4 keys",
         "rows of 16 bytes",
+        "Thresholds order.p95<1s, failed<1%",
+        "Warm-up    10s: done",
+        "           order: 5000 items of ",
         "> user=me&password=***",
         "> Authorization: Bearer ***",
         '> {"of": "***"}',

@@ -1,6 +1,7 @@
 """What can be read of a run afterwards, and while it goes on."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,16 @@ def test_the_json_report_is_the_summary(shelf: Cli) -> None:
         assert (ended.code, ended.err) == (0, "")
         assert json.loads(ended.out) == shelf.summary(directory)
     assert (shelf.home / "copy.json").read_bytes() == (good / "summary.json").read_bytes()
+
+
+def test_the_page_is_written_and_can_be_had_again(shelf: Cli) -> None:
+    for directory in shelf.directories():
+        page = (directory / "report.html").read_text()
+        assert shelf("report", directory.name, "--out", shelf.out, "--format", "html").out == page
+        (packed,) = re.findall(r'id="summary">(.*?)</script>', page)
+        assert json.loads(packed) == shelf.summary(directory)
+    assert "FAILED: 1 of 5 items failed" in page
+    assert "answered 500" in page
 
 
 def test_the_terminal_report_says_the_same_again(shelf: Cli) -> None:

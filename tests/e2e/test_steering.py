@@ -8,6 +8,7 @@ import time
 import pytest
 from harness import THINGS, Cli, Finished, Running, Target, adds_up, each_once, free_port, until
 
+from loadgen.errors import LoadgenError
 from loadgen.ledger.reader import Reader
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Unix sockets")
@@ -19,9 +20,6 @@ DESCRIBED = (
     )
     .replace('http.post(f"/things/{item}")\n    return item', 'return Call("POST", f"/things/{item}")')
 )
-KEYED = THINGS.replace(
-    "options.things)", 'options.things, key=lambda item, options: item % 5, delivery="at_least_once")'
-)
 QUIET_S = 0.4
 """Longer than a report, an armed window and a beat: whoever has not heard would have called by then."""
 
@@ -32,7 +30,7 @@ def steer(cli: Cli, word: str, *settings: str) -> Finished:
 
 def start(cli: Cli, target: Target, *args: object, text: str = THINGS, workers: int = 1) -> Running:
     """A run with `workers` workers, and work for long."""
-    common = ("--target", target.url, "--processes", 2, "--wait-for-workers", workers, "--lease-ttl", 2)
+    common = ("--target", target.url, "--processes", 2, "--wait-for-workers", workers, "--lease-ttl", 1)
     run = cli.start_run(cli.scenario(text), *common, *args)
     if workers > 1:
         server = f"127.0.0.1:{cli.port()}"
@@ -59,26 +57,30 @@ def most_at_once(target: Target, since: float) -> int:
 
 
 def kinds(cli: Cli) -> list[str]:
-    with Reader(cli.directory()) as reader:
-        events = [event for event in reader.events() if not event.kind.startswith("worker")]
+    """What happened so far, without who came and went."""
+    try:
+        with Reader(cli.directory()) as reader:
+            events = [event for event in reader.events() if not event.kind.startswith("worker")]
+    except (ValueError, LoadgenError):  # the run is only about to begin
+        return []
     return [f"{event.kind}: {event.text}" for event in events]
 
 
-@pytest.mark.parametrize("text", [THINGS, DESCRIBED, KEYED], ids=["scripted", "described", "keyed"])
+@pytest.mark.parametrize("text", [THINGS, DESCRIBED], ids=["scripted", "described"])
 def test_a_pause_stops_all_workers_and_nothing_is_lost(cli: Cli, target: Target, text: str) -> None:
-    target.delay_s = 0.01
-    run = start(cli, target, "--set", "things=600", "--concurrency", 3, text=text, workers=2)
+    target.delay_s = 0.02
+    run = start(cli, target, "--set", "things=900", "--concurrency", 3, text=text, workers=2)
     until(lambda: len(target.seen) > 100, "it is under way")
     paused = steer(cli, "pause")
     assert (paused.code, paused.err) == (0, "")
     assert paused.out.startswith("paused by hand: ")
-    assert f"of 600 items settled; loadgen continue {cli.directory().name}\n" in paused.out
+    assert f"of 900 items settled; loadgen continue {cli.directory().name}\n" in paused.out
     assert calls(target, QUIET_S) == 0, "it said that all workers keep to it"
-    time.sleep(2.2 if text is THINGS else 0)  # longer than a lease lives
+    time.sleep(1.2 if text is THINGS else 0)  # longer than a lease lives
     assert "no limits" in steer(cli, "continue").out
     ended = run.wait()
     assert (ended.code, ended.err) == (0, "")
-    each_once(target, 600)
+    each_once(target, 900)
     assert kinds(cli) == ["paused: by hand", "continued: by hand"]
 
 
@@ -107,23 +109,15 @@ def test_limits_hold_on_all_workers_together(cli: Cli, target: Target) -> None:
 
 
 def test_a_rate_is_shared(cli: Cli, target: Target) -> None:
-    run = start(cli, target, "--set", "things=100000", "--concurrency", 3, "--max-rate", "60/s", workers=2)
+    run = start(cli, target, "--set", "things=100000", "--concurrency", 3, "--max-rate", "100/s", workers=2)
     until(lambda: len(target.seen) > 20, "it is under way")
-    slow = calls(target, 1.0)
-    assert steer(cli, "set", "rate=180/s").out.endswith("rate 180/s\n")
-    fast = calls(target, 1.0)
+    slow = calls(target, 0.7)
+    assert steer(cli, "set", "rate=300/s").out.endswith("rate 300/s\n")
+    fast = calls(target, 0.7)
     assert 2 < fast / slow < 4.5, (slow, fast)
     assert steer(cli, "pause").code == 0
     run.interrupt()
     assert run.wait(10).code == 4, "a first Ctrl-C ends a pause at once"
-    ended = cli.start(
-        "resume", "latest", "--out", cli.out, "--listen", "127.0.0.1:0", "--processes", 1, "--quiet"
-    )
-    before = len(target.seen)
-    until(lambda: len(target.seen) > before + 5, "it goes on")
-    assert calls(target, 1.0) / slow < 2, "resume keeps the limits that the run was started with"
-    ended.interrupt()
-    assert ended.wait().code == 4
 
 
 def test_the_breaker_pauses_and_goes_on_when_the_target_is_back(cli: Cli, target: Target) -> None:
@@ -136,46 +130,38 @@ def test_the_breaker_pauses_and_goes_on_when_the_target_is_back(cli: Cli, target
     run = start(cli, target, "--set", "things=400", "--concurrency", 4, "--breaker", "50% over 2s", text=text)
     until(lambda: any("paused: by the breaker" in kind for kind in kinds(cli)), "it trips")
     until(lambda: sum(target.count("/in").values()) > 9, "it is probed by logging in, and again")
-    burnt = 50 + len(target.count("/things")) - 50
     ill[0] = False
     ended = run.wait()
     assert (ended.code, ended.err) == (3, "")
     items = cli.summary()["items"]
     assert items["done"] + items["failed"] == 400
-    assert items["failed"] < 150, burnt
+    assert items["failed"] < 150
     said = kinds(cli)
     assert said[1] == "continued: by the breaker: the target answers again, with 1 in flight at first"
-    assert said[2].startswith("changed: in flight on trial from 1 to all, by the breaker: 20 of 20")
+    assert said[2].startswith("changed: in flight on trial from 1 to all, by the breaker: ")
 
 
 def test_the_breaker_gives_up_and_resume_does_the_rest(cli: Cli) -> None:
     port = free_port()
-    retried = THINGS.replace("options.things)", "options.things, retry=Retry(attempts=9, on={'connect'}))")
-    text = retried.replace("import Scenario", "import Retry, Scenario")
     with Target(port) as target:
         target.delay_s = 0.01
-        run = start(
-            cli,
-            target,
-            "--set",
-            "things=300",
-            "--concurrency",
-            2,
-            "--breaker",
-            "50% over 2s for 1500ms",
-            text=THINGS,
-        )
+        breaker = ("--concurrency", 2, "--breaker", "50% over 2s for 1500ms")
+        run = start(cli, target, "--set", "things=300", *breaker)
         until(lambda: len(target.seen) > 30, "it is under way")
-    assert text
+        target.answer = fall_down
     ended = run.wait()
-    assert ended.code == 4, ended
+    assert (ended.code, ended.err) == (4, "")
     assert "stopped by the breaker: nothing answers at" in ended.out
-    failed = cli.summary()["items"]["failed"]
-    assert 20 <= failed < 300
+    assert 20 <= cli.summary()["items"]["failed"] < 200
     with Target(port) as target:
         args = ("--out", cli.out, "--listen", "127.0.0.1:0", "--processes", 1, "--only", "failed")
         again = cli("resume", "latest", *args)
         assert (again.code, cli.summary()["items"]["done"]) == (0, 300), again
+
+
+def fall_down(_: object) -> tuple[int, str]:
+    """Drop the connection."""
+    raise ConnectionError
 
 
 def test_a_threshold_pauses_until_people_decide(cli: Cli, target: Target) -> None:
@@ -185,7 +171,6 @@ def test_a_threshold_pauses_until_people_decide(cli: Cli, target: Target) -> Non
     run = start(cli, target, "--set", "things=1500", "--concurrency", 2, "--threshold", "failed<20 pause")
     until(lambda: any(kind.startswith("paused: by a threshold: failed<20") for kind in kinds(cli)), "paused")
     ill[0] = False
-    until(lambda: "paused by a threshold" in steer(cli, "pause").out or True, "asked")
     assert "running" in steer(cli, "continue").out
     before = len(target.seen)
     until(lambda: len(target.seen) > before + 50, "it goes on, and is not paused for the same again")
@@ -197,10 +182,16 @@ def test_a_threshold_pauses_until_people_decide(cli: Cli, target: Target) -> Non
     ("args", "words"),
     [
         (("set", "latest", "rat=5"), "rat cannot be set"),
-        (("set", "latest", "rate=5"), "50/s or 30/m"),
+        (("set", "latest", "rate=5"), "write 5/s"),
         (("pause", "latest"), "no such run"),
-        (("run", "things.py", "--max-rate", "5"), "--max-rate: expected a rate"),
-        (("run", "things.py", "--breaker", "5 over"), "--breaker: expected a share"),
+        (
+            ("run", "things.py", "--target", "http://localhost:1", "--max-rate", "5"),
+            "--max-rate: a rate needs its time",
+        ),
+        (
+            ("run", "things.py", "--target", "http://localhost:1", "--breaker", "5 over"),
+            "--breaker: expected a share",
+        ),
     ],
 )
 def test_mistakes_are_pointed_at(cli: Cli, args: tuple[str, ...], words: str) -> None:

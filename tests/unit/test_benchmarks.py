@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -12,10 +14,24 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import __main__, azkaban, growth, peers, processes, servers, tables
+from benchmarks import (
+    __main__,
+    azkaban,
+    growth,
+    open_peers,
+    open_stall,
+    peers,
+    processes,
+    queue_server,
+    queueing,
+    servers,
+    tables,
+)
 from benchmarks.lab import Failed, Lab, Missing, take_turns, wait_until
+from benchmarks.lines import Timed
 from benchmarks.processes import Point, Watched
 from benchmarks.tables import Figure, Goal, Table
+from loadgen.pacing import Poisson, parse_rate
 
 WRK = """Running 2s test @ http://127.0.0.1:8907/json
   1 threads and 32 connections
@@ -187,9 +203,12 @@ def test_figures_are_put_in_their_places_only() -> None:
     assert tables.placed(page, "z", "new") == page
 
 
+PAGES = ("performance.md", "story.md", "open-model.md")
+
+
 def test_one_page_has_a_place_for_every_table() -> None:
     docs = Path(__main__.__file__).parents[1] / "docs"
-    pages = [(docs / name).read_text(encoding="utf-8") for name in ("performance.md", "story.md")]
+    pages = [(docs / name).read_text(encoding="utf-8") for name in PAGES]
     for name in __main__.NAMES:
         assert sum(tables.placed(page, name, "fresh") != page for page in pages) == 1, name
     assert all(tables.placed(page, "circumstances", "fresh") != page for page in pages)
@@ -369,3 +388,93 @@ def test_mistakes_are_told_before_anything_runs(words: list[str], capsys: pytest
 def test_every_table_there_is_has_its_module() -> None:
     folder = Path(__main__.__file__).parent
     assert [name for name in __main__.NAMES if not (folder / f"{name}.py").is_file()] == []
+
+
+# Queues of which the truth is known
+
+
+def test_the_line_is_walked_item_by_item() -> None:
+    assert queueing.walked([0, 1, 1.5, 9], 2) == [2, 3, 4.5, 2]
+    assert queueing.walked([0, 1, 2, 3], 0.1, [(0.5, 2.5)]) == pytest.approx([0.1, 1.6, 0.7, 0.1])
+
+
+@pytest.mark.parametrize("load", [0.3, 0.5, 0.7, 0.9])
+def test_the_formula_of_the_long_run_has_the_mean_that_is_known(load: float) -> None:
+    """The integral of the tail is the mean wait; nobody waits with the chance that nobody is there."""
+    step = 0.05
+    tail = [1 - queueing.waiting(load, 1.0, step * n) for n in range(1200 if load > 0.8 else 400)]
+    integral = step * (sum(tail) - (tail[0] + tail[-1]) / 2)
+    assert integral == pytest.approx(queueing.mean(load, 1.0) - 1, rel=0.01)
+    assert queueing.waiting(load, 1.0, 0) == pytest.approx(1 - load)
+    assert queueing.waiting(load, 1.0, -0.1) == 0
+
+
+def test_a_long_walk_comes_to_the_long_run() -> None:
+    offsets = Poisson(parse_rate("50/s"), 1).offsets_us(0, 60_000)
+    found = queueing.spots(queueing.walked([offset / 1e6 for offset in offsets], 0.01))
+    assert found["mean"] == pytest.approx(queueing.mean(50, 0.01), rel=0.02)
+    for spot, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
+        assert found[spot] == pytest.approx(queueing.quantile(50, 0.01, share), rel=0.04)
+
+
+def test_spots_are_ranks() -> None:
+    assert queueing.spots([4, 1, 3, 2]) == {"mean": 2.5, "p50": 2, "p90": 4, "p99": 4}
+
+
+def test_the_line_serves_one_at_a_time_in_order_and_stands_still_once() -> None:
+    """Three come together: the last waits for all of them."""
+    server = queue_server.Server(5_000_000, stall_after=3, stall_s=0.05)
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.serve, args=(listener,))
+    thread.start()
+    try:
+        callers = [socket.create_connection(listener.getsockname()) for _ in range(3)]
+        for caller in callers:
+            caller.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert [caller.recv(1000) for caller in callers] == [queue_server.ANSWER] * 3
+        callers[0].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert callers[0].recv(1000) == queue_server.ANSWER
+        for caller in callers:
+            caller.close()
+    finally:
+        server.leave()
+        thread.join()
+        listener.close()
+    first, _, third, last = server.left_s
+    assert third - first >= 2 * 0.005 * 0.99
+    ((stop_s, go_s),) = server.stalls
+    assert third <= stop_s <= go_s - 0.049 <= last
+    assert min(server.services_us) >= 5_000
+
+
+def test_wrk2_is_read() -> None:
+    """A sample made after its documentation."""
+    text = (
+        "  Latency Distribution (HdrHistogram - Recorded Latency)\n 50.000%    1.23ms\n 75.000%    2.00ms\n"
+        " 90.000%  180.50ms\n 99.000%    0.91s\n\n  2000 requests in 10.00s, 1MB read\n"
+        "Requests/sec:    199.98\n"
+    )
+    load = open_peers.parse_wrk2(text)
+    assert (load.requests, load.rate_per_s) == (2000, 199.98)
+    assert (load.p50_ms, load.p90_ms, load.p99_ms) == pytest.approx((1.23, 180.5, 910))
+    for bad in (text + "  Socket errors: connect 0, read 3", "nothing"):
+        with pytest.raises(ValueError, match=r"errors|lacks"):
+            open_peers.parse_wrk2(bad)
+
+
+def test_a_stall_is_drawn() -> None:
+    opened = [Timed(n, 100 + n / 10, 0.0, 2.0 if n == 7 else 0.1) for n in range(10)]
+    lines = open_stall._plot(opened, [Timed(0, 50.0, 0.0, 0.1), Timed(1, 52.0, 0.0, 0.1)]).splitlines()
+    assert lines[1] == f"  0.0 s |{'##':<40}|     5 items,   100.0   100.0 ms"
+    assert lines[2] == f"  0.5 s |{'##' + 38 * '-'}|     5 items,   100.0  2000.0 ms"
+    assert sum("nothing was asked" in line for line in lines) == 3
+
+
+def test_one_word_stands_for_several_tables() -> None:
+    assert __main__._tables(["truth", "open"]) == ["truth", *__main__.GROUPS["open"]]
+    assert {name for names in __main__.GROUPS.values() for name in names} <= set(__main__.NAMES)
+
+
+def test_a_drawing_in_characters_is_fenced() -> None:
+    table = Table(name="x", title="t", columns=("c",), rows=[], text="|##  |\n|#   |")
+    assert "```\n|##  |\n|#   |\n```" in tables.render(table)

@@ -143,7 +143,7 @@ def test_rules_are_read(text: str, rule: Rule) -> None:
         ("50%", 3, "expected over"),
         ("50% ovr 10s", 4, "expected over"),
         ("50% over", 8, "a duration"),
-        ("50% over 10", 9, "a duration"),
+        ("50% over 10", 11, "a duration"),
         ("50% over 0s", 9, "a duration"),
         ("50% over 100ms", 4, "1s or longer"),
         ("50% over 10s after 2m", 13, "expected for"),

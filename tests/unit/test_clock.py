@@ -6,9 +6,11 @@ import threading
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loadgen import clock as clocks
-from loadgen.clock import AwakeClock, Clock, SteppedClock, SystemClock
+from loadgen.clock import AwakeClock, Clock, Skew, SteppedClock, SystemClock
 
 
 def test_the_system_clock_is_the_wall_clock_in_microseconds() -> None:
@@ -88,3 +90,36 @@ def test_both_are_clocks(clock: Clock) -> None:
     assert isinstance(first, int)
     assert isinstance(clock.now_us(), int)
     assert first <= second
+
+
+def test_the_shortest_round_trip_tells_another_clock_best() -> None:
+    """Theirs is 5 s ahead; one way is slow, and only some of the time."""
+    skew = Skew()
+    for asked, there, back in ((0, 900, 100), (10_000, 60, 40), (20_000, 50, 4_000)):
+        skew.observe(asked, asked + there + back, asked + there + 5_000_000)
+    assert skew.error_us == 50
+    assert abs(skew.ahead_us - 5_000_000) <= skew.error_us
+    assert skew.ahead_us == 5_000_010
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=60))
+def test_another_clock_is_never_further_off_than_said(trips: list[tuple[int, int]]) -> None:
+    skew, now = Skew(), 0
+    for there, back in trips:
+        skew.observe(now, now + there + back, now + there - 123_456)
+        now += there + back
+    assert abs(skew.ahead_us + 123_456) <= skew.error_us
+
+
+def test_old_round_trips_are_forgotten() -> None:
+    """Clocks drift."""
+    skew = Skew()
+    skew.observe(0, 2, 1_000)
+    for _ in range(Skew.LAST):
+        skew.observe(0, 100, 5_000)
+    assert (skew.error_us, skew.ahead_us) == (50, 4_950)
+
+
+def test_a_clock_that_was_never_asked_is_not_known() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        _ = Skew().ahead_us

@@ -165,3 +165,42 @@ def test_a_harvest_that_makes_no_sense_is_refused(harvest):
     """Nobody on the way to the reports has to look inside again."""
     with pytest.raises(ValueError):
         harvest.check(10)
+
+
+# In an open model
+
+
+def test_lags_stay_with_their_items():
+    late = [Result(item, 1, Outcome.DONE, 100, 10 * item, lag_us=item % 3) for item in (7, 5, 6)]
+    plain, others = divide(late)
+    assert others == ()
+    assert (plain.lags(), plain.responses()) == ([2, 0, 1], [52, 60, 71])
+    assert list(plain.results()) == sorted(late, key=lambda result: result.item)
+    Harvest(plain).check(10)
+
+
+def test_without_lags_there_is_no_column_and_response_is_service():
+    plain, _ = divide([Result(item, 1, Outcome.DONE, 100, 10) for item in range(3)])
+    assert plain.lag_us == b""
+    assert (plain.lags(), plain.responses()) == ([0, 0, 0], [10, 10, 10])
+
+
+def test_lags_of_other_items_are_refused():
+    with pytest.raises(ValueError, match="lengths"):
+        Plain(((0, 3),), A_COLUMN, A_COLUMN, pack([1, 2])).check()
+
+
+def test_what_was_dropped_is_no_plain_result():
+    dropped = Result(1, 1, Outcome.DROPPED, 0, 0, "no slot", lag_us=5)
+    harvest = Harvest.of([dropped])
+    assert harvest.results == (dropped,)
+    assert (harvest.ended, harvest.failed) == (1, 0)
+    harvest.check(10)
+
+
+def test_samples_of_a_version_without_lags_have_none():
+    kept = Samples.of([Sample(1, 1, "a", 5, 6, lag_us=7), Sample(2, 1, "a", 5, 6)])
+    assert kept.numbers("lag_us") == [7, 0]
+    older = Samples(kept.words, kept.columns[:-1])
+    assert older.numbers("lag_us") == [0, 0]
+    assert [sample.lag_us for sample in older.rows()] == [0, 0]

@@ -92,7 +92,7 @@ def test_a_crowd_is_turned_away_and_silence_holds_nobody_up(path: Path, asked: l
 
 
 def test_what_a_dead_master_left_is_replaced(path: Path) -> None:
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     dead = socket.socket(socket.AF_UNIX)
     dead.bind(os.fspath(path))
     dead.close()

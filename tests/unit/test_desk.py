@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from loadgen.backlog import marks
 from loadgen.clock import SteppedClock
 from loadgen.columns import Harvest
-from loadgen.desk import LARGEST_REPORT, Desk, marks
+from loadgen.desk import LARGEST_REPORT, Desk
 from loadgen.execution.pipe import Returned
 from loadgen.plan import Chunk
 from loadgen.queues.messages import Lease, Mark
@@ -124,3 +125,31 @@ def test_a_report_is_not_much_larger_than_it_may_be(desk: Desk) -> None:
         assert len(report) < 2 * LARGEST_REPORT
         taken.append(desk.confirm())
     assert sum(taken) == 60
+
+
+def test_a_worker_that_is_to_rest_gives_all_back(desk: Desk, clock: SteppedClock) -> None:
+    """What its processes skip, and what would have come after that; in flight is only what was started."""
+    desk.accept(Lease(7, Chunk(0, lanes=((1, 3), (2, 4))), {}))
+    desk.accept(Lease(8, Chunk(0, 10, 14), {}))
+    started = items(desk.next_tasks(3))
+    assert started == [[1], [2], [10]]
+    desk.rest()
+    assert (desk.backlog, desk.rate()) == (0, 0.0)
+    desk.put(Returned((), ((7, (2,)),), 0.0))
+    ended(desk, 7, 1)
+    ended(desk, 8, 10)
+    desk.take()
+    desk.confirm()
+    assert {lease: sorted(back) for lease, back in desk.unstarted.items()} == {7: [2, 3, 4], 8: [11, 12, 13]}
+
+
+def test_a_piece_that_a_process_skips_takes_its_lane_along(desk: Desk) -> None:
+    desk.accept(Lease(7, Chunk(0, lanes=((1, 3, 5), (2, 4))), {}))
+    assert items(desk.next_tasks(9)) == [[1], [2]]
+    desk.put(Returned((), ((7, (1,)),), 0.0))
+    ended(desk, 7, 2)
+    assert items(desk.next_tasks(9)) == [[4]]
+    ended(desk, 7, 4)
+    desk.take()
+    desk.confirm()
+    assert {lease: sorted(back) for lease, back in desk.unstarted.items()} == {7: [1, 3, 5]}

@@ -21,7 +21,7 @@ MODULES = [
     if file.name != "__main__.py"
 ]
 LONGEST_FILE = 420
-LONGER = {"queues/leases.py": 600}
+LONGER = {"queues/leases.py": 600, "record.py": 450, "queues/memory.py": 460, "cli/conduct.py": 450}
 """The lease machine is one table, to be read as one."""
 
 every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(HOUSE)))

@@ -23,13 +23,13 @@ def test_a_plan_counts_the_items_of_all_steps() -> None:
 def test_a_plain_chunk_is_its_range() -> None:
     """Each item may run beside each other."""
     chunk = Chunk(0, 3, 6)
-    assert (len(chunk), list(chunk), list(chunk.runs())) == (3, [3, 4, 5], [(3,), (4,), (5,)])
+    assert (len(chunk), list(chunk), chunk.items) == (3, [3, 4, 5], range(3, 6))
 
 
 def test_a_keyed_chunk_is_its_lanes() -> None:
     """Items of one lane come together, in their order."""
     chunk = Chunk(0, lanes=((1, 4), (2,)))
-    assert (len(chunk), list(chunk), list(chunk.runs())) == (3, [1, 4, 2], [(1, 4), (2,)])
+    assert (len(chunk), list(chunk), chunk.items) == (3, [1, 4, 2], (1, 4, 2))
 
 
 @pytest.mark.parametrize("chunk", [Chunk(0), Chunk(1, 4, 4), Chunk(2, 1, 9), Chunk(3, lanes=((1,), (2, 3)))])

@@ -15,7 +15,7 @@ const MARKED = /paused|continued|changed|lost|expired|joined|resumed/;
 const charts = [
   new Chart($("throughput"), "Throughput", "per second", [
     {index: 0, name: "items", role: "a", weight: 2.6}, {index: 2, name: "calls", role: "c", dash: [5, 6]}]),
-  new Chart($("latency"), "Service time of calls", "ms", [
+  new Chart($("latency"), "Call times", "ms", [
     {index: 4, name: "p50", role: "p50"}, {index: 5, name: "p95", role: "p95", dash: [8, 3]},
     {index: 6, name: "p99", role: "p99", dash: [2, 2], weight: 1.6}]),
   new Chart($("errors"), "Failures", "per second", [
@@ -222,7 +222,7 @@ function renderEnd() {
     make("li", `Times are ${summary.generator.verdict}. ${summary.generator.reasons.join(" ")}`, $("reasons"));
   set($("event"), "");
   pairs($("next"), [["Exit code", String(end.exit_code)], ...(end.resumable ? [["Do what is left", `loadgen resume ${about.run}`, "code"]] : []),
-    ["Report", `loadgen report ${about.run}`, "code"], ["Files", about.directory, "code"]]);
+    ["Report", `${about.directory}/report.html`, "code"], ["In a terminal", `loadgen report ${about.run}`, "code"]]);
   $("controls").hidden = true;
   $("summary").hidden = !summary;
   if (!summary) return;

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from loadgen.sandbox.azkaban.engine import Engine
-from loadgen.sandbox.azkaban.executions import EVENTS as EXECUTION_EVENTS
+from loadgen.sandbox.azkaban.execution import EVENTS as EXECUTION_EVENTS
 from loadgen.sandbox.azkaban.executions import Limits
 from loadgen.sandbox.azkaban.executor import Executor
 from loadgen.sandbox.azkaban.history import History
@@ -29,26 +29,25 @@ if TYPE_CHECKING:
     from loadgen.clock import Clock
     from loadgen.sandbox.azkaban.login import Servlet
     from loadgen.sandbox.azkaban.projects import Project
+    from loadgen.sandbox.connections import Threads
     from loadgen.sandbox.journal import Journal
     from loadgen.sandbox.messages import Answer, Request
     from loadgen.sandbox.options import SandboxOptions
 
 NOT_YET = frozenset({"/triggers", "/flowtrigger", "/flowtriggerinstance", "/stats", "/notes"})
 """Routes of the real server that the sandbox has no servlet for; better a clear word than a wrong answer."""
-THREADS = 20
-"""Of Jetty's pool."""
 
 
 class Azkaban:
     """A target for the front."""
 
-    def __init__(self, options: SandboxOptions, clock: Clock, journal: Journal) -> None:
+    def __init__(self, options: SandboxOptions, clock: Clock, journal: Journal, threads: Threads) -> None:
         """Raises UsageError when the journal cannot be used."""
         self._site = site = site_of(options)
         projects = Projects(journal.record)
         scan_ms = max(1, round(options.scan_interval_s * 1000))
         self._engine = engine = Engine(
-            projects, _limits(options), scan_ms, clock, journal.record, site.profile.accepted
+            projects, _limits(options), scan_ms, clock, journal.record, site.profile
         )
         upload = Upload(projects, site, engine.uploaded if site.profile.drops_schedules else _nothing)
         self._login = Login(site.users, _sessions(options), clock)
@@ -57,9 +56,9 @@ class Azkaban:
             "/index": Index(projects),
             "/manager": Manager(projects, upload, site, clock, engine),
             "/executor": Executor(projects, engine, site.users),
-            "/schedule": ScheduleServlet(projects, engine, site.users),
+            "/schedule": ScheduleServlet(projects, engine, site),
             "/history": History(engine),
-            "/jmx": Jmx(engine, options.threads or THREADS),
+            "/jmx": Jmx(engine, threads, site.profile),
         }
         if options.front:
             self._servlets[PATH] = Mammut(projects, upload, site)
@@ -68,7 +67,8 @@ class Azkaban:
                 **dict.fromkeys(PROJECT_EVENTS, projects.apply),
                 **dict.fromkeys(EXECUTION_EVENTS, engine.executions.apply),
                 **dict.fromkeys(SCHEDULE_EVENTS, engine.schedules.apply),
-            }
+            },
+            engine.executions.stand,
         )
 
     def tick(self) -> None:

@@ -11,8 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from loadgen.sandbox.azkaban.executions import Executions, Limits, Order, Receipt, Refused
-from loadgen.sandbox.azkaban.flows import with_embedded
+from loadgen.sandbox.azkaban.execution import Order
+from loadgen.sandbox.azkaban.executions import Executions, Limits, Receipt, Refused
+from loadgen.sandbox.azkaban.flows import run_by, with_embedded
+from loadgen.sandbox.azkaban.profile import NEWEST
 from loadgen.sandbox.azkaban.schedules import Schedules
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from loadgen.clock import Clock
     from loadgen.sandbox.azkaban.flow_options import FlowOptions
     from loadgen.sandbox.azkaban.flows import Flow
+    from loadgen.sandbox.azkaban.profile import Profile
     from loadgen.sandbox.azkaban.projects import Project, Projects
     from loadgen.sandbox.azkaban.schedules import Schedule
     from loadgen.sandbox.journal import Event
@@ -36,10 +39,10 @@ class Engine:
         scan_ms: int,
         clock: Clock,
         record: Callable[[Event], None] = lambda _event: None,
-        accepted: str = "queued",
+        profile: Profile = NEWEST,
     ) -> None:
-        """See `Executions` for `record` and `accepted`."""
-        self.executions = Executions(limits, record, accepted)
+        """See `Executions` for `record`."""
+        self.executions = Executions(limits, record, profile)
         self.schedules = Schedules(record)
         self._projects = projects
         self._scan_ms = scan_ms
@@ -109,5 +112,8 @@ class Engine:
             mail_creator="default",
         )
         flows = with_embedded(flow, project.flows)
-        order = Order(project.id, project.name, project.version, flow, flows, user, options)
+        if project.files is not None:
+            flows = run_by(flows, project.files)
+        version = project.version
+        order = Order(project.id, project.name, version, flows[flow.id], flows, user, options)
         return self.executions.submit(order, now_ms)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from loadgen.sandbox.azkaban.timeline import NEVER, FailureAction, Status, first_failure
 
 if TYPE_CHECKING:
-    from loadgen.sandbox.azkaban.executions import Execution
+    from loadgen.sandbox.azkaban.execution import Execution
     from loadgen.sandbox.azkaban.flow_options import FlowOptions
     from loadgen.sandbox.azkaban.timeline import Node
 

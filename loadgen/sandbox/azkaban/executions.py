@@ -6,19 +6,28 @@ of the execution and the time.  All that clients do comes in as a change, which 
 applied; together with the options the changes determine everything, so that the same ones, read back from
 a journal, give the same executions again.
 
-As in AbstractExecutorManagerAdapter.java (submission), ExecutionController.java (polling executors)
-and FlowRunner.java (pause, resume, kill).
+As in AbstractExecutorManagerAdapter.java (submission), ExecutionController.java (polling executors),
+ExecutorManager.java (pushing to them) and FlowRunner.java (pause, resume, kill).
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from loadgen.sandbox.azkaban.flow_options import FlowOptions
-from loadgen.sandbox.azkaban.flows import Flow
+from loadgen.sandbox.azkaban.execution import (
+    Cancelled,
+    Change,
+    Execution,
+    Order,
+    Paused,
+    Resumed,
+    Stood,
+    Submitted,
+)
+from loadgen.sandbox.azkaban.profile import NEWEST, Profile
 from loadgen.sandbox.azkaban.timeline import (
     NEVER,
     Course,
@@ -26,7 +35,6 @@ from loadgen.sandbox.azkaban.timeline import (
     Node,
     Status,
     cut,
-    first_failure,
     length,
     outcome,
     pipelined,
@@ -53,91 +61,9 @@ class Limits:
     flow_threads: int = 30
     """Executions that run at once."""
     queue_size: int = 100_000
-    """Executions that may wait."""
+    """Executions that may wait; of no meaning where executors poll."""
     runs_of_flow: int = 30
     """With more unfinished executions than that of one flow no further one is taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be executed, and for whom: pinned when it is submitted, whatever is uploaded later."""
-
-    project_id: int
-    project: str
-    version: int
-    flow: Flow
-    flows: Mapping[str, Flow]
-    """The flow, and those of that version that are embedded in it."""
-    user: str
-    options: FlowOptions
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """One execution; times are milliseconds since 1970, NEVER for what has not been decided yet."""
-
-    id: int
-    order: Order
-    submit_ms: int
-    start_ms: int = NEVER
-    end_ms: int = NEVER
-    outcome: Status = Status.SUCCEEDED
-    """What it is from `end_ms` on."""
-    nodes: tuple[Node, ...] = ()
-    """Its jobs; their times count from `start_ms`."""
-    paused_ms: int = NEVER
-    killed_ms: int = NEVER
-
-    @property
-    def flow_key(self) -> tuple[int, str]:
-        """Project and flow."""
-        return self.order.project_id, self.order.flow.id
-
-    def status(self, now_ms: int) -> Status:
-        """How it stands."""
-        if self.end_ms <= now_ms:
-            return self.outcome
-        if self.start_ms > now_ms:
-            return Status.PREPARING
-        if self.killed_ms <= now_ms:
-            return Status.KILLING
-        if self.paused_ms <= now_ms:
-            return Status.PAUSED
-        failed = self.start_ms + first_failure(self.nodes) <= now_ms
-        return Status.FAILED_FINISHING if failed else Status.RUNNING
-
-
-class Change(Event, frozen=True, tag=True):
-    """What happened to an execution, and when; nothing that happens later makes it superfluous."""
-
-    id: int
-    at_ms: int
-
-    @property
-    def subject(self) -> Hashable:
-        """This one alone."""
-        return object()
-
-
-class Submitted(Change, frozen=True):
-    """An execution of that id was taken."""
-
-    order: Order
-
-
-class Cancelled(Change, frozen=True):
-    """The execution ends before its time."""
-
-
-class Paused(Change, frozen=True):
-    """The execution starts no further job."""
-
-
-class Resumed(Change, frozen=True):
-    """It goes on."""
-
-
-EVENTS = (Submitted, Cancelled, Paused, Resumed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +93,12 @@ class Executions:
         self,
         limits: Limits,
         record: Callable[[Event], None] = lambda _event: None,
-        accepted: str = "queued",
+        profile: Profile = NEWEST,
     ) -> None:
-        """`record` is told of every change before it is made; `accepted` is what a new one is said to be."""
+        """`record` is told of every change before it is made."""
         self._limits = limits
         self._record = record
-        self._accepted = accepted
+        self._profile = profile
         self._by_id: dict[int, Execution] = {}
         self._index = _Index()
         self._moved_ms = 0
@@ -198,18 +124,26 @@ class Executions:
         elif running:
             ids = ",".join(map(str, running))
             message = f"Flow {flow} is already running with exec id {ids}. Will execute concurrently. \n"
-        if len(self._index.waiting) >= self._limits.queue_size:
+        if not self._profile.polls and len(self._index.waiting) >= self._limits.queue_size:
             full = "Azkaban has overrun its webserver queue capacity"
             return Receipt(-1, f"Failed to submit {flow} for project {order.project}. {full}")
         number = len(self._by_id) + 1
         self._change(Submitted(number, now_ms, order))
-        return Receipt(number, f"{message}Execution {self._accepted} successfully with exec id {number}")
+        return Receipt(
+            number, f"{message}Execution {self._profile.accepted} successfully with exec id {number}"
+        )
 
     def cancel(self, number: int, now_ms: int) -> None:
-        """End an execution.  Raises Refused; one that waits is ended nevertheless."""
+        """End an execution.  Raises Refused; where executors poll, one that waits is ended nevertheless.
+
+        Where it is pushed to them, the first that waits is off the queue, and not yet with any: it goes on.
+        """
         execution = self._unfinished(number, now_ms)
+        waits = execution.start_ms > now_ms
+        if waits and not self._profile.polls and number == next(iter(self._index.waiting)):
+            raise Refused(f"Execution {number} of flow {execution.order.flow.id} isn't running.")
         self._change(Cancelled(number, now_ms))
-        if execution.start_ms > now_ms:
+        if waits and self._profile.polls:
             called = "Cancel action has been called but the flow is unreachable."
             raise Refused(f"{called} Finalizing the flow.")
 
@@ -224,8 +158,15 @@ class Executions:
         if self._running(number, now_ms).paused_ms != NEVER:
             self._change(Resumed(number, now_ms))
 
+    def stand(self) -> Iterator[Stood]:
+        """What all changes came to so far; applied to no executions, they give these."""
+        return (Stood.of(execution, self._moved_ms) for execution in self._by_id.values())
+
     def apply(self, change: Change) -> None:
         """The one place where something happens to an execution that time alone would not bring."""
+        if isinstance(change, Stood):
+            self._restore(change)
+            return
         self.advance(change.at_ms)
         match change:
             case Submitted(number, at_ms, order):
@@ -286,6 +227,20 @@ class Executions:
     def newest_first(self) -> Iterator[Execution]:
         """All."""
         return reversed(self._by_id.values())
+
+    def _restore(self, stood: Stood) -> None:
+        execution, number = stood.execution(), stood.id
+        self._by_id[number] = execution
+        self._moved_ms = stood.at_ms
+        self._index.of_flow.setdefault(execution.flow_key, []).append(number)
+        if execution.end_ms <= stood.at_ms:
+            return
+        self._index.unfinished.setdefault(execution.flow_key, {})[number] = None
+        if execution.start_ms == NEVER:
+            self._index.waiting[number] = None
+        else:
+            self._index.running[number] = None
+            self._put(execution)
 
     def _change(self, change: Change) -> None:
         self._record(change)

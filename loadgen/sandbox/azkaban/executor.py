@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from loadgen.sandbox.azkaban.engine import Engine
-    from loadgen.sandbox.azkaban.executions import Execution
+    from loadgen.sandbox.azkaban.execution import Execution
     from loadgen.sandbox.azkaban.projects import Project, Projects
     from loadgen.sandbox.azkaban.users import Users
     from loadgen.sandbox.messages import FilePart, Request

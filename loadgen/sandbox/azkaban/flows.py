@@ -44,6 +44,8 @@ class Job(msgspec.Struct, frozen=True):
     """When it runs, given how its dependencies ended."""
     commands: tuple[str, ...] = ()
     """What it would execute; only for jobs of type `command`."""
+    lost: bool = False
+    """Whether there is no file to run it by: it came with an upload that has not set its version yet."""
 
 
 class Flow(msgspec.Struct, frozen=True):
@@ -73,6 +75,21 @@ def with_embedded(flow: Flow, flows: Mapping[str, Flow]) -> dict[str, Flow]:
             found[name] = flows[name]
             waiting.append(flows[name])
     return found
+
+
+def run_by(flows: Mapping[str, Flow], files: Mapping[str, Flow]) -> dict[str, Flow]:
+    """These flows as an executor runs them that has other files: its jobs may be older ones, or lost."""
+    old = {job.name: job for flow in files.values() for job in flow.jobs}
+    return {
+        flow.id: msgspec.structs.replace(flow, jobs=tuple(_run_by(job, old) for job in flow.jobs))
+        for flow in flows.values()
+    }
+
+
+def _run_by(job: Job, old: Mapping[str, Job]) -> Job:
+    if job.name not in old:
+        return msgspec.structs.replace(job, lost=True)
+    return msgspec.structs.replace(job, type=old[job.name].type, commands=old[job.name].commands)
 
 
 def load(files: Mapping[str, bytes]) -> Loaded:

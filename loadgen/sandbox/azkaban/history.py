@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from loadgen.sandbox.azkaban.engine import Engine
-    from loadgen.sandbox.azkaban.executions import Execution
+    from loadgen.sandbox.azkaban.execution import Execution
     from loadgen.sandbox.messages import FilePart, Request
 
 STATUSES = {

@@ -11,26 +11,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from loadgen.sandbox.azkaban.engine import Engine
+    from loadgen.sandbox.azkaban.profile import Profile
+    from loadgen.sandbox.connections import Threads
     from loadgen.sandbox.messages import FilePart, Request
 
 TRIGGERS = "azkaban.jmx.JmxTriggerManager:name=triggerManager"
 JETTY = "azkaban.jmx.JmxJettyServer:name=jetty"
 CONTROLLER = "azkaban.jmx.JmxExecutionController:name=executionController"
 MANAGER = "azkaban.jmx.JmxExecutorManager:name=executorManager"
-"""The name of the controller's figures where executors are pushed instead of polling; here both answer."""
+"""Who has the figures of executions: the first where executors poll, the second where it pushes to them."""
 
 
 class Jmx:
     """The servlet at /jmx; any session will do."""
 
-    def __init__(self, engine: Engine, threads: int) -> None:
+    def __init__(self, engine: Engine, threads: Threads, profile: Profile) -> None:
         self._engine = engine
         self._threads = threads
         self._beans: dict[str, Callable[[], dict[str, object]]] = {
             JETTY: self._jetty,
             TRIGGERS: self._triggers,
-            CONTROLLER: self._executions,
-            MANAGER: self._executions,
+            CONTROLLER if profile.polls else MANAGER: self._executions,
         }
 
     async def get(self, request: Request, user: str) -> Answer:
@@ -90,12 +91,13 @@ class Jmx:
         }
 
     def _jetty(self) -> dict[str, object]:
-        """It answers one request at a time: the one that asks."""
+        """A thread is idle that has no connection; one that has an idle connection is not."""
+        threads = self._threads
         return {
             "Running": True,
             "Failed": False,
             "Stopped": False,
-            "NumThreads": self._threads,
-            "NumIdleThreads": self._threads - 1,
-            "ConnectionsOpen": 1,
+            "NumThreads": threads.total,
+            "NumIdleThreads": threads.total - threads.busy,
+            "ConnectionsOpen": threads.connections,
         }

@@ -50,7 +50,7 @@ class Manager:
             return await self._delete(request, user)
         if "purge" in request.params:
             return self._purge(request, user)
-        return self._page(request)
+        return self._page(request, user)
 
     async def post(self, request: Request, user: str) -> Answer:
         """`ajax` as with GET; `action=create`; anything else does nothing and says nothing."""
@@ -125,10 +125,15 @@ class Manager:
         self._projects.purge(project)
         return write_json({"success": True})
 
-    def _page(self, request: Request) -> Answer:
+    def _page(self, request: Request, user: str) -> Answer:
+        """The only place that tells how a project is described."""
         name = needed(request, "project")
-        known = self._projects.find(name) is not None
-        return page("Azkaban Web Client", f"Project {name}" if known else f"Project {name} not found.")
+        project = self._projects.find(name)
+        if project is None:
+            return page("Azkaban Web Client", f"Project {name} not found.")
+        if not self._site.users.may(user, project):
+            return page("Azkaban Web Client", f"No permission to view project {name}.")
+        return page("Azkaban Web Client", f"Project {project.name}", project.description)
 
     def _ask(self, request: Request, user: str) -> Answer:
         name = needed(request, "project")
@@ -136,7 +141,7 @@ class Manager:
         project = self._projects.find(name)
         if project is None:
             said["error"] = f"Project {name} doesn't exist."
-            return write_json(said)
+            return write_json(said) if self._site.profile.names_unknown else Answer()
         said["projectId"] = project.id
         if not self._site.users.may(user, project):
             said["error"] = "Permission denied. Need READ access."

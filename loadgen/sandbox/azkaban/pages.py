@@ -78,9 +78,10 @@ def redirect(request: Request, path: str, *cookies: tuple[str, str]) -> Answer:
     return Answer(302, headers=(("location", f"http://{host}{path}"), *cookies))
 
 
-def page(title: str, text: str = "") -> Answer:
+def page(title: str, *texts: str) -> Answer:
     """Any page that a person would see."""
-    return Answer(200, _PAGE.format(title=escape(title), body=f"<p>{escape(text)}</p>").encode(), HTML)
+    body = "\n".join(f"<p>{escape(text)}</p>" for text in texts)
+    return Answer(200, _PAGE.format(title=escape(title), body=body).encode(), HTML)
 
 
 def table(title: str, head: Iterable[str], rows: Iterable[Iterable[str]]) -> Answer:

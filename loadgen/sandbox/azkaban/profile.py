@@ -20,8 +20,17 @@ class Profile:
     """Whether a validator's complaints are a list in HTML, and not lines."""
     accepted: str = "queued"
     """What an execution that was taken on is: `Execution queued successfully ...`."""
+    version_last: bool = True
+    """Whether an upload shows its flows before it sets their version: a run in between has the old files."""
     drops_schedules: bool = True
     """Whether an upload removes the schedules of flows that are no longer there; since 3.73."""
+    names_unknown: bool = True
+    """Whether a question about a project that there is not is answered with an error; else with nothing."""
+    polls: bool = True
+    """Whether executors fetch what waits.  Else the web server pushes it to them, out of a queue that can
+    be full; a setting of Azkaban's, which has both since 3.6x, and here goes by the version."""
+    makes_up: bool = True
+    """Whether a schedule can be told to make up for what was missed (`backExecuteOnce`)."""
 
 
 PROFILES = {
@@ -34,10 +43,15 @@ PROFILES = {
             checks_extension=False,
             bullets=True,
             accepted="submitted",
+            version_last=False,
             drops_schedules=False,
+            names_unknown=False,
+            polls=False,
+            makes_up=False,
         ),
-        Profile(version="3.90"),
+        Profile(version="3.90", version_last=False, polls=False, makes_up=False),
         Profile(version="4.0"),
     )
 }
 """By version; they are what `--profile` takes."""
+NEWEST = PROFILES["4.0"]

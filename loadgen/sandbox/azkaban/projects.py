@@ -49,8 +49,10 @@ class Project:
     last_version: int = 0
     """Of the last upload that reached the database, also of one that failed there."""
     flows: Mapping[str, Flow] = field(default_factory=dict)
+    files: Mapping[str, Flow] | None = None
+    """The flows of `version`, while an upload shows its own already; None: they are those."""
     archive: bytes = b""
-    """The zip that they come from."""
+    """The zip that those of `version` come from."""
     rows: Mapping[int, int] = field(default_factory=dict)
     """How many flows the database holds of each version that it has not deleted yet."""
     locked: frozenset[str] = frozenset()
@@ -209,6 +211,22 @@ class Projects:
         self._record(event)
         self.apply(event)
 
+    def show(self, number: int, flows: Mapping[str, Flow]) -> None:
+        """Have a project hold these flows already, of an upload that sets its version when it is through.
+
+        It is not recorded: to a server that starts anew the upload never was.  Raises ProjectError, as
+        `install` does.
+        """
+        self._admit(number, flows)
+        project = self._by_id[number]
+        self._by_id[number] = replace(project, flows=flows, files=project.flows)
+
+    def hide(self, number: int) -> None:
+        """Have it hold what its version has: the upload came to nothing."""
+        project = self._by_id[number]
+        if project.files is not None:
+            self._by_id[number] = replace(project, flows=project.files, files=None)
+
     def install(
         self,
         number: int,
@@ -223,15 +241,9 @@ class Projects:
         Raises ProjectError for a flow that the database does not take: its ids know no case.  The
         flows then stay as they were, and the version number is lost.
         """
+        self._admit(number, flows)
         project = self._by_id[number]
         version = project.last_version + 1
-        taken: set[str] = set()
-        for flow in flows:
-            folded = flow.lower()
-            if folded in taken or len(flow) > MAX_FLOW_ID:
-                self.lose_version(number)
-                raise ProjectError(f"Error inserting flow {flow}")
-            taken.add(folded)
         rows = {each: count for each, count in project.rows.items() if each >= version - RETENTION}
         rows[version] = len(flows)
         locked = project.locked.intersection(flows)
@@ -273,6 +285,15 @@ class Projects:
                 locked = others | {event.flow} if event.locked else others
                 self._by_id[event.id] = replace(project, locked=locked)
 
+    def _admit(self, number: int, flows: Mapping[str, Flow]) -> None:
+        taken: set[str] = set()
+        for flow in flows:
+            folded = flow.lower()
+            if folded in taken or len(flow) > MAX_FLOW_ID:
+                self.lose_version(number)
+                raise ProjectError(f"Error inserting flow {flow}")
+            taken.add(folded)
+
     def _install(self, event: Uploaded, flows: Mapping[str, Flow]) -> Project:
         project = self._by_id[event.id]
         installed = replace(
@@ -280,6 +301,7 @@ class Projects:
             version=event.version,
             last_version=event.version,
             flows=flows,
+            files=None,
             locked=event.locked,
             archive=event.archive,
             rows=event.rows,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from loadgen.sandbox.azkaban.engine import Engine
     from loadgen.sandbox.azkaban.projects import Projects
     from loadgen.sandbox.azkaban.schedules import Schedule
-    from loadgen.sandbox.azkaban.users import Users
+    from loadgen.sandbox.azkaban.site import Site
     from loadgen.sandbox.messages import FilePart, Request
 
 Said = dict[str, object]
@@ -28,10 +28,11 @@ Said = dict[str, object]
 class ScheduleServlet:
     """The servlet at /schedule; to schedule and to remove one must be allowed all with the project."""
 
-    def __init__(self, projects: Projects, engine: Engine, users: Users) -> None:
+    def __init__(self, projects: Projects, engine: Engine, site: Site) -> None:
         self._projects = projects
         self._engine = engine
-        self._users = users
+        self._users = site.users
+        self._makes_up = site.profile.makes_up
 
     async def get(self, request: Request, user: str) -> Answer:
         """Everything by `ajax`; else a page."""
@@ -67,7 +68,7 @@ class ScheduleServlet:
             case "fetchSchedule":
                 project_id = needed_integer(request, "projectId")
                 schedule = self._engine.schedules.find(project_id, needed(request, "flowId"))
-                return {} if schedule is None else {"schedule": _told(schedule)}
+                return {} if schedule is None else {"schedule": self._told(schedule)}
             case "fetchSchedules" | "loadFlow":
                 items = [_item(schedule) for schedule in self._engine.schedules.all()]
                 return {"items": items} if items else {}
@@ -105,7 +106,7 @@ class ScheduleServlet:
             user,
             options,
             end_ms=_long(request.params.get("endSchedTime"), END_MS),
-            back_execute_once=request.params.get("backExecuteOnce", "").lower() == "true",
+            back_execute_once=self._makes_up and request.params.get("backExecuteOnce", "").lower() == "true",
         )
         try:
             schedule = self._engine.schedules.schedule(terms, now_ms)
@@ -124,20 +125,19 @@ class ScheduleServlet:
         self._engine.schedules.remove(number)
         return {"status": "success", "message": f"flow {schedule.terms.flow} removed from Schedules."}
 
-
-def _told(schedule: Schedule) -> Said:
-    """What fetchSchedule says; the id is a string here."""
-    terms = schedule.terms
-    return {
-        "scheduleId": str(schedule.id),
-        "submitUser": terms.user,
-        "firstSchedTime": _date(schedule.first_ms),
-        "nextExecTime": _date(schedule.next_ms),
-        "period": "null",
-        "cronExpression": terms.cron,
-        "executionOptions": options_json(terms.options),
-        "backExecuteOnce": terms.back_execute_once,
-    }
+    def _told(self, schedule: Schedule) -> Said:
+        """What fetchSchedule says; the id is a string here."""
+        terms = schedule.terms
+        said: Said = {
+            "scheduleId": str(schedule.id),
+            "submitUser": terms.user,
+            "firstSchedTime": _date(schedule.first_ms),
+            "nextExecTime": _date(schedule.next_ms),
+            "period": "null",
+            "cronExpression": terms.cron,
+            "executionOptions": options_json(terms.options),
+        }
+        return said | {"backExecuteOnce": terms.back_execute_once} if self._makes_up else said
 
 
 def _item(schedule: Schedule) -> Said:

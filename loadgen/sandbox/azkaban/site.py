@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from loadgen.sandbox.azkaban.profile import PROFILES, Profile
+from loadgen.sandbox.azkaban.profile import NEWEST, PROFILES, Profile
 from loadgen.sandbox.azkaban.users import User, Users
 from loadgen.sandbox.faults import Faults
 
@@ -18,7 +18,7 @@ class Site:
     """One server; see `SandboxOptions` for what the fields mean."""
 
     users: Users
-    profile: Profile = PROFILES["4.0"]
+    profile: Profile = NEWEST
     faults: Faults = field(default_factory=Faults)
     lockdown: str = ""
     upload_user: str = ""

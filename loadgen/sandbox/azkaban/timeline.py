@@ -13,6 +13,8 @@ from enum import StrEnum
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from loadgen.sandbox.azkaban.flows import COMMAND
 
 if TYPE_CHECKING:
@@ -66,6 +68,15 @@ class Node:
     """The jobs of the flow that it stands for."""
 
 
+class Span(msgspec.Struct, frozen=True, array_like=True):
+    """A node without its job, which its flow has."""
+
+    start: int
+    end: int
+    outcome: Status
+    spans: tuple[Span, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Course:
     """What decides how a run goes, its flow apart."""
@@ -107,11 +118,11 @@ def _finish_possible(
 
 
 def _run(job: Job, start: int, flows: Mapping[str, Flow], course: Course) -> Node:
-    inner = flows.get(job.embeds) if job.embeds is not None else None
+    inner = flows.get(job.embeds) if job.embeds is not None and not job.lost else None
     if inner is not None:
         nodes = shift(plan(inner, flows, _inside(course, job.name)), start)
         return Node(job, start, length(nodes, start), outcome(nodes), nodes)
-    if job.type not in JOB_TYPES or (job.type == COMMAND and not job.commands):
+    if job.lost or job.type not in JOB_TYPES or (job.type == COMMAND and not job.commands):
         return Node(job, start, start, Status.FAILED)
     text = "\n".join(job.commands)
     sleeps = _SLEEP.findall(text)
@@ -181,6 +192,25 @@ def _shift(node: Node, by: int, since: int) -> Node:
     if node.start < since:
         return replace(node, end=length(inner, node.start), nodes=inner)
     return replace(node, start=node.start + by, end=node.end + by, nodes=inner)
+
+
+def spans(nodes: Iterable[Node]) -> tuple[Span, ...]:
+    """The nodes of a flow, in its order, without their jobs."""
+    return tuple(Span(node.start, node.end, node.outcome, spans(node.nodes)) for node in nodes)
+
+
+def with_jobs(spans: Iterable[Span], flow: Flow, flows: Mapping[str, Flow]) -> tuple[Node, ...]:
+    """The nodes again.  Raises ValueError when they are not those of the flow."""
+    return tuple(
+        Node(
+            job,
+            span.start,
+            span.end,
+            span.outcome,
+            with_jobs(span.spans, flows[job.embeds], flows) if job.embeds and span.spans else (),
+        )
+        for span, job in zip(spans, flow.jobs, strict=True)
+    )
 
 
 def pipelined(before: Collection[Node], level: int) -> dict[str, int]:

@@ -2,7 +2,8 @@
 
 Zips of different projects are read side by side; what they hold is put in place one upload after
 another in each project, so of two at the same time both succeed and the later one stays.  What the
-database of a production system takes for that, the site says: it is waited for, not worked for.
+database of a production system takes for that, the site says: it is waited for, not worked for.  By then
+the new flows are there to be seen and executed, though not yet the version whose files they need.
 """
 
 from __future__ import annotations
@@ -131,27 +132,46 @@ class Upload:
         """Into the database, under Azkaban's synchronized(project), and clean up old versions after it."""
         site, count = self._site, len(loaded.flows)
         async with self._locks.setdefault(project.id, asyncio.Lock()):
-            if cost_s := site.base_cost_s + site.cost_per_flow_s * count:
-                await asyncio.sleep(cost_s)
             before = sum((self._projects.get(project.id) or project).rows.values())
+            cost_s = site.base_cost_s + site.cost_per_flow_s * count
             try:
-                if loaded.unstorable:
-                    self._projects.lose_version(project.id)
-                    raise ProjectError(loaded.unstorable)
-                installed = self._projects.install(
-                    project.id,
-                    loaded.flows,
-                    user,
-                    archive=data,
-                    upload_locked=user == site.upload_user,
-                )
+                await self._replace(project.id, loaded, data, user, cost_s)
             except ProjectError as error:
                 return self._said(project, failure(str(error)), count)
+            installed = self._projects.get(project.id) or project
             self._installed(installed)
         deleted = before + count - sum(installed.rows.values())
         if deleted and site.cost_per_flow_s:
             await asyncio.sleep(site.cost_per_flow_s * deleted)
         return self._said(project, None, count, warning)
+
+    async def _replace(self, number: int, loaded: Loaded, data: bytes, user: str, cost_s: float) -> None:
+        """The flows, then what that costs, then the version; or the version with the flows, as it was once.
+
+        Raises ProjectError.
+        """
+        projects, site = self._projects, self._site
+        try:
+            if loaded.unstorable:
+                projects.lose_version(number)
+                raise ProjectError(loaded.unstorable)
+            if site.profile.version_last:
+                projects.show(number, loaded.flows)
+            else:
+                self._set_version(number, loaded, data, user)
+        finally:
+            if cost_s:
+                await asyncio.sleep(cost_s)
+        if site.profile.version_last:
+            self._set_version(number, loaded, data, user)
+
+    def _set_version(self, number: int, loaded: Loaded, data: bytes, user: str) -> None:
+        """Raises ProjectError, and OSError when it cannot be recorded: then nothing was uploaded."""
+        locked = user == self._site.upload_user
+        try:
+            self._projects.install(number, loaded.flows, user, archive=data, upload_locked=locked)
+        finally:
+            self._projects.hide(number)  # unless it went well
 
     def _said(self, project: Project, error: str | None, count: int | None, warning: str = "") -> Result:
         """Ids and versions are strings here; the version is read late, and may be another upload's."""

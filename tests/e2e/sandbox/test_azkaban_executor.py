@@ -3,13 +3,16 @@
 Tests named `test_edge_NN_...` are the edge cases of the facts about Azkaban, by their number there.
 """
 
+import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import count, pairwise
+from types import SimpleNamespace
 
 import pytest
-from sandbox_client import GUEST, LOGIN_PAGE, Client, a_zip, without_session
+from sandbox_client import DEADLINE_S, GUEST, LOGIN_PAGE, Client, a_zip, without_session
 
 from loadgen.clock import SteppedClock
 from loadgen.sandbox import SandboxOptions, running
@@ -21,7 +24,7 @@ BOTH = (
     "The legacy param group flowOverride is not allowed in combination with the runtimeProperty param group. "
     "Migrate flowOverride to runtimeProperty[ROOT]."
 )
-OPTIONS = SandboxOptions(run_time_ms=1000, scan_interval_s=30, queue_size=100)
+OPTIONS = SandboxOptions(run_time_ms=1000, scan_interval_s=30)
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +124,50 @@ def test_edge_25_the_status_goes_on_with_time_and_the_version_does_not(client, c
     assert fetch(client, execid, "flowInfo") == {"error": gone}
 
 
+@pytest.mark.parametrize(
+    ("profile", "ends"), [("3.57", "SUCCEEDED"), ("3.90", "SUCCEEDED"), ("4.0", "FAILED")]
+)
+def test_edge_25_a_run_of_a_flow_that_is_being_uploaded_has_the_old_files(monkeypatch, profile, ends):
+    """Flows first, then the cost, then the version; up to 3.90 the version comes with the flows.
+
+    `old` has a file in both; only its command is another one by then.
+    """
+    clock, through = SteppedClock(MIDNIGHT_US), threading.Event()
+
+    async def cost(_seconds: float) -> None:
+        assert await asyncio.to_thread(through.wait, DEADLINE_S)
+
+    held = SimpleNamespace(sleep=cost, Lock=asyncio.Lock, to_thread=asyncio.to_thread)
+    options = SandboxOptions(profile=profile, base_cost_ms=1)
+    with running(options, clock) as url, closing(Client(url)) as client, ThreadPoolExecutor() as pool:
+        client.create("p")
+        client.upload("p", a_zip(old="type=command\ncommand=sleep 5"))
+        monkeypatch.setattr("loadgen.sandbox.azkaban.upload.asyncio", held)
+        with closing(Client(url)) as other:
+            more = a_zip("new", old="type=command\ncommand=sleep 7")
+            uploading = pool.submit(other.upload, "p", more)
+            until(lambda: client.flows("p") == {"old", "new"})
+            during = {flow: execute(client, "p", flow)["execid"] for flow in ("new", "old")}
+            through.set()
+            assert uploading.result().json()["version"] == "2"
+        after = execute(client, "p", "new", concurrentOption="ignore")["execid"]
+        clock.step(6)
+        assert fetch(client, during["new"])["status"] == ends
+        assert fetch(client, during["old"])["status"] == ("SUCCEEDED" if ends == "FAILED" else "RUNNING")
+        assert fetch(client, after)["status"] == "SUCCEEDED"
+        assert client.flows("p") == {"old", "new"}
+
+
+def until(condition) -> None:
+    """Ask until it is so."""
+    tick = threading.Event()
+    for _ in range(DEADLINE_S * 200):
+        if condition():
+            return
+        tick.wait(0.005)
+    raise AssertionError("it never was")
+
+
 def test_commands_decide_how_long_a_flow_runs_and_how_it_ends(client, clock, project):
     flows = {"slow": "type=command\ncommand=sleep 3", "bad": "type=command\ncommand=echo\ncommand.1=exit 1"}
     client.upload(project, a_zip(odd="type=pig", **flows))
@@ -183,13 +230,16 @@ def test_edge_16_a_locked_flow_has_a_message_and_no_error(client, clock, project
     assert execute(client, project)["execid"] > 0
 
 
-def test_edge_16_a_full_queue_has_a_message_and_no_error(client, clock, project):
-    flows = [f"f{number}" for number in range(101)]
-    client.upload(project, a_zip(*flows))
-    said = [execute(client, project, flow) for flow in flows]
-    assert said[99]["execid"] > 0
-    full = f"Failed to submit f100 for project {project}. Azkaban has overrun its webserver queue capacity"
-    assert said[100] == {"project": project, "flow": "f100", "message": full, "execid": -1}
+def test_edge_16_a_full_queue_has_a_message_and_no_error():
+    """Of a server that pushes; where executors poll, what waits is in the database."""
+    options = SandboxOptions(profile="3.90", queue_size=3)
+    with running(options, SteppedClock(MIDNIGHT_US)) as url, closing(Client(url)) as client:
+        client.create("p")
+        client.upload("p", a_zip("a", "b", "c", "d"))
+        said = [execute(client, "p", flow) for flow in "abcd"]
+    assert [each["execid"] for each in said[:3]] == [1, 2, 3]
+    full = "Failed to submit d for project p. Azkaban has overrun its webserver queue capacity"
+    assert said[3] == {"project": "p", "flow": "d", "message": full, "execid": -1}
 
 
 def test_edge_17_who_may_not_execute_hears_that_there_is_no_project(client, project):
@@ -305,6 +355,34 @@ def test_edge_22_a_cancel_before_it_runs_says_error_and_works(client, project):
     error = "Cancel action has been called but the flow is unreachable. Finalizing the flow."
     assert fetch(client, execid, "cancelFlow") == {"error": error}
     assert fetch(client, execid)["status"] == "FAILED"
+
+
+@pytest.mark.parametrize("profile", ["3.57", "3.90"])
+def test_edge_22_a_cancel_of_what_is_being_pushed_does_nothing_and_of_what_waits_works(profile):
+    """The first that waits is off the queue, and with no executor yet."""
+    clock = SteppedClock(MIDNIGHT_US)
+    with running(SandboxOptions(profile=profile), clock) as url, closing(Client(url)) as client:
+        client.create("p")
+        client.upload("p", a_zip("a", "b"))
+        first, second = (execute(client, "p", flow)["execid"] for flow in "ab")
+        assert fetch(client, first, "cancelFlow") == {"error": "Execution 1 of flow a isn't running."}
+        assert fetch(client, second, "cancelFlow") == {}
+        assert [fetch(client, each)["status"] for each in (first, second)] == ["PREPARING", "FAILED"]
+        clock.step(1)
+        assert fetch(client, first)["status"] == "SUCCEEDED"
+        beans = client.get("/jmx", ajax="getMBeans").json()["mbeans"]
+        assert "azkaban.jmx.JmxExecutorManager:name=executorManager" in beans
+        assert not [each for each in beans if "Controller" in each]
+
+
+@pytest.mark.parametrize(("profile", "told"), [("3.57", {None}), ("3.90", {None}), ("4.0", {True})])
+def test_a_schedule_that_makes_up_is_new(profile, told):
+    with running(SandboxOptions(profile=profile)) as url, closing(Client(url)) as client:
+        client.create("p")
+        client.upload("p", a_zip("a"))
+        assert schedule(client, "p", backExecuteOnce="true")["scheduleId"] == 1
+        said = client.get("/schedule", ajax="fetchSchedule", projectId="1", flowId="a").json()["schedule"]
+        assert {said.get("backExecuteOnce")} == told
 
 
 def test_edge_20_empty_means_none(client, clock, project):
@@ -514,12 +592,8 @@ def test_the_figures(client, clock, project):
     told = attributes(triggers)
     assert (told["NumTriggers"], told["TriggerIds"]) == (1, str(number))
     assert 0 <= told["ScannerIdleTime"] < 30_000
-    for name in (
-        "JmxExecutionController:name=executionController",
-        "JmxExecutorManager:name=executorManager",
-    ):
-        told = attributes(f"azkaban.jmx.{name}")
-        assert (told["NumRunningFlows"], len(json.loads(told["QueuedFlows"]))) == (2, 2)
+    told = attributes("azkaban.jmx.JmxExecutionController:name=executionController")
+    assert (told["NumRunningFlows"], len(json.loads(told["QueuedFlows"]))) == (2, 2)
     clock.step(2)
     told = attributes("azkaban.jmx.JmxExecutionController:name=executionController")
     assert (told["NumRunningFlows"], told["QueuedFlows"]) == (0, "[]")

@@ -316,6 +316,8 @@ def test_the_oldest_profile_says_it_differently():
             "<li>Job doesn't have type set 'a'.</li><li>Job doesn't have type set 'b'.</li></ul>"
         )
         assert without_session(url, path="/status").json()["version"] == "3.57.0-sandbox"
+        answer = client.get(ajax="fetchprojectflows", project="nobody")
+        assert (answer.status_code, answer.content) == (200, b"")
 
 
 def test_edge_02_an_upload_takes_what_the_sandbox_was_told(tmp_path):

@@ -1,6 +1,7 @@
 """Connections that hang for want of a thread, and connections that are reset after the deed was done."""
 
 import socket
+import threading
 from contextlib import closing
 
 import pytest
@@ -50,6 +51,49 @@ def test_edge_24_more_kept_connections_than_threads_hang():
             assert answer_of(third).startswith(b"HTTP/1.1 200")
             second.close()
             assert answer_of(fourth).startswith(b"HTTP/1.1 200")
+
+
+def test_the_figures_of_jetty_are_those_of_its_connections():
+    """Three threads: one for who asks, two for five others, of whom three wait."""
+    with running(SandboxOptions(threads=3)) as url, closing(Client(url)) as client:
+        assert jetty(client) == (3, 2, 1)
+        others = [connection(url) for _ in range(5)]
+        until(client, (3, 0, 6))
+        for each in others[:2]:
+            assert ask(each).startswith(b"HTTP/1.1 200")
+        assert jetty(client) == (3, 0, 6), "idle connections keep their threads"
+        others[0].close()
+        until(client, (3, 0, 5))
+        for each in others[1:]:
+            each.close()
+        until(client, (3, 2, 1))
+
+
+def test_where_everybody_has_a_thread_there_are_as_many_as_it_takes():
+    with running() as url, closing(Client(url)) as client:
+        assert jetty(client) == (20, 19, 1)
+        others = [connection(url) for _ in range(24)]
+        until(client, (25, 0, 25))
+        for each in others:
+            each.close()
+        until(client, (20, 19, 1))
+
+
+def jetty(client: Client) -> tuple[int, int, int]:
+    """Threads, idle threads, open connections."""
+    bean = "azkaban.jmx.JmxJettyServer:name=jetty"
+    told = client.get("/jmx", ajax="getAllMBeanAttributes", mBean=bean).json()["attributes"]
+    return told["NumThreads"], told["NumIdleThreads"], told["ConnectionsOpen"]
+
+
+def until(client: Client, figures: tuple[int, int, int]) -> None:
+    """Connections are accepted, and found closed, a moment later."""
+    tick = threading.Event()
+    for _ in range(DEADLINE_S * 200):
+        if jetty(client) == figures:
+            return
+        tick.wait(0.005)
+    assert jetty(client) == figures
 
 
 def test_edge_24_an_upload_may_take_effect_and_its_answer_be_lost(tmp_path):

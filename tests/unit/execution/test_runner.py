@@ -71,6 +71,25 @@ def test_a_look_that_breaks_is_tried_again_too(runner) -> None:
     assert "reset" in result.error
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_an_answer_that_was_forgiven_fails_no_item_and_is_no_cause_to_retry(broken) -> None:
+    """It is an error of its call all the same."""
+    forgiving = Scenario()
+
+    @forgiving.step(items=1, retry=Retry(attempts=2, on=(503,)))
+    def order(http: Session, item: int, options: object) -> None:
+        http.post("/orders")
+        http.forgive()
+        if broken:
+            raise ValueError("it will never be")
+
+    with responses.RequestsMock() as target, Session(URL, transport="requests") as http:
+        target.post(f"{URL}/orders", status=503)
+        result, (sample,) = Runner(None, http, SystemClock()).run(Errand(order, 0, 0, 1))
+    assert result.outcome is (Outcome.FAILED if broken else Outcome.DONE)
+    assert (result.retry_ms, sample.error) == (None, "HTTP 503")
+
+
 def a_result(seconds: float):
     watching = Scenario()
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 from ledger_values import START_US, a_report, a_result, a_run, a_sample, a_step, a_worker
 
@@ -342,3 +343,26 @@ def test_items_are_opened_again_by_their_outcome(book: Book) -> None:
     past = book.reader.past(0)
     assert [done.item for done in past.settled] == [0]
     assert past.opened == [OpenItem(1, 4, 0, in_doubt=False), OpenItem(2, 2, 0, in_doubt=False)]
+
+
+def test_which_items_share_a_key(book: Book) -> None:
+    """By a number for each key, in the order in which they come; a step without keys has none."""
+    book.keep()
+    book.ledger.begin_step(0, ["b", "a", ("b", 1), "a", "b"])
+    book.keep()
+    assert list(book.reader.lanes(a_step())) == [0, 1, 2, 1, 0]
+    assert list(book.reader.lanes(a_step(index=1))) == []
+    book.ledger.begin_step(0, ["a"] * 70_000)
+    book.keep()
+    assert list(book.reader.lanes(a_step())) == [0] * 70_000
+
+
+def test_a_ledger_of_before_keys_were_kept(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / FILE)
+    facts = msgspec.json.encode(a_run()).decode()
+    connection.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1;")
+    connection.execute("INSERT INTO meta VALUES ('facts', ?)", (facts,))
+    connection.commit()
+    connection.close()
+    with Reader(tmp_path) as reader:
+        assert list(reader.lanes(a_step())) == []

@@ -303,7 +303,7 @@ class SimWorker:
     def accept(self, lease: Lease) -> None:
         """A lease was granted."""
         lanes, position = [], 0
-        for run in lease.chunk.runs():
+        for run in lease.chunk.lanes or [(item,) for item in lease.chunk]:
             lanes.append(list(range(position, position + len(run))))
             position += len(run)
         self.held[lease.id] = Held(lease, lanes)
@@ -477,7 +477,12 @@ class World:
 
     def _picture(self) -> tuple[Any, ...]:
         machine, store = self.machine, self.store
-        return bytes(machine._states), dict(machine._attempts), len(store.rows), dict(store.settled)
+        return (
+            bytes(machine._states),
+            machine._attempts.further(range(len(machine._states))),
+            len(store.rows),
+            dict(store.settled),
+        )
 
     def _stale(self, letter: Letter) -> set[int] | None:
         """Of a message about leases that are over: the items that it may settle.  None: it is not stale."""
@@ -775,11 +780,11 @@ class World:
                 raise Violated(1, f"item {item} is {state.name}, and {held[item]} leases hold it")
             if not out and state not in TERMINAL and held[item]:
                 raise Violated(1, f"item {item} is {state.name}, and a lease holds it")
-            if state in OPEN and self.target.sends[item, machine._attempts.get(item, 1)]:
+            if state in OPEN and self.target.sends[item, machine._attempts[item]]:
                 raise Violated(6, f"item {item} is {state.name}, and this attempt was sent")
             if state not in (State.DONE, State.FAILED) and self._has_row(item):
                 raise Violated(2, f"item {item} is {state.name}, and its result is in the ledger")
-            if state in DOUBTFUL and (item, machine._attempts.get(item, 1)) not in self.marked:
+            if state in DOUBTFUL and (item, machine._attempts[item]) not in self.marked:
                 raise Violated(6, f"item {item} is {state.name}, and this attempt was never armed")
             if (state in TERMINAL) != (item in self.store.settled) and not self.store.waiting:
                 raise Violated(8, f"item {item} is {state.name}, and the ledger has it otherwise")

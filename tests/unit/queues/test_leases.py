@@ -11,6 +11,7 @@ from lease_model import QUARANTINE_S, TTL_S, Cut, Setup, Violated, World
 
 from loadgen.errors import Refused
 from loadgen.plan import Chunk, Delivery, StepPlan
+from loadgen.queues.decisions import Wanted
 from loadgen.queues.leases import Decisions, Grant, LeaseMachine, Rules, State
 from loadgen.queues.messages import Release
 from loadgen.queues.supply import supply
@@ -41,12 +42,12 @@ class Desk:
         self.machine.stock(lambda is_pending: supply(step, self.keys, is_pending, resumed=resumed))
 
     def grant(self, size: int = 1, session: str = "w1", lanes: int = 1) -> Grant:
-        granted = self.machine.grant(session, size, lanes, self.now)
+        granted = self.machine.grant(Wanted(session, size, lanes), self.now)
         assert granted is not None
         return granted
 
     def nothing(self) -> bool:
-        return self.machine.grant("w9", 10, 10, self.now) is None
+        return self.machine.grant(Wanted("w9", 10, 10), self.now) is None
 
     def arm(self, lease: Grant, start: int = 0, stop: int = 99, session: str = "w1") -> Any:
         return self.machine.arm(session, lease.lease, (start, stop), self.now)
@@ -668,3 +669,77 @@ def test_a_lease_that_is_over_gives_nothing_back_as_unsent() -> None:
     desk.arm(lease)
     desk.machine.release("w1", lease.lease, [0], TTL)
     assert desk.state() == U
+
+
+# Dropped: no slot was free at its time, in an open model
+
+DROPPED = {"outcome": Outcome.DROPPED}
+
+
+def test_an_armed_item_that_found_no_slot_is_dropped() -> None:
+    desk = Desk(items=2)
+    lease = desk.grant(2)
+    desk.arm(lease)
+    made = desk.settle(lease, 1, **DROPPED)
+    assert desk.states() == [A, State.DROPPED]
+    assert (made.counted, made.ended) == ({(1, 1)}, [])
+    assert desk.settle(lease, 0).ended == [lease.lease]
+    assert desk.machine.counts.dropped == 1
+    assert desk.machine.settled
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_a_late_word_that_it_was_dropped_ends_the_doubt(delivery: Delivery) -> None:
+    """It was provably never sent.  Not so where its next attempt is on its way."""
+    desk = Desk(delivery, items=1)
+    lease = desk.lost()
+    made = desk.settle(lease, 0, **DROPPED)
+    if delivery == "at_least_once":
+        assert desk.state() == P
+        assert made.counted == set()
+    else:
+        assert desk.state() == State.DROPPED
+        assert (made.counted, made.resolved) == ({(0, 1)}, {0})
+
+
+def test_what_another_worker_holds_is_not_dropped_by_a_late_word() -> None:
+    """Neither while it waits, nor leased, nor armed, nor done."""
+    desk = Desk("at_least_once", items=1)
+    old = desk.lost()
+    for step in ("pending", "leased", "armed", "done"):
+        if step == "leased":
+            new = desk.grant(session="w2")
+        elif step == "armed":
+            desk.arm(new, session="w2")
+        elif step == "done":
+            desk.settle(new, 0, 2)
+        before = desk.state()
+        assert desk.settle(old, 0, **DROPPED).counted == set()
+        assert desk.state() == before, step
+    assert desk.machine.counts.done == 1
+
+
+def test_an_item_that_was_dropped_stays_so_for_a_new_master() -> None:
+    past = Past(settled=[Settled(0, Outcome.DROPPED, 1, has_result=True)])
+    desk = Desk(items=2, past=past)
+    assert desk.states() == [State.DROPPED, P]
+    assert list(desk.grant(9).chunk) == [1]
+
+
+def test_items_that_are_dropped_earn_no_retries() -> None:
+    """The budget is a share of what was tried."""
+    desk = Desk(items=1)
+    before = desk.machine._tries
+    lease = desk.grant()
+    desk.arm(lease)
+    desk.settle(lease, 0, **DROPPED)
+    assert desk.machine._tries == before
+
+
+def test_the_next_item_of_a_key_may_come_after_one_that_was_dropped() -> None:
+    desk = Desk(items=2, keys=[0, 0])
+    lease = desk.grant(1)
+    desk.arm(lease)
+    assert desk.nothing()
+    desk.settle(lease, 0, **DROPPED)
+    assert list(desk.grant(1).chunk) == [1]

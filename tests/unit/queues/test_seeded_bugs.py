@@ -44,7 +44,7 @@ def armed_items_are_requeued(patch: Patch) -> None:
 
     def again(self: LeaseMachine, item: int, now_us: int, made: Decisions) -> None:
         if self._rules.delivery == "at_most_once":
-            self._try_again(item, self._attempts.get(item, 1) + 1, now_us, made)
+            self._try_again(item, self._attempts[item] + 1, now_us, made)
         else:
             lose(self, item, now_us, made)
 
@@ -110,7 +110,7 @@ def stale_verdicts_are_accepted(patch: Patch) -> None:
             state = State(self._states[item])
             if state in (State.IN_DOUBT, State.VERIFYING) and presence is Presence.ABSENT:
                 self._leave_holder(item, state, made)
-                self._try_again(item, self._attempts.get(item, 1) + 1, now_us, made)
+                self._try_again(item, self._attempts[item] + 1, now_us, made)
         return made
 
     patch.setattr(LeaseMachine, "verdict", any_lease)

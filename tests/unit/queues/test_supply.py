@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadgen.plan import Chunk, StepPlan
+from loadgen.queues.decisions import Wanted
 from loadgen.queues.supply import Supply, ranges, supply
 
 
@@ -37,7 +38,7 @@ class Bench:
         self._next = 0
 
     def take(self, size: int, lanes: int = 4) -> Chunk | None:
-        chunk = self.supply.take(size, lanes)
+        chunk = self.supply.take(Wanted("w", size, lanes))
         if chunk is not None:
             items = list(chunk)
             assert 0 < len(items) <= size, "neither empty nor larger than asked for"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from loadgen.columns import Samples
+from loadgen.lag import Lag
 from loadgen.record import (
     AttemptRow,
     Attempts,
@@ -26,6 +27,11 @@ from loadgen.sample import NO_ITEM, Outcome, Sample
 
 STARTED_US = 1_700_000_000_123_456
 """2023-11-14 22:13:20.123 UTC."""
+EVIL = "<script>alert(1)</script>"
+WORSE = (
+    '</script><script>alert(2)</script><img src=x onerror="alert(3)"> \x1b[2J \u202e " onfocus="alert(4)" x="'
+    + "long" * 40
+)
 
 
 @dataclass
@@ -44,6 +50,8 @@ class FakeRecord:
     log: list[Event] = field(default_factory=list)
     reasons: list[tuple[str, int]] = field(default_factory=list)
     check: Verified | None = None
+    warm_lags: dict[int, Lag] = field(default_factory=dict)
+    keys: dict[int, Sequence[int]] = field(default_factory=dict)
     directory: Path = Path("runs/20231114-221320-azkaban")
     passes: int = 0
 
@@ -61,6 +69,9 @@ class FakeRecord:
 
     def counts(self, step: StepFacts) -> ItemCounts:
         return self.outcomes[step.index]
+
+    def lanes(self, step: StepFacts) -> Sequence[int]:
+        return self.keys.get(step.index, ())
 
     def attempts(self) -> Attempts:
         return Attempts(len(self.tries), sum(row.attempt > 1 for row in self.tries), 0, 0)
@@ -81,6 +92,9 @@ class FakeRecord:
 
     def workers(self) -> list[WorkerFacts]:
         return self.crew
+
+    def warmed_up(self) -> Mapping[int, Lag]:
+        return self.warm_lags
 
     def events(self) -> list[Event]:
         return self.log
@@ -238,6 +252,21 @@ def empty() -> FakeRecord:
 def single() -> FakeRecord:
     """A run of one call."""
     return a_run({"ping": 1}, workers=1)
+
+
+def evil() -> FakeRecord:
+    """A run in which whoever could name anything named it badly."""
+    record = a_run({f"step {EVIL}": 300}, workers=1)
+    record.run = some_facts(id=f"run{WORSE}", title=EVIL, target=f"http://{WORSE}", options={EVIL: WORSE})
+    record.calls += [
+        a_call(label=f"GET {WORSE}", status=500, error=WORSE, start_us=number * 20_000)
+        for number in range(300)
+    ]
+    record.tries.append(an_attempt(item=299, attempt=2, outcome=Outcome.FAILED, error=f"{EVIL} {WORSE}"))
+    record.crew = [WorkerFacts(1, EVIL, WORSE, 1, 300, 600, 1.0, 2.0, lost=True)]
+    record.log = [Event(STARTED_US + 500_000, WORSE, EVIL)]
+    record.check = Verified(2, 1, 1, 0, {"missing": [WORSE]})
+    return record
 
 
 def a_call(*, start_us: int = 1_000, **changes: Any) -> Sample:

@@ -151,8 +151,9 @@ def test_only_attempts_that_settled_an_item_count():
 
 def test_calls_outside_the_steps_have_labels_only():
     gates = Gates([parse("calls.max<1s"), parse("calls.setup.max<1s")], [StepFacts(0, "put", 1, "verify")])
-    gates.add_calls(CallTable(-1, 0, Samples.of([a_call(label="setup", total_us=3000)])))
-    gates.add_calls(CallTable(0, 1, Samples.of([a_call(label="put", total_us=2000)])))
+    for step, label, us in ((-1, "setup", 3000), (0, "put", 2000)):
+        table = CallTable(step, 1, Samples.of([a_call(label=label, total_us=us)]))
+        gates.add_calls(table, table)
     assert [gate.value for gate in gates.judge({})] == [0.002, 0.003]
 
 

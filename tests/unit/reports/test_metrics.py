@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.reports.metrics import HIGHEST_US, PERCENTILES, ErrorKinds, Stats, Timings, fingerprint
+from loadgen.kinds import fingerprint
+from loadgen.reports.metrics import HIGHEST_US, PERCENTILES, ErrorKinds, Stats, Timings
 
 durations = st.lists(st.integers(1, HIGHEST_US), min_size=1, max_size=300)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen.record import Attempts, ItemCounts, Phases, StepFacts, Verified, WorkerFacts
-from loadgen.reports import summary as summary_module
+from loadgen.reports import collect
 from loadgen.reports.schema import Summary, Verdict
 from loadgen.reports.summary import encode, summarize, total, write
 from loadgen.sample import NO_ITEM, Outcome
@@ -48,14 +48,17 @@ def test_the_keys_are_those_of_the_contract(kind):
     assert told["schema"] == 1
     assert list(told["run"]) == [
         *("id", "scenario", "title", "digest", "target", "options", "started_at", "ended_at", "wait_s"),
-        *("active_s", "drain_s", "verify_s", "seed", "undoable", "versions"),
+        *("active_s", "drain_s", "verify_s", "seed", "undoable", "versions", "warm_up"),
     ]
     assert list(told["verdict"]) == ["ok", "exit_code", "reasons", "resumable"]
     assert list(told["items"]) == ITEMS
     tries = ["total", "retries", "duplicate_executions", "in_doubt_resolved", "found"]
     assert list(told["attempts"]) == tries
     for step in told["steps"]:
-        assert list(step) == ["name", "items", "rate_per_s", "item_time"]
+        assert list(step) == [
+            *("name", "items", "rate_per_s", "item_time"),
+            *("response_time", "start_lag", "target_rate_per_s"),
+        ]
         assert list(step["items"]) == ITEMS
         assert list(step["item_time"]) == STATS
     for call in told["calls"]:
@@ -88,6 +91,7 @@ def test_the_keys_are_those_of_the_contract(kind):
             "lost",
             "verdict",
             "slots",
+            "clock_error_ms",
         ]
     for error in told["errors"]:
         assert list(error) == ["fingerprint", "count", "first", "last", "sample"]
@@ -225,6 +229,7 @@ def test_cpu_is_the_share_of_one_core():
         "lost": True,
         "verdict": None,
         "slots": 8,
+        "clock_error_ms": None,
     }
     assert second["cpu"] == 0.0
 
@@ -251,7 +256,7 @@ def test_verification_attempts_and_verdict_are_passed_on(monkeypatch):
 
 
 def test_labels_beyond_the_limit_are_counted_together(monkeypatch):
-    monkeypatch.setattr(summary_module, "MAX_CALLS", 3)
+    monkeypatch.setattr(collect, "MAX_CALLS", 3)
     told = as_json(a_record(calls=[a_call(label=f"GET /{n % 8}") for n in range(16)]))["calls"]
     assert {call["name"]: call["count"] for call in told} == {
         "GET /0": 2,

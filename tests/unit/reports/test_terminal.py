@@ -247,3 +247,16 @@ def test_a_grid_drops_the_most_spare_column_first_and_never_numbers():
     assert grid(table, 50, "…")[0].split() == ["name", "a", "c"]
     assert grid(table, 40, "…")[0].split() == ["name", "a"]
     assert grid(table, 20, "…")[1].endswith("  1234567890")
+
+
+def test_what_is_left_out_and_what_is_put_together_is_said():
+    record = a_run({"put": 300}, outcomes={"put": ItemCounts(300, 100, 200)})
+    record.run = fake_records.some_facts(settings={"warm_up": "20 items"})
+    words = [f"{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(300)]
+    record.tries = [replace(row, error=row.error and f"no {words[row.item]}") for row in record.tries]
+    text = flat(shown(record))
+    assert "warm-up: 20 items and 20 calls of the first 20 items of the first step are not in these" in text
+    assert "Errors (200, the first 5 of 101 kinds)" in text
+    assert "100 kinds are told apart; what came beyond is counted as 'other'" in text
+    assert "warm-up" not in shown(fake_records.bad())
+    assert "told apart" not in shown(fake_records.bad())

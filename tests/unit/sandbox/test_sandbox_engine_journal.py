@@ -1,5 +1,6 @@
 """Executions and schedules in a journal: what is read back is what was there."""
 
+import random
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +10,15 @@ import pytest
 from loadgen.clock import SteppedClock
 from loadgen.errors import UsageError
 from loadgen.sandbox import SandboxOptions
-from loadgen.sandbox.azkaban import executions as executing
+from loadgen.sandbox.azkaban import execution as executing
 from loadgen.sandbox.azkaban import schedules as scheduling
 from loadgen.sandbox.azkaban.app import Azkaban
-from loadgen.sandbox.azkaban.executions import Executions, Limits, Order
+from loadgen.sandbox.azkaban.execution import Order
+from loadgen.sandbox.azkaban.executions import Executions, Limits, Refused
 from loadgen.sandbox.azkaban.flow_options import parse_options
 from loadgen.sandbox.azkaban.flows import Flow, Job, with_embedded
 from loadgen.sandbox.azkaban.schedules import Schedules, Terms
+from loadgen.sandbox.connections import Threads
 from loadgen.sandbox.journal import Journal
 
 LIMITS = Limits(run_ms=100, poll_ms=10, kill_ms=5, flow_threads=3)
@@ -47,7 +50,7 @@ class Kept:
             **dict.fromkeys(scheduling.EVENTS, self.schedules.apply),
         }
         try:
-            self.journal.restore(appliers)
+            self.journal.restore(appliers, self.executions.stand)
         except UsageError:
             self.close()
             raise
@@ -76,7 +79,7 @@ def test_executions_come_back_as_they_were(tmp_path):
         executions.resume(1, START + 50)
         executions.cancel(2, START + 60)
         executions.pause(3, START + 60)
-        with pytest.raises(executing.Refused):
+        with pytest.raises(Refused):
             executions.cancel(6, START + 60)
     for _ in range(2):
         with closing(Kept(path)) as again:
@@ -87,6 +90,41 @@ def test_executions_come_back_as_they_were(tmp_path):
             assert again.executions.waiting() == executions.waiting() != []
     with closing(Kept(path)) as last:
         assert last.executions.submit(an_order(), START + 100).id == 7
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_a_journal_is_summed_up_to_goes_on_as_it_would_have(tmp_path, seed):
+    """One line an execution, however much happened to it; opened anew in between, or not."""
+    dice, path, at = random.Random(seed), tmp_path / "state.jsonl", START
+    through = Executions(LIMITS)
+    for _ in range(6):
+        with closing(Kept(path)) as kept:
+            for _ in range(12):
+                at += dice.randrange(60)
+                what, number = dice.choice(["submit", "cancel", "pause", "resume"]), dice.randrange(1, 9)
+                for executions in (through, kept.executions):
+                    act(executions, what, number, at)
+    with closing(Kept(path)) as kept:
+        for now in (at, at + 90, at + 9000):
+            for executions in (through, kept.executions):
+                executions.advance(now)
+            assert list(kept.executions.newest_first()) == list(through.newest_first())
+            assert kept.executions.waiting() == through.waiting()
+            assert kept.executions.running() == through.running()
+            assert kept.executions.unfinished_of(1, "outer") == through.unfinished_of(1, "outer")
+        count = len(kept.executions.of_flow(1, "outer"))
+    assert count > 8
+    assert path.read_text().count("\n") == 1 + count
+
+
+def act(executions: Executions, what: str, number: int, at: int) -> None:
+    try:
+        if what == "submit":
+            executions.submit(an_order(), at)
+        elif executions.get(number):
+            getattr(executions, what)(number, at)
+    except Refused:
+        pass
 
 
 def test_schedules_come_back_as_they_were(tmp_path):
@@ -126,7 +164,7 @@ def test_what_cannot_be_recorded_stays_due(tmp_path):
     state = tmp_path / "state.jsonl"
     clock, journal = SteppedClock(START * 1000), Journal(state)
     with closing(journal):
-        target = Azkaban(SandboxOptions(scan_interval_s=60), clock, journal)
+        target = Azkaban(SandboxOptions(scan_interval_s=60), clock, journal, Threads())
         engine, projects = target._engine, target._engine._projects
         project = projects.create("p", "d", "azkaban", START)
         projects.install(project.id, FLOWS, "azkaban")

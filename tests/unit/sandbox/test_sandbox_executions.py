@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from loadgen.sandbox.azkaban.execution import Order
 from loadgen.sandbox.azkaban.execution_json import flow_update, whole_flow
-from loadgen.sandbox.azkaban.executions import Executions, Limits, Order, Refused
+from loadgen.sandbox.azkaban.executions import Executions, Limits, Refused
 from loadgen.sandbox.azkaban.flow_options import FlowOptions
 from loadgen.sandbox.azkaban.flows import Flow, Job
+from loadgen.sandbox.azkaban.profile import PROFILES
 from loadgen.sandbox.azkaban.timeline import FailureAction
 
 LIMITS = Limits(run_ms=100, poll_ms=10, kill_ms=5, flow_threads=2)
@@ -32,8 +34,8 @@ def command(name: str, text: str, *after: str) -> Job:
 class Bench:
     """Executions, and the time since the start of the test."""
 
-    def __init__(self, limits: Limits = LIMITS) -> None:
-        self.executions = Executions(limits)
+    def __init__(self, limits: Limits = LIMITS, profile: str = "4.0") -> None:
+        self.executions = Executions(limits, profile=PROFILES[profile])
 
     def submit(self, at: int, *flows: Flow, **options) -> int:
         return self.executions.submit(an_order(*flows, **options), START + at).id
@@ -109,7 +111,7 @@ def test_edge_15_one_more_than_the_limit_is_taken_and_no_further_one(bench):
 
 
 def test_edge_16_a_full_queue_takes_nothing_and_calls_it_no_error():
-    bench = Bench(replace(LIMITS, queue_size=3))
+    bench = Bench(replace(LIMITS, queue_size=3), "3.90")
     assert [bench.submit(0, concurrent="ignore") for _ in range(4)] == [1, 2, 3, -1]
     receipt = bench.executions.submit(an_order(concurrent="ignore"), START)
     assert (
@@ -117,6 +119,8 @@ def test_edge_16_a_full_queue_takes_nothing_and_calls_it_no_error():
         == "Failed to submit f for project p. Azkaban has overrun its webserver queue capacity"
     )
     assert bench.submit(10, concurrent="ignore") == 4, "two have been taken off the queue"
+    polled = Bench(replace(LIMITS, queue_size=3))
+    assert [polled.submit(0, concurrent="ignore") for _ in range(4)] == [1, 2, 3, 4]
 
 
 def test_a_further_run_is_told_which_there_are(bench):

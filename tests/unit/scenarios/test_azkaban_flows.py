@@ -5,6 +5,7 @@ item as a run would, and tells what the ledger would be told.
 """
 
 import io
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,14 +19,18 @@ from requests import PreparedRequest
 from responses import matchers
 
 from loadgen import Retry, Scenario, Session
+from loadgen.clock import SteppedClock
 from loadgen.loader import load, make_work
-from loadgen.testing import FakeMade, Outcome, do_item
+from loadgen.sandbox import SandboxOptions, running
+from loadgen.testing import FakeMade, Outcome, do_item, session
 
 FILE = Path(__file__).parents[3] / "scenarios" / "azkaban_flows.py"
 URL = "http://azkaban.test:8081"
 MANAGER = f"{URL}/manager"
 EXECUTOR = f"{URL}/executor"
 SCHEDULE = f"{URL}/schedule"
+NEW_YEAR_US = 1_767_225_600_000_000
+"""2026-01-01."""
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +61,18 @@ def knows(azkaban: responses.RequestsMock, project: str, number: int | None) -> 
     """The project has this id; None: there is none."""
     said = {"projectId": number} if number else {"error": f"Project {project} doesn't exist."}
     azkaban.get(MANAGER, json=said, match=[ask_for(ajax="getProjectId", project=project)])
+
+
+def described(azkaban: responses.RequestsMock, project: str, words: str) -> None:
+    """The project's page says so."""
+    body = f"<p id='project-description'>{words}</p>"
+    azkaban.get(MANAGER, body=body, match=[ask_for(project=project)])
+
+
+def purges(azkaban: responses.RequestsMock, number: int, said: dict[str, object] | None = None) -> None:
+    """What is left of a deleted project goes, unless Azkaban says otherwise."""
+    asked = [ask_for(purge="true", project=number)]
+    azkaban.get(MANAGER, json=said or {"success": True}, match=asked)
 
 
 def ran(azkaban: responses.RequestsMock, tokens: dict[int, str]) -> None:
@@ -185,21 +202,54 @@ class TestFlows:
     )
     def test_an_upload_that_can_never_be_is_not_tried_again(self, flows, azkaban, http, error, tries) -> None:
         holds(azkaban, "loadgen_0000")
+        if tries > 1:
+            described(azkaban, "loadgen_0000", "theirs")
         answer = {"json": {"error": error}} if error else {"body": "<html>java.lang"}
         azkaban.post(MANAGER, status=500, **answer)
         tried = do_item(flows.flows, 100, flows.Options(), http)
         assert (tried.result.outcome, tried.result.attempt) == (Outcome.FAILED, tries)
+        assert [each.error for each in tried.samples if each.label == "upload"] == ["HTTP 500"] * tries
         assert (error or "POST /manager answered 500: <html>java.lang") in tried.result.error
 
-    @pytest.mark.parametrize(("lost", "created"), [(True, True), (False, False)])
-    def test_a_project_is_ours_if_only_the_answer_was_lost(self, flows, azkaban, http, lost, created) -> None:
-        """At the first try, it is there because others have made it."""
+    @pytest.mark.parametrize(
+        ("lost", "page", "created"),
+        [
+            (True, "made by loadgen, &lt;t&gt;", True),
+            (True, "made by loadgen, u", False),
+            (False, None, False),
+        ],
+    )
+    def test_a_project_is_ours_if_only_the_answer_was_lost(
+        self, flows, azkaban, http, lost, page, created
+    ) -> None:
+        """At the first try, it is there because others have made it; at the next, its description decides."""
         azkaban.get(MANAGER, json={"error": "Project loadgen_0003 doesn't exist."})
         if lost:
             azkaban.post(MANAGER, body=requests.ConnectionError("reset"))
         azkaban.post(MANAGER, json={"status": "error", "message": "Project already exists."})
+        if page is not None:
+            described(azkaban, "loadgen_0003", page)
         azkaban.post(MANAGER, json={"projectId": "7", "version": "1"})
-        assert do_item(flows.flows, 3, flows.Options(), http).value["created"] is created
+        assert do_item(flows.flows, 3, flows.Options(tag="<t>"), http).value["created"] is created
+
+    @pytest.mark.parametrize("ours", [True, False])
+    def test_a_project_that_a_retry_finds_is_ours_if_it_says_so(self, flows, azkaban, http, ours) -> None:
+        azkaban.get(MANAGER, json={"error": "Project loadgen_0003 doesn't exist."})
+        azkaban.post(MANAGER, body=requests.ConnectionError("reset"))
+        holds(azkaban, "loadgen_0003")
+        described(azkaban, "loadgen_0003", "made by loadgen, t" if ours else "mine")
+        azkaban.post(MANAGER, json={"projectId": "7", "version": "1"})
+        assert do_item(flows.flows, 3, flows.Options(tag="t"), http).value["created"] is ours
+
+    def test_old_versions_say_nothing_of_a_project_that_there_is_not(self, flows, azkaban, http) -> None:
+        azkaban.get(MANAGER, body=b"")
+        assert flows.flows_exist(http, 3, flows.Options()) is False
+        assert flows.project_exists(http, 3, flows.Options()) is False
+        assert flows.find_execution(http, 3, flows.Options(executions=9)) is None
+        azkaban.post(MANAGER, body=b"")
+        tried = do_item(flows.projects, 3, flows.Options(), http)
+        words = "AzkabanError: cannot create project loadgen_0003: the answer is empty"
+        assert tried.result.error == words, "which is no word of success for anything else"
 
     @pytest.mark.parametrize("item", [3, 103])
     def test_the_project_is_created_by_whoever_misses_it(self, flows, azkaban, http, item) -> None:
@@ -275,6 +325,14 @@ class TestSchedules:
         assert {name: said[name] for name in told} == {name: [value] for name, value in told.items()}
 
     @pytest.mark.parametrize(
+        ("level", "told"), [({"concurrent_option": "pipeline", "pipeline_level": 2}, ["2"]), ({}, None)]
+    )
+    def test_pipelining_needs_a_level(self, flows, azkaban, http, level, told) -> None:
+        azkaban.post(SCHEDULE, json={"status": "success", "scheduleId": 12})
+        do_item(flows.schedules, 3, flows.Options(**level), http)
+        assert parse_qs(str(azkaban.calls[0].request.body)).get("pipelineLevel") == told
+
+    @pytest.mark.parametrize(
         ("answer", "exists"),
         [({"schedule": {"cronExpression": "0 0 18 ? * *"}}, True), ({"schedule": {}}, False), ({}, False)],
     )
@@ -318,6 +376,8 @@ class TestExecutions:
         tried = do_item(flows.executions, 5, flows.Options(tag="t", executions=9, poll=0.001), http)
         assert (tried.result.outcome, tried.result.error) == (Outcome.DONE, "")
         assert tried.value["execution"] == 8
+        errors = [each.label for each in tried.samples if each.error == f"HTTP {status}"]
+        assert errors == ["executeFlow", "fetchFlowExecutions"], "which they are for the report"
 
     def test_one_that_is_done_again_is_looked_for_first(self, flows, azkaban, http) -> None:
         ran(azkaban, {8: "loadgen-t-5"})
@@ -413,11 +473,86 @@ class TestVerify:
 
     def test_executions_by_id_and_where_it_was_not_told_by_token(self, flows, azkaban, http) -> None:
         """Four of one flow: told and there, told and gone, not told and there, not told and never run."""
+        azkaban.assert_all_requests_are_fired = False
         ran(azkaban, {7: "loadgen-t-2", 5: "loadgen-t-0"})
         made = FakeMade({"executions": [{"item": 0, "execution": 5}, {"item": 1, "execution": 6}]})
         found = flows.all_is_there(http, flows.Options(flows=1, projects=1, executions=4, tag="t"), made)
         assert (found.expected, found.found, found.unexpected) == (4, 2, [])
         assert found.missing == [f"loadgen_0000/flow_000000 run {item}" for item in (1, 3)]
+        assert sent(azkaban, ajax="flowInfo") == ["7"], "what was told needs no token"
+
+
+class TestOfMany:
+    """Executions of others before, between and after ours, on a sandbox whose clock the test steps."""
+
+    @pytest.fixture
+    def clock(self) -> SteppedClock:
+        return SteppedClock(NEW_YEAR_US)
+
+    @pytest.fixture
+    def site(self, flows, clock) -> Iterator[Session]:
+        with running(SandboxOptions(run_time_ms=1, session_ttl_s=1e9), clock) as url, session(url) as http:
+            http.on_login = lambda it: flows.login(it, flows.Options())
+            assert (
+                do_item(flows.flows, 0, flows.Options(flows=1, projects=1), http).result.outcome
+                is Outcome.DONE
+            )
+            yield http
+
+    def others(self, http: Session, clock: SteppedClock, count: int) -> None:
+        """Somebody else runs the flow so many times."""
+        told = {"ajax": "executeFlow", "project": "loadgen_0000", "flow": "flow_000000"}
+        for _ in range(count):
+            assert http.post("/executor", data=told | {"concurrentOption": "ignore"}).json()["execid"] > 0
+            clock.step(1)
+
+    def test_one_is_found_below_any_number_of_others(self, flows, site, clock) -> None:
+        options = flows.Options(flows=1, projects=1, executions=2, tag="t")
+        ours = [do_item(flows.executions, item, options, site).value["execution"] for item in range(2)]
+        self.others(site, clock, 120)
+        assert [flows.find_execution(site, item, options) for item in range(2)] == ours
+        found = flows.all_is_there(site, options, FakeMade({"executions": []}))
+        assert (found.expected, found.found, found.ok) == (2, 2, True)
+
+    def test_one_that_was_run_twice_is_one_too_many(self, flows, site, clock) -> None:
+        options = flows.Options(flows=1, projects=1, executions=2, tag="t")
+        made = [do_item(flows.executions, item, options, site).value for item in (0, 1, 1)]
+        self.others(site, clock, 60)
+        found = flows.all_is_there(site, options, FakeMade({"executions": made[:2]}))
+        assert (found.expected, found.missing) == (2, [])
+        assert found.unexpected == ["loadgen_0000/flow_000000 run 1, 2 times"]
+
+    def test_pipelined_ones_keep_behind_each_other(self, flows, site) -> None:
+        pipelined = flows.Options(flows=1, projects=1, executions=2, tag="t", concurrent_option="pipeline")
+        made = [do_item(flows.executions, item, pipelined, site).value["execution"] for item in range(2)]
+        query = {"ajax": "flowInfo", "execid": made[1]}
+        told = site.get("/executor", params=query).json()
+        assert (told["concurrentOptions"], told["pipelineLevel"]) == ("pipeline", 1)
+        assert told["pipelineExecution"] == made[0]
+
+    def test_what_ran_before_the_run_began_is_not_looked_at(self, flows, site, clock) -> None:
+        self.others(site, clock, 30)
+        clock.step(2 * 24 * 3600)
+        options = flows.Options(
+            flows=1, projects=1, executions=1, tag=f"{clock.now_us() // 1_000_000:08x}_0123abcd"
+        )
+        self.others(site, clock, 1)
+        site.begin("", 0, 1)
+        assert flows.find_execution(site, 0, options) is None
+        assert [sample.label for sample in site.samples] == ["fetchFlowExecutions", "flowInfo"]
+
+    def test_a_tag_tells_when_it_was_made(self, flows) -> None:
+        assert 0 <= time.time() * 1000 - flows.begun_ms(flows.Options()) - 24 * 3_600_000 < 60_000
+
+
+def test_pages_do_not_repeat_what_new_executions_push_on(flows, azkaban, http) -> None:
+    asked = []
+    for start, numbers in ((0, (9, 8)), (2, (8, 7)), (4, (6,))):
+        entries = [{"execId": number} for number in numbers]
+        query = {"project": "p", "flow": "f", "ajax": "fetchFlowExecutions", "start": start, "length": 2}
+        azkaban.get(MANAGER, json={"executions": entries, "total": 5}, match=[ask_for(**query)])
+        asked.append(query)
+    assert list(flows.azkaban.executions_of(http, "p", "f", 2)) == [[9, 8], [7], [6]]
 
 
 def test_setup_sees_what_is_there_whatever_the_case(flows, azkaban, http) -> None:
@@ -448,6 +583,8 @@ class TestTeardown:
         knows(azkaban, "loadgen_0000", 7)
         holds(azkaban, "loadgen_0000", "flow_000000")
         self.deletes(azkaban, "loadgen_0000", said)
+        if error is None:
+            purges(azkaban, 7)
         made = FakeMade({"flows": [{"project": "loadgen_0000", "id": 7, "created": True}]})
         if error is None:
             flows.take_back(http, flows.Options(), made)
@@ -456,20 +593,27 @@ class TestTeardown:
                 flows.take_back(http, flows.Options(), made)
 
     def test_of_projects_only_what_the_run_has_made(self, flows, azkaban, http) -> None:
-        """Deleted: 1, and 3, whose upload failed.  Not: 0, of before; 2, gone; 4, made anew by others."""
+        """Deleted: 1, and 3, whose upload failed.  Not: 0, of before; 2, gone; 4, made anew by others.
+
+        Purged are also what was 2 and 4 once: an earlier clean may have come so far.
+        """
         for number, id_there in ((1, 11), (2, None), (3, 13), (4, 99)):
             knows(azkaban, f"loadgen_000{number}", id_there)
         for number in (1, 3):
             holds(azkaban, f"loadgen_000{number}", f"flow_00000{number}")
             self.deletes(azkaban, f"loadgen_000{number}", {"success": "deleted"})
+        described(azkaban, "loadgen_0003", "made by loadgen, t")
+        for number in (11, 12, 13, 14):
+            purges(azkaban, number)
         done = [
             {"project": f"loadgen_000{number}", "id": 10 + number, "created": True} for number in (0, 1, 2, 4)
         ]
         scheduled(azkaban)
         before = {"projects": ["loadgen_0000"], "schedules": []}
         made = FakeMade({"flows": done}, setup=before, broken={"flows": [13]}, in_doubt={"flows": [11, 14]})
-        flows.take_back(http, flows.Options(flows=20, projects=10), made)
+        flows.take_back(http, flows.Options(flows=20, projects=10, tag="t"), made)
         assert sent(azkaban, delete="true") == ["loadgen_0001", "loadgen_0003"]
+        assert sorted(sent(azkaban, purge="true")) == ["11", "12", "13", "14"]
 
     @pytest.mark.parametrize(
         ("created", "doubt", "there", "stays"),
@@ -480,24 +624,52 @@ class TestTeardown:
             ([False], [0], ["flow_000000"], ""),  # the first upload failed, after it created the project
             ([], [0], ["flow_000000"], ""),
             ([], [0], [], ""),
-            ([], [0], ["flow_000000", "flow_000777"], "loadgen_0000 holds flow_000777"),
+            ([], [0], ["flow_000000", "flow_000777"], ""),
+            ([], [0], ["flow_000000", "nightly"], "loadgen_0000 holds nightly"),
         ],
     )
     def test_of_projects_none_that_others_made_or_filled(
         self, flows, azkaban, http, created, doubt, there, stays
     ) -> None:
         knows(azkaban, "loadgen_0000", 7)
+        if doubt:
+            described(azkaban, "loadgen_0000", "made by loadgen, t")
         if there is not None:
             holds(azkaban, "loadgen_0000", *there)
         if not stays:
             self.deletes(azkaban, "loadgen_0000", {"success": "deleted"})
+            purges(azkaban, 7)
         done = [{"project": "loadgen_0000", "id": 7, "created": it} for it in created]
         made = FakeMade({"flows": done}, broken={"flows": doubt})
         if not stays:
-            flows.take_back(http, flows.Options(flows=20, projects=10), made)
+            flows.take_back(http, flows.Options(flows=20, projects=10, tag="t"), made)
         else:
-            with pytest.raises(flows.AzkabanError, match=f"left, since not only this run's: {stays}"):
-                flows.take_back(http, flows.Options(flows=20, projects=10), made)
+            with pytest.raises(flows.AzkabanError, match=f"left: {stays}"):
+                flows.take_back(http, flows.Options(flows=20, projects=10, tag="t"), made)
+
+    @pytest.mark.parametrize("created", [[], [False]])
+    def test_one_in_doubt_that_does_not_say_whose_it_is_stays_even_if_empty(
+        self, flows, azkaban, http, created
+    ) -> None:
+        knows(azkaban, "loadgen_0000", 7)
+        described(azkaban, "loadgen_0000", "made by loadgen, u")
+        done = [{"project": "loadgen_0000", "id": 7, "created": it} for it in created]
+        made = FakeMade({"flows": done}, in_doubt={"flows": [0]})
+        with pytest.raises(
+            flows.AzkabanError, match="left: loadgen_0000 is not described as made by this run"
+        ):
+            flows.take_back(http, flows.Options(tag="t"), made)
+
+    def test_what_azkaban_does_not_purge_is_told(self, flows, azkaban, http) -> None:
+        knows(azkaban, "loadgen_0000", 7)
+        holds(azkaban, "loadgen_0000", "flow_000000")
+        self.deletes(azkaban, "loadgen_0000", {"success": "deleted"})
+        purges(azkaban, 7, {"success": False, "error": "Cannot purge. User 'u' is not an ADMIN."})
+        made = FakeMade({"flows": [{"project": "loadgen_0000", "id": 7, "created": True}]})
+        with pytest.raises(
+            flows.AzkabanError, match="left: loadgen_0000 in the database, deleted: Cannot purge"
+        ):
+            flows.take_back(http, flows.Options(), made)
 
     def test_one_that_others_made_anew_and_the_run_filled_stays(self, flows, azkaban, http) -> None:
         knows(azkaban, "loadgen_0000", 9)
@@ -534,6 +706,36 @@ class TestTeardown:
         flows.take_back(http, flows.Options(flows=1, projects=1, executions=3, tag="t"), made)
         assert sent(azkaban, ajax="cancelFlow") == ["5", "7"]
 
+    @pytest.mark.parametrize(
+        ("then", "error"),
+        [
+            ([{"error": "isn't running"}, {}], None),
+            ([{"error": "Cancel action has been called but the flow is unreachable."}], None),
+            ([{"error": "isn't running"}] * 10, "execution 5 has not ended, and is not to be stopped"),
+            ([{"error": "no permission"}], "no permission"),
+        ],
+        ids=["on its way", "not yet with an executor", "never", "forbidden"],
+    )
+    def test_what_is_said_not_to_run_may_be_about_to(self, flows, azkaban, http, then, error) -> None:
+        for said in then:
+            azkaban.get(EXECUTOR, json=said, match=[ask_for(ajax="cancelFlow", execid=5)])
+        if "running" in str(then):
+            waits = {"status": "PREPARING", "endTime": -1}
+            azkaban.get(EXECUTOR, json=waits, match=[ask_for(ajax="fetchexecflow", execid=5)])
+        made = FakeMade({"executions": [{"item": 0, "execution": 5}]})
+        if error is None:
+            flows.take_back(http, flows.Options(poll=0.001), made)
+        else:
+            with pytest.raises(flows.AzkabanError, match=error):
+                flows.take_back(http, flows.Options(poll=0.001), made)
+
+    def test_what_is_said_not_to_run_and_has_ended_is_left(self, flows, azkaban, http) -> None:
+        azkaban.get(EXECUTOR, json={"error": "isn't running"}, match=[ask_for(ajax="cancelFlow", execid=5)])
+        over = {"status": "KILLED", "endTime": 7}
+        azkaban.get(EXECUTOR, json=over, match=[ask_for(ajax="fetchexecflow", execid=5)])
+        flows.take_back(http, flows.Options(), FakeMade({"executions": [{"item": 0, "execution": 5}]}))
+        assert len(azkaban.calls) == 2
+
     def test_a_run_whose_setup_broke_has_made_nothing(self, flows, azkaban, http) -> None:
         flows.take_back(http, flows.Options(), FakeMade({"flows": []}))
         assert not azkaban.calls
@@ -549,6 +751,7 @@ class TestOptions:
             {"executions": -1},
             {"flows": 1, "schedules": 2},
             {"patience": 0},
+            {"pipeline_level": 3},
             {"prefix": "7up"},
             {"prefix": "a b"},
             {"flow_override": ("=3",)},

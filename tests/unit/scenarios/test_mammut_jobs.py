@@ -107,14 +107,22 @@ class TestAfterwards:
         assert seen.unexpected == ["mammut_0001/job_3"]
 
     def test_only_projects_of_the_run_are_deleted(self, mammut, server, http) -> None:
-        """Deleted: 0, 2 and 3.  Not: 1, of before; 4, made anew; 5 and 6, with jobs of others."""
+        """Deleted: 0, 2, 3.  Not: 1, of before; 4, made anew; 5, with a job of others; 6, of another run."""
         ids = {0: 10, 2: 12, 3: 13, 4: 99, 5: 15, 6: 16}
         for number, id_there in ids.items():
             query = {"ajax": "getProjectId", "project": f"mammut_{number:04d}"}
             answer = {"projectId": id_there}
             server.get(MANAGER, json=answer, match=[matchers.query_param_matcher(query)])
-        more = {5: ["nightly"], 6: ["job_000777"]}
-        there = {number: [f"job_{number:06d}", *more.get(number, ())] for number in ids if number != 4}
+        more = {5: ["nightly"]}
+        there = {
+            number: [f"job_{number:06d}", *more.get(number, ())] for number in ids if number not in (4, 6)
+        }
+        for number, tag in ((2, "t"), (3, "t"), (6, "u")):
+            page = matchers.query_param_matcher({"project": f"mammut_{number:04d}"})
+            server.get(MANAGER, body=f"<p>made by loadgen, {tag}</p>", match=[page])
+        for number in (10, 12, 13, 14):
+            asked = matchers.query_param_matcher({"purge": "true", "project": str(number)})
+            server.get(MANAGER, json={"success": True}, match=[asked])
         holds(server, {f"mammut_{number:04d}": jobs for number, jobs in there.items()})
         for name in ("mammut_0000", "mammut_0002", "mammut_0003"):
             asked = matchers.query_param_matcher({"delete": "true", "project": name})
@@ -129,8 +137,8 @@ class TestAfterwards:
             in_doubt={"projects": [3, 6]},
             broken={"projects": [2]},
         )
-        with pytest.raises(mammut.AzkabanError, match="0005 holds nightly; mammut_0006 holds job_000777"):
-            mammut.take_back(http, mammut.Options(projects=8), made)
+        with pytest.raises(mammut.AzkabanError, match="0005 holds nightly; mammut_0006 is not described as"):
+            mammut.take_back(http, mammut.Options(projects=8, tag="t"), made)
 
     def test_a_project_is_told_with_its_id(self, mammut, server, http) -> None:
         server.post(MANAGER, json={"status": "success"})

@@ -1,17 +1,17 @@
-"""What a warm-up makes of targets whose truth is known: simulated, on a clock that is stepped."""
+"""What a widening makes of targets whose truth is known: simulated, on a clock that is stepped."""
 
 from collections.abc import Callable
 
 import pytest
 
-from loadgen.execution.warmup import WINDOW_US, Reading, WarmUp
+from loadgen.execution.widening import WINDOW_US, Reading, Widening
 
 STEP_US = 20_000
 PROCESSES = 2
 
 
 class Pool:
-    """Ends items as fast as a target lets it, and looks at its warm-up as a worker does."""
+    """Ends items as fast as a target lets it, and looks at its widening as a worker does."""
 
     def __init__(
         self,
@@ -22,7 +22,7 @@ class Pool:
         late_us: Callable[[int], int] = lambda _: 100,
         most: int = 64,
     ) -> None:
-        self.warmup = WarmUp(PROCESSES, 16, most)
+        self.widening = Widening(PROCESSES, 16, most)
         self.widths = [16]
         self._rate, self._failing, self._cpu, self._late_us = rate, failing, cpu, late_us
         self._at_us, self._ended, self._failed, self._cpu_s = 0, 0.0, 0.0, 0.0
@@ -30,7 +30,7 @@ class Pool:
     def run(self, seconds: float) -> list[int]:
         """The widths that it had, one after the other."""
         for _ in range(round(seconds * 1_000_000) // STEP_US):
-            slots, passed_s = PROCESSES * self.warmup.width, STEP_US / 1_000_000
+            slots, passed_s = PROCESSES * self.widening.width, STEP_US / 1_000_000
             ended = self._rate(slots) * passed_s
             self._at_us += STEP_US
             self._ended += ended
@@ -39,8 +39,8 @@ class Pool:
             reading = Reading(
                 self._at_us, int(self._ended), int(self._failed), self._cpu_s, 0, self._late_us(slots)
             )
-            if self.warmup.observe(reading):
-                self.widths.append(self.warmup.width)
+            if self.widening.observe(reading):
+                self.widths.append(self.widening.width)
         return self.widths
 
 
@@ -79,7 +79,7 @@ def waiting(service_s: float, full: int = 10_000) -> Callable[[int], float]:
 )
 def test_slots_are_doubled_as_long_as_it_pays(pool: Pool, widths: list[int]) -> None:
     assert pool.run(20) == widths
-    assert pool.warmup.settled
+    assert pool.widening.settled
 
 
 def test_a_slow_target_is_given_the_time_it_takes() -> None:
@@ -91,35 +91,35 @@ def test_a_slow_target_is_given_the_time_it_takes() -> None:
 
 def test_what_was_under_way_before_does_not_count() -> None:
     """After a change, items of the old width end first: they would make the new one look as slow."""
-    warmup = WarmUp(1, 16, 64)
+    widening = Widening(1, 16, 64)
     window_s = WINDOW_US / 1_000_000
 
     def at(seconds: float, ended: int) -> bool:
-        return warmup.observe(Reading(round(seconds * 1_000_000), ended, 0, 0.0, 0, 0))
+        return widening.observe(Reading(round(seconds * 1_000_000), ended, 0, 0.0, 0, 0))
 
     assert not at(0, 0)
     assert not at(1, 16)  # the measurement begins
     assert at(1 + window_s, 16 + 100)
-    assert warmup.width == 32
+    assert widening.width == 32
     assert not at(20, 116 + 31)  # a pause that the target made: one of the old ones is still to come
     assert not at(20.1, 116 + 32)
     assert at(20.1 + window_s, 148 + 200)
-    assert warmup.width == 64
+    assert widening.width == 64
 
 
 def test_another_step_is_not_compared_with_the_one_before() -> None:
     """Its items may take ten times as long: that is not the width's doing."""
-    warmup = WarmUp(1, 16, 64)
+    widening = Widening(1, 16, 64)
 
     def at(seconds: float, ended: int, step: int) -> bool:
-        return warmup.observe(Reading(round(seconds * 1_000_000), ended, 0, 0.0, step, 0))
+        return widening.observe(Reading(round(seconds * 1_000_000), ended, 0, 0.0, step, 0))
 
     assert not at(0, 0, 0)
     assert not at(0.1, 16, 0)
     assert at(0.6, 516, 0)
-    assert warmup.width == 32
+    assert widening.width == 32
     assert not at(0.7, 548, 0)
     assert not at(0.8, 560, 1), "another step begins"
     assert not at(2, 592, 1)
     assert at(4, 692, 1), "at 50 a second, after 1000: it is measured anew, and widened"
-    assert warmup.width == 64
+    assert widening.width == 64

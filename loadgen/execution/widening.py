@@ -55,7 +55,7 @@ class _Pace:
         return self.rate >= GAIN * before.rate and self.failed <= before.failed + WORSE
 
 
-class WarmUp:
+class Widening:
     """Watches a pool and says how many slots each of its processes should have."""
 
     def __init__(self, processes: int, width: int, most: int) -> None:

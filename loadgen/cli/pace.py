@@ -1,0 +1,185 @@
+"""When items are meant to start, as the command line, the configuration and the scenario say it."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeAlias
+
+import typer
+
+from loadgen.errors import UsageError
+from loadgen.pacing import Even, Pace, Poisson, parse_duration, parse_rate, parse_stages, parse_trace
+from loadgen.plan import Plan
+from loadgen.scenario import Scenario
+
+PANEL = "When items start"
+EVEN, POISSON = "even", "poisson"
+MAX_LAG = "1s"
+
+Rate: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--rate",
+        envvar="LOADGEN_RATE",
+        metavar="N/s",
+        rich_help_panel=PANEL,
+        help="So many items a second, however long they take.  [default: as fast as slots are free]",
+    ),
+]
+Stages: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--stages",
+        envvar="LOADGEN_STAGES",
+        metavar="T:RATE,...",
+        rich_help_panel=PANEL,
+        help="A rate that changes, like 0:50/s,2m:200/s,10m:200/s: from point to point in a straight line.",
+    ),
+]
+Arrivals: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--arrivals",
+        envvar="LOADGEN_ARRIVALS",
+        metavar="even|poisson|FILE",
+        rich_help_panel=PANEL,
+        help="Evenly, at random as people come, or at the times of a file, a line each.  [default: even]",
+    ),
+]
+Seed: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        envvar="LOADGEN_SEED",
+        metavar="N",
+        min=0,
+        rich_help_panel=PANEL,
+        help="Of what is at random: the same again.  [default: another each time; it is in the report]",
+    ),
+]
+MaxLag: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--max-lag",
+        envvar="LOADGEN_MAX_LAG",
+        metavar="TIME",
+        rich_help_panel=PANEL,
+        help=f"An item that is due waits so long for a slot, then it is dropped.  [default: {MAX_LAG}]",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PaceOrder:
+    """What was said; all None: as fast as slots are free (closed model)."""
+
+    rate: str | None = None
+    stages: str | None = None
+    arrivals: str | None = None
+    """`even`, `poisson`, or a file's path."""
+    digest: str = ""
+    """SHA-256 of that file."""
+    seed: int | None = None
+    max_lag: str = MAX_LAG
+
+    @classmethod
+    def settle(
+        cls,
+        scenario: Scenario,
+        *,
+        rate: str | None,
+        stages: str | None,
+        arrivals: str | None,
+        seed: int | None,
+        max_lag: str | None,
+    ) -> Self:
+        """What was said, else what the scenario says.  Raises UsageError."""
+        theirs = scenario.arrivals
+        if rate or stages:
+            theirs = None if _is_file(theirs) else theirs  # a rate was said instead of the scenario's times
+        elif not _is_file(arrivals):
+            rate, stages = scenario.rate, scenario.stages
+        arrivals = arrivals or (theirs if rate or stages or _is_file(theirs) else None)
+        if rate and stages:
+            raise UsageError("--rate and --stages: say one of them")
+        if _is_file(arrivals) and (rate or stages):
+            raise UsageError(
+                f"--arrivals {arrivals}: a file has times of its own; leave --rate and --stages out"
+            )
+        if arrivals and not (rate or stages or _is_file(arrivals)):
+            raise UsageError(f"--arrivals {arrivals}: needs --rate or --stages")
+        lag = max_lag or scenario.max_lag or MAX_LAG
+        if not parse_duration(lag, "--max-lag"):
+            raise UsageError(
+                "--max-lag: nothing starts at its time to the microsecond; allow it 10ms or more"
+            )
+        if arrivals == POISSON and seed is None:
+            seed = secrets.randbelow(2**31)
+        path = Path(arrivals).resolve() if arrivals and _is_file(arrivals) else None
+        digest = "" if path is None else hashlib.sha256(_read(path)).hexdigest()
+        return cls(rate, stages, str(path) if path else arrivals, digest, seed, lag)
+
+    @classmethod
+    def kept(cls, settings: Mapping[str, Any]) -> Self:
+        """What a run that is resumed was told.  Raises UsageError when its file is another one now."""
+        said = settings.get("pace")
+        order = cls(**said) if said else cls()
+        if order.digest and hashlib.sha256(_read(Path(order.arrivals or ""))).hexdigest() != order.digest:
+            raise UsageError(f"{order.arrivals}: changed since the run began")
+        return order
+
+    @property
+    def is_open(self) -> bool:
+        """Whether items have times of their own."""
+        return bool(self.rate or self.stages or self.arrivals)
+
+    @property
+    def max_lag_us(self) -> int | None:
+        """How long an item waits for a slot; None: in a closed model, for ever."""
+        return round(parse_duration(self.max_lag, "--max-lag") * 1_000_000) if self.is_open else None
+
+    def lay(self, plan: Plan) -> Plan:
+        """The plan, with this pace for each step.  Raises UsageError."""
+        if not self.is_open:
+            return plan
+        steps = []
+        for step in plan.steps:
+            pace = self._pace(step.index)
+            if pace.total < step.items:
+                raise UsageError(
+                    f"{self.words}: brings {pace.total:.0f} items, step {step.name} has {step.items}; "
+                    "let the last rate go on, or have fewer items"
+                )
+            steps.append(replace(step, pace=pace))
+        return Plan(tuple(steps))
+
+    @property
+    def words(self) -> str:
+        """For people, as it would be said on the command line."""
+        said = [("--rate", self.rate), ("--stages", self.stages), ("--arrivals", self.arrivals)]
+        return " ".join(f"{name} {value}" for name, value in said if value)
+
+    def _pace(self, step: int) -> Pace:
+        if self.arrivals and _is_file(self.arrivals):
+            return parse_trace(
+                _read(Path(self.arrivals)).decode(errors="replace").splitlines(), self.arrivals
+            )
+        rates = parse_rate(self.rate, "--rate") if self.rate else parse_stages(self.stages or "", "--stages")
+        if self.arrivals == POISSON:
+            return Poisson(rates, (self.seed or 0) + step)
+        return Even(rates)
+
+
+def _is_file(arrivals: str | None) -> bool:
+    return arrivals is not None and arrivals not in (EVEN, POISSON)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"--arrivals {path}: {error.strerror or error}") from error

@@ -1,0 +1,133 @@
+"""The parts of report.html that are pictures.  Pure.
+
+A part says in its heading what was found; one that has nothing to show is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loadgen.reports.detail import ENOUGH, LABELS, StepDetail
+from loadgen.reports.html import figures, findings, tables
+from loadgen.reports.html.charts import Chart, Mark
+from loadgen.reports.html.figures import Clock
+from loadgen.reports.html.markup import Markup, join, tag
+from loadgen.reports.html.parts import Section, Story, cell, figure, note
+
+FEW = 5
+"""A chart of fewer points shows nothing that the tables do not."""
+
+
+def latency(story: Story) -> Section | None:
+    """Item times over time, a chart for each step."""
+    if not story.measured:
+        return None
+    clock, cells, charts, short = story.clock, list[Markup](), list[Chart](), list[str]()
+    for number, (step, detail) in enumerate(story.measured):
+        bands = detail.over_time
+        if len(bands.bands) < FEW:
+            short.append(step.name)
+            continue
+        charts.append(figures.over_time(number, detail, clock, _within(_marks(story), detail, clock)))
+        drawn = figure(charts[-1], figures.in_time(bands))
+        cells.append(cell(findings.latency(step, bands), drawn) if len(story.measured) > 1 else drawn)
+    notes = [figures.unseen(story.events)]
+    if short:
+        notes.append(
+            f"Over too soon for a picture: {', '.join(short)}. Their times are in the table of steps."
+        )
+    body = join(tag("div", *cells, class_="cells"), *map(note, filter(None, notes)))
+    return Section("latency", "Latency over time", findings.latencies(story.measured), body, tuple(charts))
+
+
+def throughput(story: Story) -> Section | None:
+    """Rates, errors, and the labels' times beside each other."""
+    detail, clock = story.detail, story.clock
+    if len(detail.calls.bands) < FEW:
+        return None
+    charts = [figures.rates(detail, clock, _marks(story))]
+    width = f"{detail.calls.width / 1_000_000:g} s"
+    each = f"Each point is the mean over {width}; the first and the last of these may not be full."
+    parts = [figure(charts[0], each)]
+    if detail.calls.failed:
+        charts.append(figures.failures(detail, clock))
+        parts += [tag("h3", f"{detail.calls.failed:,} failed calls"), figure(charts[-1], each)]
+    else:
+        parts.append(note("No call failed."))
+    if sum(len(bands.bands) > 1 for bands in detail.labels.values()) > 1:
+        charts.append(figures.labels(detail, clock))
+        parts += [tag("h3", "Service time by label, p95"), figure(charts[-1])]
+    return Section(
+        "throughput", "Throughput and errors", findings.throughput(story.summary), join(*parts), tuple(charts)
+    )
+
+
+def distribution(story: Story) -> Section | None:
+    """Percentile curves and histograms."""
+    items = story.distributions.steps
+    measured = [step for step, _ in story.measured]
+    if not measured:
+        return None
+    charts = [figures.curve("curve-items", "Item times by percentile", items)]
+    cells = [cell("Item times by percentile", figure(charts[0]))]
+    calls = sorted(story.distributions.calls.items(), key=lambda pair: -pair[1].count)
+    often = [pair for pair in calls if pair[1].count >= ENOUGH][: figures.LINES] or calls[: figures.LINES]
+    if often:
+        charts.append(figures.curve("curve-calls", "Service times of calls by percentile", dict(often)))
+        more = len(calls) - len(often)
+        text = f"The {len(often)} most frequent labels; {more} more are in the table." if more else ""
+        cells.append(cell("Service times of calls by percentile", figure(charts[-1], text)))
+    for number, step in enumerate(measured):
+        charts.append(figures.histogram(number, step.name, items[step.name]))
+        cells.append(cell(f"{step.name}: how many took how long", figure(charts[-1])))
+    most = max(measured, key=lambda step: step.item_time.count)
+    body = tag("div", *cells, class_="cells")
+    return Section("distribution", "Distribution", findings.distribution(most), body, tuple(charts))
+
+
+def growth(story: Story) -> Section | None:
+    """Item times against the index and against the place within the key."""
+    cells, charts, said = list[Markup](), list[Chart](), list[str]()
+    for number, (step, detail) in enumerate(story.measured):
+        along = (
+            ("by item index", detail.over_items, figures.over_items, figures.in_items),
+            ("by what its key holds already", detail.within_key, figures.within_key, figures.in_keys),
+        )
+        said.append(findings.growth(step.name, [(what, bands) for what, bands, _, _ in along]))
+        for what, bands, draw_it, say in along:
+            if len(bands.bands) >= FEW:
+                charts.append(draw_it(number, detail))
+                cells.append(cell(findings.grown(step.name, what, bands), figure(charts[-1], say(bands))))
+    if not charts:
+        return None
+    finding = "; ".join(filter(None, said)) or "No step gets slower with its items"
+    return Section("growth", "Growth", finding, tag("div", *cells, class_="cells"), tuple(charts))
+
+
+def phases(story: Story) -> Section | None:
+    """What calls spent their time on."""
+    parts = sorted(story.detail.parts.items(), key=lambda pair: -pair[1].total_us)
+    if not parts:
+        return None
+    label, most = parts[0]
+    share, name = max((getattr(most, field) / max(most.total_us, 1), name) for field, name, _ in tables.PARTS)
+    waited = "waiting for the first byte" if name == "first byte" else name
+    finding = f"{label}: {100 * share:.0f} % of the time is {waited}"
+    said = (
+        "Means in ms over all answered calls, those on kept connections included, so that the parts add up."
+    )
+    if len(story.summary.calls) > len(parts):
+        said += f" The first {LABELS} labels."
+    return Section("phases", "Phases of a call", finding, join(tables.phases(parts), note(said)))
+
+
+def _marks(story: Story) -> list[Mark]:
+    clock = story.clock
+    return [*figures.retries(story.detail, clock), *figures.moments(story.events, story.started_us, clock)]
+
+
+def _within(marks: Sequence[Mark], step: StepDetail, clock: Clock) -> list[Mark]:
+    """Those of the time of a step."""
+    bands = step.over_time
+    first, last = (at / clock.us for at in (bands.bands[0].at, bands.bands[-1].at + bands.width))
+    return [mark for mark in marks if first <= mark.x <= last]

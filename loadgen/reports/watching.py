@@ -1,0 +1,41 @@
+"""Who else looks at a run's rows while they pass: one reading of the ledger is enough for a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from loadgen.record import AttemptRow, CallTable, TryTable
+
+
+class Watch(Protocol):
+    """Is shown every row."""
+
+    def add_tries(self, table: TryTable, /) -> None:
+        """Tries that settled their items at the first attempt."""
+        ...
+
+    def add_try(self, row: AttemptRow, start_us: int, /) -> None:
+        """Another one, and when it began, on the clock of the calls."""
+        ...
+
+    def add_calls(self, table: CallTable, /) -> None:
+        """Calls."""
+        ...
+
+
+class CallWatch:
+    """Looks at calls only."""
+
+    def __init__(self, watch: Callable[[CallTable], None]) -> None:
+        self._watch = watch
+
+    def add_tries(self, table: TryTable) -> None:
+        """Not looked at."""
+
+    def add_try(self, row: AttemptRow, start_us: int) -> None:
+        """The same."""
+
+    def add_calls(self, table: CallTable) -> None:
+        """Pass them on."""
+        self._watch(table)

@@ -1,0 +1,266 @@
+"""`loadgen runs`, `runs rm`, `runs prune`, `manifest`: on real ledgers, in this process."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from loadgen.cli import tidy
+from loadgen.cli.app import run_app
+from loadgen.cli.shelf import look, size
+from loadgen.columns import divide
+from loadgen.ledger.lock import RunLock
+from loadgen.ledger.store import Ledger
+from loadgen.record import Ended, Joined, Mark, Reported, RunFacts, StepFacts
+from loadgen.sample import Outcome, Result
+
+DAY_US = 86_400_000_000
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for runs, in which commands are run."""
+    monkeypatch.setenv("LOADGEN_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "runs"
+
+
+def a_run(shelf: Path, name: str, *, ago_days: float = 0, **how: Any) -> Path:
+    """A run of two items; `done`: how many are; `undoable`, `cleaned`, `values`."""
+    started_us = time.time_ns() // 1000 - round(ago_days * DAY_US)
+    path = shelf / name
+    path.mkdir(parents=True)
+    facts = RunFacts(
+        id=name,
+        scenario="s",
+        title="",
+        path="s.py",
+        digest="d",
+        target="http://azkaban.test",
+        options=how.get("options", {}),
+        undoable=how.get("undoable", False),
+        settings={},
+        versions={},
+    )
+    ledger = Ledger(path, started_us=started_us)
+    ledger.begin(facts, [StepFacts(0, "make", 2, "verify")])
+    values = how.get("values", ["x", {"id": 7}])
+    results = [
+        Result(n, 1, Outcome.DONE, started_us, 1_000, value=msgspec.Raw(msgspec.msgpack.encode(values[n])))
+        for n in range(how.get("done", 2))
+    ]
+    plain, others = divide(results)
+    pairs = frozenset((result.item, 1) for result in others)
+    ledger.submit(
+        [
+            Joined(1, "s", "box:1", "box", 4),
+            Reported(step=0, worker=1, results=others, plain=plain, counted=pairs),
+            Mark("first_lease_us", started_us),
+            Mark("settled_us", started_us + 500_000),
+            *([Mark("cleaned_us", started_us + 1)] if how.get("cleaned") else []),
+            Ended(started_us + 600_000, ""),
+        ]
+    ).wait()
+    ledger.close()
+    return path
+
+
+def test_the_table_and_its_json(shelf, capsys):
+    a_run(shelf, "2026-a", ago_days=2)
+    half = a_run(shelf, "2026-b", done=1)
+    (half / "summary.json").write_text("{}")
+    (shelf / "broken").mkdir()
+    (shelf / "broken" / "run.db").write_text("no database")
+    assert run_app(["runs"]) == 0
+    heading, first, second, broken = capsys.readouterr().out.splitlines()
+    assert heading.split()[-8:] == [
+        "verdict",
+        "size",
+        "rate/s",
+        *["planned", "done", "failed", "unknown", "open"],
+    ]
+    assert first.split()[3:5] == ["http://azkaban.test", "OK"]
+    assert first.split()[-6:] == ["4.00", "2", "2", "0", "0", "0"]
+    assert second.split()[4] == "INCOMPLETE"
+    assert broken.startswith("broken")
+    assert run_app(["runs", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [run["id"] for run in told] == ["2026-a", "2026-b", "broken"]
+    assert told[0]["items"]["done"] == 2
+    assert told[0]["rate_per_s"] == 4.0
+    assert told[0]["bytes"] == sum(file.stat().st_size for file in (shelf / "2026-a").iterdir())
+    assert told[1]["verdict"]["resumable"]
+    assert "cannot read" in told[2]["error"]
+
+
+def test_the_verdict_is_that_of_the_summary(shelf):
+    path = a_run(shelf, "r")
+    (path / "summary.json").write_text('{"verdict": {"ok": false, "exit_code": 99}}')
+    assert look(path).word == "THRESHOLD"
+
+
+def test_a_running_one_is_told_and_never_removed(shelf, capsys):
+    path = a_run(shelf, "r")
+    lock = RunLock(path)
+    assert look(path).word == "running"
+    assert run_app(["runs", "rm", "r", "--yes", "--force"]) == 2
+    assert "it is running" in capsys.readouterr().err
+    lock.release()
+    assert look(path).word == "OK"
+    assert run_app(["runs", "rm", "r", "--yes"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"done": 1}, "it can be resumed (1 items pending): loadgen resume r"),
+        ({"undoable": True}, "what it made on http://azkaban.test is still there: loadgen clean r"),
+    ],
+)
+def test_what_would_be_lost_stays_unless_forced(shelf, capsys, how, words):
+    path, other = a_run(shelf, "r", **how), a_run(shelf, "other")
+    assert run_app(["runs", "rm", "other", "r", "--yes"]) == 2
+    assert words in capsys.readouterr().err
+    assert path.is_dir()
+    assert other.is_dir(), "all or nothing"
+    assert run_app(["runs", "rm", "r", "--yes", "--force"]) == 0
+    assert not path.exists()
+    assert capsys.readouterr().out == "removed r\n"
+
+
+def test_what_was_cleaned_may_go(shelf):
+    a_run(shelf, "r", undoable=True, cleaned=True)
+    assert run_app(["runs", "rm", "latest", "--yes"]) == 0
+
+
+def test_without_a_terminal_it_wants_a_yes(shelf, capsys):
+    path = a_run(shelf, "r")
+    assert run_app(["runs", "rm", "r"]) == 2
+    assert "say --yes" in capsys.readouterr().err
+    assert path.is_dir()
+
+
+def test_on_a_terminal_it_asks(shelf, capsys, monkeypatch):
+    path = a_run(shelf, "r")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setattr(tidy.typer, "confirm", lambda text: "1 run" not in text)
+    assert run_app(["runs", "rm", "r"]) == 2
+    assert path.is_dir()
+    monkeypatch.setattr(tidy.typer, "confirm", lambda text: "1 run (" in text)
+    assert run_app(["runs", "rm", "r"]) == 0
+    assert not path.exists()
+
+
+def test_only_what_lies_on_the_shelf_is_removed(shelf, tmp_path, capsys):
+    path = a_run(tmp_path / "elsewhere", "r")
+    assert run_app(["runs", "rm", str(path), "--yes"]) == 2
+    assert "only runs there are removed" in capsys.readouterr().err
+    assert path.is_dir()
+    assert run_app(["runs", "--out", "elsewhere", "rm", "r", "--yes"]) == 0
+    assert not path.exists()
+
+
+def test_prune_keeps_the_newest_and_what_would_be_lost(shelf, capsys):
+    paths = [a_run(shelf, f"2026-{n}", ago_days=40 - 10 * n, done=1 if n == 1 else 2) for n in range(5)]
+    for path in paths:
+        path.touch()
+    assert run_app(["runs", "prune", "--keep", "2", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "stays: 2026-1: it can be resumed" in out
+    assert [line.split()[2] for line in out.splitlines() if line.startswith("would")] == ["2026-0", "2026-2"]
+    assert all(path.is_dir() for path in paths)
+    assert run_app(["runs", "prune", "--keep", "2", "--older", "35d", "--yes"]) == 0
+    assert [path.is_dir() for path in paths] == [False, True, True, True, True]
+    assert run_app(["runs", "prune", "--older", "15d", "--yes", "--out", str(shelf)]) == 0
+    assert [path.is_dir() for path in paths] == [False, True, False, True, True]
+    assert run_app(["runs", "prune", "--older", "900w", "--yes"]) == 0
+    assert capsys.readouterr().out.endswith("nothing to remove in runs\n")
+
+
+def test_prune_wants_to_know_what_is_old(shelf, capsys):
+    assert run_app(["runs", "prune"]) == 2
+    assert "--keep N" in capsys.readouterr().err
+    assert run_app(["runs", "prune", "--older", "soon"]) == 2
+    assert "like 30d" in capsys.readouterr().err
+
+
+def test_sizes():
+    told = [size(number) for number in (0, 17, 999, 999.5, 1_234, 9_960, 34_567_890, 5e13)]
+    assert told == ["0 B", "17 B", "999 B", "1.0 kB", "1.2 kB", "10 kB", "35 MB", "50 TB"]
+
+
+def test_the_manifest_in_both_forms(shelf, capsys):
+    a_run(shelf, "r", values=['a,"b"\nc', {"id": 7}])
+    assert run_app(["manifest", "r", "--format", "csv"]) == 0
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert rows == [["step", "item", "value"], ["make", "0", 'a,"b"\nc'], ["make", "1", '{"id":7}']]
+    assert run_app(["manifest", "r"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[1] == {"step": "make", "item": 1, "value": {"id": 7}}
+    assert run_app(["manifest", "r", "--format", "xml"]) == 2
+    assert "jsonl, csv" in capsys.readouterr().err
+
+
+def test_compare_refuses_unlike_runs_and_compares_them_anyway(shelf, capsys):
+    a_run(shelf, "one")
+    a_run(shelf, "two", options={"flows": 3})
+    a_run(shelf, "three")
+    assert run_app(["compare", "one", "two", "three"]) == 2
+    error = capsys.readouterr().err
+    assert "two: option flows: none and 3" in error
+    assert "three" not in error
+    assert run_app(["compare", "one", "three", "--fail-on-regression", "10%"]) == 0
+    assert capsys.readouterr().out.startswith("UNKNOWN  there is too little"), "two items are no measurement"
+    assert run_app(["compare", "one", "two", "three", "--anyway", "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)["comparisons"]
+    assert [part["other"] for part in told] == ["two", "three"]
+    assert told[0]["differences"] == ["option flows: none and 3"]
+    assert told[0]["lines"][0]["finding"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["one"], "name two runs"),
+        (["one", "one", "--fail-on-regression", "10"], "like 10%"),
+        (["one", "one", "--format", "pdf"], "terminal, json"),
+    ],
+)
+def test_compare_says_what_it_wants(shelf, capsys, words, complaint):
+    a_run(shelf, "one")
+    assert run_app(["compare", *words]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_a_regression_is_exit_code_1(shelf, capsys, monkeypatch):
+    a_run(shelf, "one")
+    monkeypatch.setattr(
+        "loadgen.reports.compare.Comparison.regressions", lambda self, percent: self.lines[:1]
+    )
+    assert run_app(["compare", "one", "one", "--fail-on-regression", "10%"]) == 1
+    assert capsys.readouterr().out.startswith("REGRESSION")
+    assert run_app(["compare", "one", "one"]) == 0
+
+
+def test_the_forms_that_the_documents_show(shelf, tmp_path, capsys):
+    """Each command of docs/formats.md, as it stands there; and the same to standard output."""
+    a_run(shelf, "2026-a")
+    text = (Path(__file__).parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
+    block = text.partition("<!-- command: formats -->\n```\n")[2].partition("```")[0]
+    lines = [line.split() for line in block.splitlines()]
+    assert len(lines) >= 7
+    for _, *words in lines:
+        assert run_app(words) == 0
+        assert capsys.readouterr() == ("", "")
+        assert (tmp_path / words[-1]).exists()
+        code = run_app(words[:4])
+        out, error = capsys.readouterr()
+        assert (code == 0 and out and not error) or ("--output FILE" in error and words[3] == "parquet")
