@@ -5,9 +5,12 @@ A watcher has a seat with room for a few messages; who does not take them away i
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 ROOM = 8
 """Messages, one a second, that may wait for one watcher."""
@@ -19,6 +22,8 @@ class Seat:
     """A watcher's.  Belongs to an event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        import asyncio  # here: whoever gets a seat has a loop, and a run that nobody watches needs none
+
         self.loop = loop
         self.is_over = False
         self._messages: deque[bytes] = deque()
@@ -63,6 +68,8 @@ class Hub:
 
     def join(self) -> Seat | None:
         """A seat on the running loop; None: all are taken, or it is over."""
+        import asyncio
+
         seat = Seat(asyncio.get_running_loop())
         with self._lock:
             if self._closed or len(self._seats) >= SEATS:

@@ -22,7 +22,7 @@ SECONDS = 20
 """How long it goes on before a worker dies, and from there until it is looked at."""
 LOOKS = {
     "dashboard": ("light", 940, 1250),
-    "dashboard-dark": ("dark", 940, 900),
+    "dashboard-dark": ("dark", 940, 985),
     "dashboard-phone": ("light", 390, 1300),
 }
 """Colours, width, and how much of the height."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -195,6 +197,13 @@ def test_the_server_is_started_by_the_first_visitor(served: Served) -> None:
     assert served.dashboard._server is None
     served.ask("GET", "/")
     assert served.dashboard._server is not None
+
+
+def test_a_run_that_nobody_watches_loads_no_server() -> None:
+    """Importing a web server would take longer than many a run."""
+    code = "import sys, loadgen.dashboard.server, loadgen.dashboard.parts; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"asyncio", "uvicorn", "starlette"} & set(loaded.split())
 
 
 def test_elsewhere_one_logs_in() -> None:
