@@ -115,11 +115,12 @@ def _command(lab: Lab, order: Order) -> tuple[list[str], Path]:
     out.mkdir()
     how = ["--processes", str(order.processes), "--concurrency", str(order.concurrency)]
     listen = [] if "--listen" in order.more else ["--listen", "127.0.0.1:0"]
+    board = [] if "--dashboard" in order.more else ["--no-dashboard"]
     files = ["--out", str(out), "--json", str(file), "--quiet"]
     target = ["--target", order.target] if order.target else []
     options = [word for name, value in order.options.items() for word in ("--set", f"{name}={value}")]
     command = [*(sys.executable, "-m", "loadgen", "run", str(order.scenario))]
-    return [*command, *target, *options, *how, *listen, *files, *order.more], file
+    return [*command, *target, *options, *how, *listen, *board, *files, *order.more], file
 
 
 def _job(file: Path, ended: Ended, watched: Watched, codes: Sequence[int]) -> Job:

@@ -12,7 +12,6 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import add
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -21,6 +20,7 @@ from rich.console import Console
 
 from loadgen import options as scenario_options
 from loadgen.cli import signals
+from loadgen.cli.dash import Dash
 from loadgen.cli.finish import finish
 from loadgen.cli.gates import Gatekeeper
 from loadgen.cli.order import Order, identity_file
@@ -75,6 +75,7 @@ class Conductor:
         self._clock = SystemClock()
         self._console = Console(stderr=order.takes_stdout)
         self._stack = contextlib.ExitStack()
+        self._dash = Dash(order.dashboard, self._clock, self._say)
         self._outlets = Outlets(order.events, order.influx, self._console, self._clock, order.otel)
         self._manager = QueueManager((order.host, order.port), identity)
         self._local: LocalWorker | None = None
@@ -88,11 +89,12 @@ class Conductor:
             self._lock(self._directory)
         try:
             self._token = self._manager.bind()
+            self._stack.callback(self._manager.close)
+            self._stack.enter_context(self._dash)
         except LoadgenError:
             self._stack.close()
             raise
         self._token_file = tokens.token_file(os.environ, tokens.split_address(self._token.address, 0)[1])
-        self._stack.callback(self._manager.close)
         self._stack.enter_context(signals.handled(self._on_signal))
         return self
 
@@ -168,6 +170,7 @@ class Conductor:
         finally:
             ledger.close()
         verdict = finish(directory, self._console, stopped, json=self._order.json, quiet=self._order.quiet)
+        self._dash.ended(verdict, directory)
         self._outlets.ended(verdict, directory)
         if not verdict.resumable:  # else a resume needs both
             if self._sandbox is not None:
@@ -211,9 +214,11 @@ class Conductor:
             steersman.pause,
         )
         feel = (gates, steersman)
-        queue_.listen(self._outlets.also(lambda batches: _feel(pulse, feel, batches, clock.now_us())))
+        felt = self._outlets.also(lambda batches: _feel(pulse, feel, batches, clock.now_us()))
+        queue_.listen(self._dash.also(felt))
         self._open_doors(queue_, stack)
         self._open_control(session.directory, steersman, stack)
+        show = stack.enter_context(self._dash.watching(session, pulse, steersman, gates))
         screen = stack.enter_context(display(self._console, quiet=order.quiet))
 
         def tick(step: int | None, view: QueueView) -> None:
@@ -227,6 +232,7 @@ class Conductor:
             progress = pulse.progress(step, view, clock.now_us())
             steersman.look(view, progress.run_counts, clock.now_us())
             screen.show(progress)
+            show(step, progress, view)
             self._outlets.look(step, view, progress)
             if self._local is not None:
                 self._local.tend(progress.run_counts.settled)
@@ -425,8 +431,4 @@ def _feel(
     for watcher in watchers:
         watcher.record(batches, now_us)
     for batch in batches:
-        harvest = batch.harvest
-        ended = len(harvest.plain) + sum(result.retry_ms is None for result in harvest.results)
-        samples = harvest.samples
-        took_us = list(map(add, samples.numbers("total_us"), samples.numbers("lag_us")))
-        pulse.record(ended, took_us, now_us)
+        pulse.take(batch.harvest, now_us)

@@ -15,7 +15,7 @@ from loadgen.ledger.store import WarmedUp
 from loadgen.queues.messages import Batch
 from loadgen.record import Event, ItemCounts, StepFacts
 from loadgen.reports.measured import WARM_UP, Measured
-from loadgen.reports.watch import Watch
+from loadgen.reports.watch import Standing, Watch
 from loadgen.sample import Outcome
 from loadgen.thresholds import Threshold, check_steps, parse
 from loadgen.view import QueueView
@@ -60,7 +60,9 @@ class Gatekeeper:
         """What results told of items that are measured, in this session."""
         self._names = {step.index: step.name for step in steps}
         self._last = steps[-1].index
-        self._watch = Watch(order.thresholds, self._names, before)
+        watched = [each for each in order.thresholds if order.dashboard or each.action or each.window_us]
+        self._watch = Watch(watched, self._names, before)
+        self._open: tuple[int, ...] = (steps[0].index,)
         self._fail_fast = order.fail_fast
         self._note, self._stop, self._pause = note, stop, pause
         self._stopped = self._paused = False
@@ -79,6 +81,8 @@ class Gatekeeper:
 
     def look(self, step: int | None, view: QueueView, now_us: int) -> None:
         """See how it stands; `step`: the one that `view` shows, None before the first."""
+        if step is not None:
+            self._open = tuple(view.by_step) or (step,)
         warm_up = self._measured.warm_up
         if warm_up.us and self._measured.until_us is None and view.begun_us is not None:
             self._measured.until_us = until_us = view.begun_us + warm_up.us
@@ -96,6 +100,10 @@ class Gatekeeper:
         if reason is not None:
             self._stopped = True
             self._stop(reason)
+
+    def standings(self, now_us: int) -> list[Standing]:
+        """How the thresholds stand, for those who watch.  Thread-safe."""
+        return self._watch.standings(self._open, now_us)
 
     def _reason(self, step: int, view: QueueView, now_us: int) -> Incomplete | None:
         by_step = view.by_step or {step: view.counts}

@@ -48,6 +48,8 @@ class Order:
     events: str | None = None
     influx: str | None = None
     otel: bool = False
+    dashboard: tuple[str, int] | None
+    """Where it is served, or from which port on; None: nowhere."""
 
     @classmethod
     def settle(

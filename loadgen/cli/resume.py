@@ -63,12 +63,15 @@ def resume(
     max_rate: words.MaxRate = None,
     breaker: words.Breaker = None,
     lease_ttl: words.LeaseTtlAgain = None,
+    dashboard: words.Dashboard = words.DASHBOARD,
+    no_dashboard: words.NoDashboard = False,
 ) -> int:
     """Finish what a run left open: the items without an outcome, with the same options."""
     from loadgen import options as scenario_options
     from loadgen.cli.admit import admit
     from loadgen.cli.conduct import Conductor
     from loadgen.cli.course import CourseOrder
+    from loadgen.cli.dash import dashboard_address
     from loadgen.cli.gates import settle_thresholds
     from loadgen.cli.limits import settle_breaker, settle_limits
     from loadgen.cli.order import Order, identity_for
@@ -131,6 +134,7 @@ def resume(
         breaker=settle_breaker(loaded.scenario, breaker or before.get("breaker")),
         correlate=bool(facts.settings.get("correlate", True)),
         lease_ttl_s=lease_ttl or float(before.get("lease_ttl_s", words.LEASE_TTL_S)),
+        dashboard=dashboard_address(dashboard, off=no_dashboard),
     )
     if prepared.sandbox:
         raise UsageError("--target: a run cannot be moved to a sandbox that holds nothing of it")

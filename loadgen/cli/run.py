@@ -66,11 +66,14 @@ def run(
     ramp: course_words.Ramp = None,
     think_time: course_words.ThinkTime = None,
     mix: course_words.Mix = None,
+    dashboard: words.Dashboard = words.DASHBOARD,
+    no_dashboard: words.NoDashboard = False,
 ) -> int:
     """Run a scenario: every item once, in parallel, recorded, verified and timed."""
     from loadgen import options as scenario_options
     from loadgen.cli.admit import admit
     from loadgen.cli.conduct import Conductor
+    from loadgen.cli.dash import dashboard_address
     from loadgen.cli.gates import settle_thresholds
     from loadgen.cli.limits import check_limits, settle_breaker, settle_limits
     from loadgen.cli.order import Order, identity_for
@@ -112,6 +115,7 @@ def run(
         breaker=settle_breaker(loaded.scenario, breaker),
         correlate=correlate,
         lease_ttl_s=lease_ttl,
+        dashboard=dashboard_address(dashboard, off=no_dashboard),
     )
     check_limits(order.limits, paced=pace.is_open)
     if not prepared.sandbox:

@@ -78,6 +78,10 @@ class Steersman:
             view = self._queue.wait(0.05)
         return self._answer(view)
 
+    def standing(self) -> Answer:
+        """How it stands.  Thread-safe."""
+        return self._answer(self._queue.view())
+
     def pause(self, by: str, why: str = "") -> None:
         """Pause the run.  Thread-safe."""
         self._steer(lambda steering: steering.pause(by, why))

@@ -214,9 +214,23 @@ Breaker: TypeAlias = Annotated[
     ),
 ]
 
+Dashboard: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--dashboard",
+        envvar="LOADGEN_DASHBOARD",
+        metavar="HOST:PORT",
+        help="Where the run is watched in a browser; the next free port, if that is taken.",
+    ),
+]
+NoDashboard: TypeAlias = Annotated[
+    bool, typer.Option("--no-dashboard", envvar="LOADGEN_NO_DASHBOARD", help="Serve no dashboard.")
+]
+
 OUT = Path("runs")
 LISTEN = "127.0.0.1:8888"
 PORT = 8888
+DASHBOARD = "127.0.0.1:8089"
 LEASE_TTL_S = 15.0
 """How long a lease lives without a beat."""
 CONCURRENCY = 16

@@ -233,9 +233,10 @@ class Reader:
             for a, b, c, d, e, f, g, h, lost, lag, error_us in rows
         ]
 
-    def events(self) -> list[Event]:
-        """What happened, in order."""
-        return [Event(*row) for row in self._all("SELECT at_us, kind, text FROM event ORDER BY rowid")]
+    def events(self, known: int = 0) -> list[Event]:
+        """What happened, in order; without the first `known`."""
+        query = "SELECT at_us, kind, text FROM event WHERE rowid > ? ORDER BY rowid"  # none is ever deleted
+        return [Event(*row) for row in self._all(query, known)]
 
     def manifest(self) -> Iterator[ManifestRow]:
         """What the steps returned, by step and item."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import add
 
+from loadgen.columns import Harvest
 from loadgen.record import (
     ItemCounts,
     StepFacts,
 )
 from loadgen.reports.metrics import rank
+from loadgen.sample import Outcome
 from loadgen.view import QueueView
 
 NOW_S = 5
@@ -61,13 +64,39 @@ class Progress:
     """How much of its time is over, where it has no fixed number of items; else None."""
 
 
-@dataclass(slots=True)
-class _Second:
+@dataclass(frozen=True, slots=True)
+class Second:
     """What was reported within one second."""
 
     at: int
+    """Seconds since 1970."""
+    items: int
+    """Items that ended."""
+    failed: int
+    """Those of them that failed."""
+    calls: int
+    errors: int
+    """Calls that failed."""
+    p50_ms: float | None
+    """Service time of the calls; None when there were none."""
+    p95_ms: float | None
+    p99_ms: float | None
+
+
+@dataclass(slots=True)
+class _Second:
+    at: int
     items: int = 0
+    failed: int = 0
+    calls: int = 0
+    errors: int = 0
     durations_us: list[int] = field(default_factory=list)
+
+    def told(self) -> Second:
+        """For people."""
+        ordered_us = sorted(self.durations_us)
+        p50, p95, p99 = (_percentile_ms(ordered_us, percentile) for percentile in (50, 95, 99))
+        return Second(self.at, self.items, self.failed, self.calls, self.errors, p50, p95, p99)
 
 
 class Pulse:
@@ -84,6 +113,17 @@ class Pulse:
         self._event = ""
         self._lock = threading.Lock()
 
+    def take(self, harvest: Harvest, now_us: int) -> None:
+        """A worker's report came."""
+        ended = [result.outcome for result in harvest.results if result.retry_ms is None]
+        errors = sum(map(bool, harvest.samples.texts("error")))
+        samples = harvest.samples
+        took_us = list(map(add, samples.numbers("total_us"), samples.numbers("lag_us")))
+        self.record(len(harvest.plain) + len(ended), took_us, now_us)
+        with self._lock:
+            self._seconds[-1].failed += ended.count(Outcome.FAILED)
+            self._seconds[-1].errors += errors
+
     def record(self, items: int, durations_us: Sequence[int], now_us: int) -> None:
         """A worker's report came: items that ended, and how long calls took."""
         with self._lock:
@@ -95,9 +135,16 @@ class Pulse:
                 self._seconds.append(_Second(at))
             second = self._seconds[-1]
             second.items += items
+            second.calls += len(durations_us)
             room = _ENOUGH - len(second.durations_us)
             if room > 0:
                 second.durations_us += durations_us[:room]
+
+    def seconds(self, since: int, until: int) -> list[Second]:
+        """What was reported from one second to before another; nothing older than half a minute is kept."""
+        with self._lock:
+            chosen = [replace(second) for second in self._seconds if since <= second.at < until]
+        return [second.told() for second in chosen]
 
     def happened(self, text: str) -> None:
         """Something that people want to see."""

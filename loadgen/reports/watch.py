@@ -1,7 +1,7 @@
 """Keeps an eye on a run's thresholds while it goes on, by when results arrive.  Time is handed in.
 
 The end of a run judges by when things happened, from the ledger; here a second is as good, and a worker
-whose clock is wrong does no harm.  Thresholds over the whole run are watched only where they may abort it.
+whose clock is wrong does no harm.  Those over the whole run that may not abort it are only shown.
 A resumed run is watched anew: what an earlier session did must not end this one at once.
 """
 
@@ -33,6 +33,18 @@ class Crossing:
     """It has been so for as long as it may, and its action is due."""
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a threshold stands just now."""
+
+    text: str
+    value: float | None
+    """What is measured; None: nothing, or not yet."""
+    unit: str
+    holds: bool | None
+    """None: nobody knows yet."""
+
+
 @dataclass(slots=True)
 class _Watched:
     gate: Gate
@@ -42,6 +54,11 @@ class _Watched:
     """Since when it is crossed."""
     told: bool = False
 
+    @property
+    def is_shown_only(self) -> bool:
+        """It is judged in the end, over the whole run."""
+        return not self.gate.threshold.action and self.gate.threshold.window_us is None
+
 
 class Watch:
     """The thresholds of one session of a run.  Thread-safe."""
@@ -50,11 +67,7 @@ class Watch:
         self, thresholds: Sequence[Threshold], steps: Mapping[int, str], before: Mapping[str, ItemCounts]
     ) -> None:
         """`steps`: names by index; `before`: how items of each step had ended before this session."""
-        self._watched = [
-            _Watched(Gate(each, Series(each.window_us)))
-            for each in thresholds
-            if each.action or each.window_us is not None
-        ]
+        self._watched = [_Watched(Gate(each, Series(each.window_us))) for each in thresholds]
         self._steps = steps
         self._before = before
         self._counts: dict[str, ItemCounts] = {}
@@ -66,6 +79,8 @@ class Watch:
         with self._lock:
             self._counts[self._steps[step]] = counts
             for watched in self._watched:
+                if watched.is_shown_only:
+                    continue
                 threshold = watched.gate.threshold
                 watched.gate = Gate(threshold, Series(threshold.window_us))
                 watched.since_us, watched.told = None, False
@@ -108,8 +123,20 @@ class Watch:
             found = [self._crossing(watched, open_, now_us) for watched in self._watched]
         return [crossing for crossing in found if crossing is not None]
 
+    def standings(self, open_: Collection[int], now_us: int) -> list[Standing]:
+        """How each stands, for those who watch; `open_`: the steps that are open."""
+        with self._lock:
+            return [self._standing(watched, open_, now_us) for watched in self._watched]
+
+    def _standing(self, watched: _Watched, open_: Collection[int], now_us: int) -> Standing:
+        threshold, value = watched.gate.threshold, self._value(watched, open_, now_us)
+        holds = None if value is None else threshold.holds(value)
+        return Standing(threshold.text, value, threshold.unit, holds)
+
     def _crossing(self, watched: _Watched, open_: Collection[int], now_us: int) -> Crossing | None:
         threshold = watched.gate.threshold
+        if watched.is_shown_only:
+            return None
         value = self._value(watched, open_, now_us)
         if value is None or threshold.holds(value):
             watched.since_us = None
@@ -127,7 +154,7 @@ class Watch:
         """What is measured now, over the session or over the last window; None: nothing, or not yet."""
         threshold, series = watched.gate.threshold, watched.gate.series
         if threshold.of == "items" and threshold.kind == "number" and threshold.window_us is None:
-            return counted(threshold, self._fresh())
+            return counted(threshold, self._counts if watched.is_shown_only else self._fresh())
         if series.first_us is None or (threshold.name and watched.step not in open_):
             return None
         if threshold.window_us is None:

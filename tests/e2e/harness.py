@@ -129,7 +129,7 @@ class Cli:
         strange = ("loadgen_", "azkaban_", "http_proxy", "https_proxy", "all_proxy")
         kept = {name: value for name, value in os.environ.items() if not name.lower().startswith(strange)}
         mine = {"LOADGEN_STATE_DIR": str(self.state), "COLUMNS": "100", "PYTHONUTF8": "1", "NO_COLOR": "1"}
-        self.env = {**kept, **mine}
+        self.env = {**kept, **mine, "LOADGEN_NO_DASHBOARD": "1"}
 
     def start(self, *args: object, env: Mapping[str, str] | None = None) -> Running:
         """Start a command; its output goes to files, so that it never waits for a reader."""

@@ -28,7 +28,17 @@ def real_report(scenario: str, *args: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         mine = {"LOADGEN_STATE_DIR": f"{folder}/state", "COLUMNS": "80", "PYTHONUTF8": "1", "NO_COLOR": "1"}
         ended = subprocess.run(
-            [sys.executable, "-m", "loadgen", "run", REPO / scenario, "--listen", "127.0.0.1:0", *args],
+            [
+                sys.executable,
+                "-m",
+                "loadgen",
+                "run",
+                REPO / scenario,
+                "--listen",
+                "127.0.0.1:0",
+                "--no-dashboard",
+                *args,
+            ],
             cwd=folder,
             env={**kept, **mine},
             capture_output=True,
