@@ -19,6 +19,7 @@ from loadgen.pacing import parse_duration
 from loadgen.plan import ENDLESS, Plan, StepPlan
 from loadgen.scenario import Scenario, Step
 from loadgen.thinking import Think, parse_think
+from loadgen.warmup import WarmUp
 
 Duration: TypeAlias = Annotated[
     str | None,
@@ -111,6 +112,13 @@ class CourseOrder:
     def kept(cls, settings: Mapping[str, Any]) -> Self:
         """What a run that is resumed was told."""
         return cls(**(settings.get("course") or {}))
+
+    def check_warm_up(self, warm_up: WarmUp) -> None:
+        """Raises UsageError where nothing would be measured."""
+        if self.duration_us is not None and warm_up.us >= self.duration_us:
+            raise UsageError(
+                f"--warm-up {warm_up.text}: the run ends after {self.duration}, nothing would be measured"
+            )
 
     @property
     def duration_us(self) -> int | None:

@@ -118,6 +118,7 @@ def run(
         dashboard=dashboard_address(dashboard, off=no_dashboard),
     )
     check_limits(order.limits, paced=pace.is_open)
+    course.check_warm_up(order.warm_up)
     if not prepared.sandbox:
         admit(prepared.target, prepared.work.plan.items, allow=allow_target)
     with Conductor(order, identity_for()) as conductor:

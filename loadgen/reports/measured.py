@@ -45,7 +45,9 @@ class Measured:
         if not text or not steps:
             return cls()
         warm_up, first = parse(text), steps[0]
-        return cls(dataclasses.replace(warm_up, items=min(warm_up.items, first.items)), first.index, until_us)
+        if first.items >= 0:  # of a step without a number of items, so many will come
+            warm_up = dataclasses.replace(warm_up, items=min(warm_up.items, first.items))
+        return cls(warm_up, first.index, until_us)
 
     def is_over(self, now_us: int) -> bool:
         """Whether all that was taken in from here on is measured."""

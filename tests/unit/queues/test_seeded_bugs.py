@@ -13,6 +13,7 @@ from typing import Any
 import lease_model
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.internal.conjecture import providers
 from hypothesis.stateful import run_state_machine_as_test
 from lease_model import Replica, SimWorker, Violated, World
 from test_lease_machine import LeaseRuns
@@ -24,8 +25,8 @@ from loadgen.sample import Presence
 
 EXAMPLES = 2000
 """Several times what the rarest of them needs."""
-SEED = 1
-"""One by which all of them are found soon: the rarest took twice as long as all others together."""
+SEED = 2
+"""One by which all of them are found soon: the rarest within 200 runs."""
 Patch = pytest.MonkeyPatch
 
 
@@ -215,7 +216,7 @@ BUGS: dict[Callable[[Patch], None], set[int]] = {
     replies_come_before_the_commit: {6, 8},
     batches_are_taken_twice: {7, 12},
     late_results_are_dropped: {2},
-    stale_verdicts_are_accepted: {11},
+    stale_verdicts_are_accepted: {9, 11},
     keys_are_freed_by_any_item: {3, 9},
     keys_are_freed_by_a_loss: {3, 10},
     attempt_numbers_are_used_again: {5, 6},
@@ -234,6 +235,8 @@ BUGS: dict[Callable[[Patch], None], set[int]] = {
 def test_a_seeded_bug_is_found(bug: Callable[[Patch], None], monkeypatch: Patch) -> None:
     """The state machine fails on it, and names an invariant that it breaks."""
     bug(monkeypatch)
+    # hypothesis draws numbers that it finds in whatever modules are loaded: others in each pytest process
+    monkeypatch.setattr(providers, "_get_local_constants", providers.Constants, raising=False)
     runs = 0
 
     @seed(SEED)

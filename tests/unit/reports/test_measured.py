@@ -159,3 +159,10 @@ def test_what_the_probes_read_before_is_no_matter():
     assert rest == replace(worker, calls=60, lag=Lag((6, 0, 1), (0, 2), 40, 400, 5))
     assert measured.load(replace(worker, worker=2), {1: worker.lag}).lag == worker.lag
     assert Lag((1,)).since(Lag((3, 3), (), 9)) == Lag()
+
+
+@pytest.mark.parametrize("text", ["5s", "3 items"])
+def test_a_step_without_a_number_of_items_warms_up_too(text: str):
+    measured = Measured.of(text, [StepFacts(0, "browse", -1, "at_most_once")], [Event(9, WARM_UP, "over")])
+    assert [measured.has(0, item, item) for item in (0, 2, 20)] == [False, False, True]
+    assert not measured.is_over(0)
