@@ -285,7 +285,7 @@ def _fail(text: str, at: int, message: str) -> NoReturn:
 
 def _instead(word: str, choices: Sequence[str]) -> str:
     near = difflib.get_close_matches(word, choices, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(choices)}"
+    return f"; did you mean {near[0]}?" if near else f"; expected {' or '.join(choices)}"
 
 
 def _span(us: int) -> str:

@@ -169,7 +169,7 @@ def _check_names(scenario: Scenario, mix: Mapping[str, float]) -> None:
     names = [step.name for step in scenario.steps]
     for name in mix:
         if name not in names:
-            raise UsageError(f"mix: there is no step {name}; there are {', '.join(names)}")
+            raise UsageError(f"--mix: no step {name}; expected {' or '.join(names)}")
 
 
 def _think_of(said: str | None, scenario: Scenario, step: Step[..., Any]) -> Think | None:
