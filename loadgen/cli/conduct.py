@@ -11,24 +11,22 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from rich.console import Console
 
-from loadgen import options as scenario_options
 from loadgen.cli import signals
 from loadgen.cli.dash import Dash
 from loadgen.cli.finish import finish
-from loadgen.cli.gates import Gatekeeper
 from loadgen.cli.order import Order, identity_file
 from loadgen.cli.outlets import Outlets
 from loadgen.cli.prepare import Prepared, keep_scenario
 from loadgen.cli.resumed import restored, still
+from loadgen.cli.stage import Session, Stage
 from loadgen.cli.steersman import Steersman
-from loadgen.clock import AwakeClock, SystemClock
+from loadgen.clock import SystemClock
 from loadgen.control import Door, socket_path
 from loadgen.errors import Incomplete, LedgerFailed, LoadgenError, TargetDown
 from loadgen.launch.local import LocalPlan, LocalWorker
@@ -42,22 +40,16 @@ from loadgen.queues import token as tokens
 from loadgen.queues.identity import Identity
 from loadgen.queues.members import Restored
 from loadgen.queues.memory import MemoryQueue
-from loadgen.queues.messages import Batch, Welcome
 from loadgen.queues.server import QueueManager
-from loadgen.record import Ended, Event, Mark, Past, Reopened, RunFacts
+from loadgen.record import Ended, Event, Mark, Reopened, RunFacts
 from loadgen.reports.gates import RESUMED
 from loadgen.reports.progress import display
-from loadgen.reports.pulse import Pulse
 from loadgen.sample import Outcome
 from loadgen.view import QueueView
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WORKER_PATIENCE_S = 30.0
 """How long a local worker looks for a master that is gone."""
-QUARANTINE_MARGIN_S = 1.0
-"""On top of a call's total timeout: how long a request may still be under way after its worker died."""
-LONGEST_TICK_S = 0.5
-"""The queue looks at its clock every tick, 0.1 s; where it was kept from it for longer, time stands still."""
 SHOW_CURSOR = b"\x1b[?25h\n"
 """The live lines hide the cursor, and end without a line break."""
 LEAVE_S = 5.0
@@ -182,7 +174,7 @@ class Conductor:
         self, prepared: Prepared, facts: RunFacts, directory: Path, ledger: Ledger, restored: Restored | None
     ) -> Incomplete | None:
         """Run to the end or to the reason why not."""
-        session = _Session(prepared, facts, directory, ledger, restored)
+        session = Session(prepared, facts, directory, ledger, restored)
         try:
             with contextlib.ExitStack() as stack:
                 self._perform(session, stack)
@@ -190,58 +182,26 @@ class Conductor:
             return error
         return None
 
-    def _perform(self, session: _Session, stack: contextlib.ExitStack) -> None:
-        order, clock, ledger = self._order, self._clock, session.ledger
-        pulse = Pulse(session.prepared.steps, clock.now_us())
-        queue_ = MemoryQueue(
-            session.welcome(order),
-            ledger,
-            AwakeClock(clock, LONGEST_TICK_S),
-            quarantine_s=session.prepared.loaded.scenario.timeout + QUARANTINE_MARGIN_S,
-            restored=session.restored,
-            limits=order.limits,
-        )
-        with Reader(session.directory) as reader:
-            job = session.prepared.job(session.facts.target, reader.phases().timed_us or 0)
-        self._master = master = Master(job, queue_, ledger, clock)
-        steersman = Steersman(queue_, master, clock, order.breaker, pulse.happened, session.facts.id)
-        gates = Gatekeeper(
-            order,
-            session.prepared.steps,
-            session.directory,
-            lambda event: self._tell(session, pulse, event),
-            master.stop,
-            steersman.pause,
-        )
-        feel = (gates, steersman)
-        felt = self._outlets.also(lambda batches: _feel(pulse, feel, batches, clock.now_us()))
-        queue_.listen(self._dash.also(felt))
+    def _perform(self, session: Session, stack: contextlib.ExitStack) -> None:
+        order = self._order
+        stage = Stage(session, order, self._outlets, self._clock)
+        self._master, queue_ = stage.master, stage.queue
+        queue_.listen(self._dash.also(self._outlets.also(stage.hear)))
         self._open_doors(queue_, stack)
-        self._open_control(session.directory, steersman, stack)
-        show = stack.enter_context(self._dash.watching(session, pulse, steersman, gates))
+        self._open_control(session.directory, stage.steersman, stack)
+        watching = self._dash.watching(session, stage.pulse, stage.steersman, stage.gates)
+        shows = stack.enter_context(watching)
         screen = stack.enter_context(display(self._console, quiet=order.quiet))
-
-        def tick(step: int | None, view: QueueView) -> None:
-            gates.look(step, view, clock.now_us())
-            if (warmed_up := gates.warmed_up(view, clock.now_us())) is not None:
-                ledger.submit([warmed_up])
-            if master.stopped is not None:
-                pulse.happened(f"{master.stopped}: what is in flight settles; once more leaves at once")
-            if view.counts.planned and not (view.counts.pending or view.settled or view.left_s):
-                pulse.happened(f"{view.counts.unknown} unknown: waiting for results that may still come")
-            progress = pulse.progress(step, view, clock.now_us())
-            steersman.look(view, progress.run_counts, clock.now_us())
-            screen.show(progress)
-            show(step, progress, view)
-            self._outlets.look(step, view, progress)
-            if self._local is not None:
-                self._local.tend(progress.run_counts.settled)
-
-        self._attended(lambda: self._prepare(master, session), lambda: tick(None, queue_.view()))
-        self._start_workers(session, stack, pulse)
-        master.await_workers(order.wait_for_workers, lambda _, view: tick(None, view))
+        stage.shown += [
+            lambda _step, progress, _view: screen.show(progress),
+            shows,
+            lambda step, progress, view: self._outlets.look(step, view, progress),
+        ]
+        self._attended(lambda: self._prepare(session), lambda: stage.tick(None, queue_.view()))
+        self._start_workers(session, stack, stage)
+        stage.master.await_workers(order.wait_for_workers, lambda _, view: stage.tick(None, view))
         try:
-            master.run(session.past, tick)
+            stage.master.run(session.past, stage.tick)
         except LedgerFailed:
             if self._local is not None:  # it leaves by itself, with what it did in its spool
                 self._local.wait(LEAVE_S)
@@ -250,17 +210,18 @@ class Conductor:
             self._await_departure(queue_)
             raise
         finally:
-            self._note_phases(queue_.view(), ledger)
-        pulse.happened("all items are settled: verifying")
+            self._note_phases(queue_.view(), session.ledger)
+        stage.pulse.happened("all items are settled: verifying")
         last = session.prepared.steps[-1].index
-        self._attended(master.verify, lambda: tick(last, queue_.view()))
+        self._attended(stage.master.verify, lambda: stage.tick(last, queue_.view()))
         self._await_departure(queue_)
 
-    def _prepare(self, master: Master, session: _Session) -> None:
+    def _prepare(self, session: Session) -> None:
         """Log in; set up, unless an earlier session of the run came to the end of it."""
         with Reader(session.directory) as reader:
             prepared = reader.phases().prepared_us is not None
-        set_up = master.prepare(setup=not prepared)
+        assert self._master is not None
+        set_up = self._master.prepare(setup=not prepared)
         if not prepared:
             session.ledger.submit([set_up, Mark("prepared_us", self._clock.now_us())]).wait()
 
@@ -284,7 +245,7 @@ class Conductor:
         except OSError as error:
             self._say(f"this run cannot be steered from another terminal: {error}")
 
-    def _start_workers(self, session: _Session, stack: contextlib.ExitStack, pulse: Pulse) -> None:
+    def _start_workers(self, session: Session, stack: contextlib.ExitStack, stage: Stage) -> None:
         if self._order.processes == 0:
             return
         host, port = tokens.split_address(self._token.address, 0)
@@ -300,15 +261,10 @@ class Conductor:
             plan,
             str(self._token),
             os.environ,
-            lambda text: self._tell(session, pulse, Event(self._clock.now_us(), "local worker", text)),
+            lambda text: stage.tell(Event(self._clock.now_us(), "local worker", text)),
         )
         stack.callback(self._local.kill)
-
-    def _tell(self, session: _Session, pulse: Pulse, event: Event) -> None:
-        """Something happened: for those who watch, and for the record."""
-        pulse.happened(event.text)
-        session.ledger.submit([event])
-        self._outlets.happened(event.kind, event.text)
+        stage.tend = self._local.tend
 
     def _await_departure(self, queue_: MemoryQueue) -> None:
         """Drained workers leave by themselves; give them a moment to say so."""
@@ -379,56 +335,3 @@ class Conductor:
     def _say(self, text: str) -> None:
         if not self._order.quiet:
             self._console.print(text, soft_wrap=True, highlight=False, markup=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Session:
-    """What one session of a run works on."""
-
-    prepared: Prepared
-    facts: RunFacts
-    directory: Path
-    ledger: Ledger
-    restored: Restored | None
-
-    def welcome(self, order: Order) -> Welcome:
-        """What workers are told."""
-        loaded, steps = self.prepared.loaded, self.prepared.work.plan.steps
-        width, most = self.prepared.course.width(steps, order.width, order.widest, order.processes)
-        return Welcome(
-            run=self.facts.id,
-            scenario=loaded.name,
-            steps=tuple(step.name for step in self.prepared.steps),
-            target=self.facts.target,
-            options=scenario_options.pack(self.prepared.options),
-            digest=loaded.bundle.digest,
-            bundle=loaded.bundle,
-            ttl_s=order.lease_ttl_s,
-            concurrency=order.widest if self.prepared.pace.is_open else width,
-            most=most,
-            connections=order.connections,
-            correlate=order.correlate,
-            top_up=order.top_up,
-            max_lag_us=self.prepared.pace.max_lag_us,
-            thinks={step.index: step.think for step in steps if step.think is not None},
-            seed=self.prepared.course.seed or 0,
-            mix={step.index: step.weight for step in steps if step.weight is not None},
-            tight=len({loaded.step(step.name).described for step in steps if step.weight is not None}) > 1,
-            ramped=self.prepared.course.levels is not None,
-        )
-
-    def past(self, step: int) -> Past | None:
-        """What an earlier session left of a step."""
-        if self.restored is None:
-            return None
-        with Reader(self.directory) as reader:
-            return reader.past(step)
-
-
-def _feel(
-    pulse: Pulse, watchers: tuple[Gatekeeper, Steersman], batches: Sequence[Batch], now_us: int
-) -> None:
-    for watcher in watchers:
-        watcher.record(batches, now_us)
-    for batch in batches:
-        pulse.take(batch.harvest, now_us)

@@ -25,7 +25,6 @@ LONGER = {
     "queues/leases.py": 600,
     "queues/memory.py": 460,
     "record.py": 450,
-    "cli/conduct.py": 450,
     "scenario.py": 425,
 }
 """The lease machine is one table, to be read as one."""
