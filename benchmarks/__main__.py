@@ -36,6 +36,7 @@ NAMES = (
     "open_queue",
     "open_peers",
     "open_stall",
+    "steering",
     "dashboard",
 )
 """Each is a module with `measure(lab, web) -> Table`."""
