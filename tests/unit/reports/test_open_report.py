@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from fake_records import STARTED_US, FakeRecord, a_call, a_run, an_attempt, some_facts
+from html_reader import Page
+from rich.console import Console
 from test_terminal import flat, shown
 
 from loadgen.columns import Plain, Samples, pack
 from loadgen.lag import Lag
-from loadgen.record import CallTable, ItemCounts, Phases, StepFacts, TryTable
+from loadgen.record import AttemptRow, CallTable, ItemCounts, Phases, StepFacts, TryTable
+from loadgen.reports.forms import gather, gather_all
+from loadgen.reports.html import document
 from loadgen.reports.metrics import Stats
 from loadgen.reports.open import clocks, kept_pace
 from loadgen.reports.schema import Generator, Items, StepSummary, Verdict
@@ -132,6 +137,63 @@ def test_the_headline_is_the_response_time_with_its_parts_beside_it() -> None:
     assert "10.8 of 10.8 items a second" in text
     assert "3 items DROPPED, which are in none of these times" in flat(text)
     assert "response time = lag (until it started) + service time" in flat(text)
+
+
+def late(ms: int = 100, **changes: Any) -> FakeRecord:
+    """The same, of which each item and each call started by so much later still."""
+    record = a_record(**changes)
+    record.tries = [row if row.outcome is Outcome.DROPPED else later(row, ms) for row in record.tries]
+    record.calls = [later(call, ms) for call in record.calls]
+    return record
+
+
+def later(row: Any, ms: int) -> Any:
+    import msgspec
+
+    lag_us = row.lag_us + ms * 1_000
+    return (
+        replace(row, lag_us=lag_us)
+        if isinstance(row, AttemptRow)
+        else msgspec.structs.replace(row, lag_us=lag_us)
+    )
+
+
+def test_the_page_says_the_response_time_everywhere() -> None:
+    record = late(dropped=10)
+    page = Page(document.report(record, OK))
+    (row,) = page.tables["Steps"]
+    assert (row["p95"], row["max"], row["target/s"], row["made/s"]) == ("129", "129", "10.0", "10.8")
+    (call,) = page.tables["Calls: response times"]
+    assert call["p95"] == "128"
+    made = page.tables["What response times are made of"]
+    assert [(row["response p99"], row["service p99"], row["lag p99"]) for row in made] == [
+        ("129", "20.0", "109"),
+        ("128", "19.0", "109"),
+    ]
+    tiles = dict(zip(page.texts[-2::-1], page.texts[:0:-1], strict=True))  # the first of each
+    assert (tiles["put response time p95"], tiles["dropped"]) == ("129 ms", "10 (50 %)")
+    assert tiles["meant a second"] == "10.0"
+    assert "put: response time p95 129 ms" in page.text
+    assert "put: response time: half took up to 124 ms, one in a hundred over 129 ms" in page.text
+    assert "10.8 of 10.0 items/s, 10 items dropped" in page.text
+    assert "Response times by percentile" in page.text
+    assert "Item time" not in page.text
+    for chart in page.island("charts").values():
+        labels = [chart[axis]["label"] for axis in ("x", "y")]
+        assert not any(label.startswith(("item time", "service time")) for label in labels), chart["id"]
+        if chart["id"].startswith(("time-", "curve-")):
+            assert min(y for y in chart["series"][-1]["y"] if y is not None) > 115, chart["id"]
+
+
+def test_the_end_of_a_run_and_a_report_of_it_tell_one_timeline() -> None:
+    for record in (late(), a_record(settings={})):
+        console = Console(file=io.StringIO(), width=100)
+        assert gather(record, OK, console)[1] == gather_all(record, OK, console)[1]
+    assert gather_all(late(), OK, console)[1].buckets[0].p50 == pytest.approx(119, rel=0.01)
+    details = document.watcher(late())
+    summarize(late(), OK, details.add_calls)
+    (label,) = details.build().labels.values()
+    assert min(band.min or 0 for band in label.bands if band.count) >= 119
 
 
 def test_the_lag_stays_where_it_is_tight() -> None:
