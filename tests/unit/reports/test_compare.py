@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import doctest
 import io
 import random
@@ -192,6 +193,43 @@ def test_a_lower_rate_is_a_regression():
     (lost,) = compare(*sides).regressions(20)
     assert (lost.measure, lost.finding) == ("rate", "worse")
     assert lost.text.startswith("lower by 50 %")
+
+
+def an_open_run(lag_us: int) -> fake_records.FakeRecord:
+    """Of which items and calls started by so much later than meant: it is in no service time."""
+    record = fake_records.a_run({"go": 3_000})
+    record.run = fake_records.some_facts(settings={"pace": {"rate": "300/s"}})
+    record.calls = [msgspec.structs.replace(call, lag_us=lag_us) for call in record.calls]
+    record.tries = [dataclasses.replace(row, lag_us=lag_us) for row in record.tries]
+    return record
+
+
+def test_open_runs_are_compared_by_response_times():
+    records = [an_open_run(1_000), an_open_run(60_000)]
+    base, other = (Side(summarize(record, OK), sliced(record)) for record in records)
+    found = compare(base, other)
+    lines = {(line.of, line.time, line.measure): line for line in found.lines}
+    for of in ("items", "calls"):
+        p50 = lines[of, "response time", "p50"]
+        assert p50.other - p50.base == pytest.approx(59, abs=0.5)
+        assert p50.finding == "worse"
+        assert lines[of, "service time", "p50"].finding == "same"
+        assert (of, "service time", "rate") not in lines, "told once"
+    lost = found.regressions(10)
+    assert {line.time for line in lost} == {"response time"}
+    file = io.StringIO()
+    show(Console(file=file, width=100), found, lost)
+    assert "go response time mean slower by" in file.getvalue()
+    assert "go (response time)" in file.getvalue()
+    assert "go (service time)" in file.getvalue()
+
+
+def test_an_open_run_and_a_closed_one_are_compared_by_what_both_have():
+    records = [an_open_run(60_000), fake_records.a_run({"go": 3_000})]
+    base, other = (Side(summarize(record, OK), sliced(record)) for record in records)
+    found = compare(base, other)
+    assert {line.time for line in found.lines} == {"item time", "service time"}
+    assert found.regressions(0) == []
 
 
 @pytest.mark.parametrize("width", [80, 200])
