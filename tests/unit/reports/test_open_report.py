@@ -5,18 +5,22 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_records import STARTED_US, FakeRecord, a_call, a_run, an_attempt, some_facts
+from hdrh.histogram import HdrHistogram
+from hdrh.log import HistogramLogReader
 from html_reader import Page
+from pyarrow import parquet
 from rich.console import Console
 from test_terminal import flat, shown
 
 from loadgen.columns import Plain, Samples, pack
 from loadgen.lag import Lag
 from loadgen.record import AttemptRow, CallTable, ItemCounts, Phases, StepFacts, TryTable
-from loadgen.reports.forms import gather, gather_all
+from loadgen.reports.forms import export, gather, gather_all, render
 from loadgen.reports.html import document
 from loadgen.reports.metrics import Stats
 from loadgen.reports.open import clocks, kept_pace
@@ -194,6 +198,28 @@ def test_the_end_of_a_run_and_a_report_of_it_tell_one_timeline() -> None:
     summarize(late(), OK, details.add_calls)
     (label,) = details.build().labels.values()
     assert min(band.min or 0 for band in label.bands if band.count) >= 119
+
+
+def test_forms_for_machines_have_response_times(tmp_path: Path) -> None:
+    def text(form: str, record: FakeRecord) -> str:
+        file = io.StringIO()
+        render(form, record, OK, Console(file=file, width=100))
+        return file.getvalue()
+
+    prometheus = text("prom", late()).splitlines()
+    assert 'loadgen_item_response_time_seconds{step="put",quantile="1"} 0.129' in prometheus
+    assert 'loadgen_item_start_lag_seconds{step="put",quantile="0"} 0.1' in prometheus
+    assert any(line.startswith('loadgen_items_target_per_second{step="put"} ') for line in prometheus)
+    assert "response" not in text("prom", a_record(settings={}))
+    (tmp_path / "x.hlog").write_text(text("hdr", late()))
+    reader = HistogramLogReader(str(tmp_path / "x.hlog"), HdrHistogram(1, 3_600_000_000, 3))
+    parts = iter(reader.get_next_interval_histogram, None)
+    longest = {part.get_tag(): part.get_max_value() / 1000 for part in parts}
+    reader.input_file.close()
+    assert longest == pytest.approx({"step_GET_/": 19, "step_GET_/_response": 128}, rel=1e-3)
+    assert "response" not in text("hdr", a_record(settings={}))
+    export("parquet", late(), OK, tmp_path / "x.parquet")
+    assert parquet.read_table(tmp_path / "x.parquet")["lag_us"].to_pylist()[:2] == [100_000, 101_000]
 
 
 def test_the_lag_stays_where_it_is_tight() -> None:
