@@ -76,6 +76,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     mix: dict[str, float] | None = None
     """Steps that ran side by side, with their weights."""
     warm_up: WarmUpSummary | None = None
+    load: str = ""
+    """What was asked for, in one line for people: open or closed, rate, slots, limits, course."""
 
 
 class Items(msgspec.Struct, frozen=True):

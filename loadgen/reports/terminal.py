@@ -93,12 +93,7 @@ def _facts(page: Page, summary: Summary) -> None:
     seed = [] if run.seed is None else [f"seed {run.seed}"]
     if options or seed:
         page.fact("Options", ", ".join([*options, *seed]))
-    course = [f"ramp {run.ramp}"] if run.ramp else []
-    course += [f"think time {run.think_time}"] if run.think_time else []
-    if run.mix:
-        course.append(f"mixed {', '.join(f'{name}={weight:g}' for name, weight in run.mix.items())}")
-    if course:
-        page.fact("Course", "; ".join(course))
+    page.fact("Load", run.load)
     page.fact("Versions", ", ".join(f"{name} {version}" for name, version in run.versions.items()))
 
 

@@ -13,6 +13,7 @@ from loadgen.reports.html import findings, tables
 from loadgen.reports.html.markup import Markup, join, tag
 from loadgen.reports.html.parts import Section, Story, note, pairs
 from loadgen.reports.html.pictures import distribution, growth, latency, phases, throughput
+from loadgen.reports.load import TOLD
 from loadgen.reports.open import PACED, kept_pace
 from loadgen.reports.schema import Summary, Tries
 from loadgen.reports.words import count, duration
@@ -126,7 +127,8 @@ def circumstances(story: Story) -> Section:
         ("Attempts", _tries(story.summary.attempts)),
         ("Seed", "none" if run.seed is None else str(run.seed)),
         ("Options", _named(run.options)),
-        ("Settings", _named(story.settings)),
+        ("Load", run.load),
+        ("Settings", _named({name: told for name, told in story.settings.items() if name not in TOLD})),
         ("Versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())),
     ]
     said = f"{run.scenario} against {run.target}"

@@ -299,6 +299,17 @@ def test_unlike_runs_are_told_by_what_differs(changes, words):
     assert differences(base, other, steps, steps) == (words,)
 
 
+def test_another_load_is_told_in_full():
+    steps, pace = [StepFacts(0, "go", 3, "verify")], {"rate": "50/s", "max_lag": "1s"}
+    settings = [
+        {"pace": {**pace, "arrivals": "poisson", "seed": seed}, "processes": 2, "concurrency": 64}
+        for seed in (7, 8)
+    ]
+    base, other = (fake_records.some_facts(settings=each) for each in settings)
+    one, two = (f"open, 50/s poisson, seed {seed}, max lag 1s; 2 processes x 64" for seed in (7, 8))
+    assert differences(base, other, steps, steps) == (f"load: {one} and {two}",)
+
+
 def test_other_steps_are_unlike():
     facts = fake_records.some_facts()
     one, two = (
