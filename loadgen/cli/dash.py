@@ -78,6 +78,7 @@ class Dash:
         self._stack = contextlib.ExitStack()
         self._board: Board | None = None
         self._steersman: Steersman | None = None
+        self._paced = False
         self._flow: Flow | None = None
         """Counts calls from the first scrape on: a run that nobody scrapes does not pay for it."""
 
@@ -112,6 +113,7 @@ class Dash:
         from loadgen.dashboard.board import About, Sources
 
         self._steersman, facts = steersman, session.facts
+        self._paced = bool(facts.settings.get("pace"))
         about = About(
             run=facts.id,
             scenario=facts.scenario,
@@ -169,9 +171,11 @@ class Dash:
         from loadgen.reports.flow import Flow
         from loadgen.reports.prometheus import live
 
-        flow = self._flow = self._flow or Flow()
         progress = None if self._board is None else self._board.progress
-        return "" if progress is None else live(progress, flow.so_far())
+        if progress is None:
+            return ""
+        flow = self._flow = self._flow or Flow(paced=self._paced)
+        return live(progress, flow.so_far())
 
     def _steer(self, request: Request) -> Answer:
         steersman = self._steersman

@@ -193,6 +193,7 @@ class Outlets:
 
     def started(self, facts: RunFacts, steps: Sequence[StepFacts], *, resumed: bool) -> None:
         """Open them, and say what begins."""
+        self.flow.paced = bool(facts.settings.get("pace"))
         events, influx_ = self._wanted
         if events is not None:
             self._outlets.append(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from loadgen.cli.shelf import Shelved
 
 HEADINGS = ("run", "started (UTC)", "target", "verdict", "size", "rate/s", "planned", "done", "failed")
-MORE_HEADINGS = ("unknown", "open")
+MORE_HEADINGS = ("unknown", "dropped", "pending")
 TEXTS = 4
 """Columns that are read from the left; the others are numbers."""
 
@@ -73,7 +73,7 @@ def _row(run: Shelved) -> tuple[str, ...]:
         return (run.path.name, run.error)
     started = datetime.fromtimestamp(run.started_us / 1_000_000, UTC)
     counts = run.counts
-    numbers = (counts.planned, counts.done, counts.failed, counts.unknown, counts.pending)
+    numbers = (counts.planned, counts.done, counts.failed, counts.unknown, counts.dropped, counts.pending)
     return (
         run.path.name,
         f"{started:%Y-%m-%d %H:%M:%S}",

@@ -14,7 +14,6 @@ from loadgen.errors import LoadgenError
 from loadgen.ledger.lock import RunLock
 from loadgen.ledger.reader import Reader
 from loadgen.record import ItemCounts, RunFacts
-from loadgen.reports.gates import RESUMED
 from loadgen.reports.schema import Items, Verdict
 from loadgen.reports.summary import total
 from loadgen.reports.verdict import WORDS
@@ -38,7 +37,7 @@ class Shelved:
     counts: ItemCounts = field(default_factory=ItemCounts)
     verdict: Verdict | None = None
     rate_per_s: float | None = None
-    """Items settled a second, from the first chunk to the last result; None: unknown, or it was resumed."""
+    """That of the report, of the step with the most items; None: there is no report, or it is running."""
     cleaned: bool = False
 
     @property
@@ -96,13 +95,9 @@ def look(path: Path) -> Shelved:
         with Reader(path) as reader:
             facts, counts, verdict = reader.facts(), total(reader), verdict_of(reader)
             phases = reader.phases()
-            resumed = any(event.kind == RESUMED for event in reader.events())
     except LoadgenError as error:
         return Shelved(path=path, bytes=size, running=running, error=str(error))
-    rate = None
-    if phases.first_lease_us and phases.settled_us and not resumed:
-        span_us = phases.settled_us - phases.first_lease_us
-        rate = round(counts.settled * 1_000_000 / span_us, 3) if span_us > 0 else None
+    kept = None if running else _kept(path)
     return Shelved(
         path=path,
         bytes=size,
@@ -110,20 +105,31 @@ def look(path: Path) -> Shelved:
         facts=facts,
         started_us=phases.started_us,
         counts=counts,
-        verdict=verdict if verdict.resumable else _kept(path) or verdict,
-        rate_per_s=rate,
+        verdict=verdict if verdict.resumable or kept is None else kept.verdict,
+        rate_per_s=None if kept is None else kept.rate_per_s,
         cleaned=phases.cleaned_us is not None,
     )
 
 
+class _Step(msgspec.Struct):
+    items: Items
+    rate_per_s: float | None
+
+
 class _Kept(msgspec.Struct):
     verdict: Verdict
+    steps: tuple[_Step, ...] = ()
+
+    @property
+    def rate_per_s(self) -> float | None:
+        most = max(self.steps, key=lambda step: step.items.planned, default=None)
+        return None if most is None else most.rate_per_s
 
 
-def _kept(path: Path) -> Verdict | None:
-    """The verdict in summary.json, which knows of thresholds and --strict as well."""
+def _kept(path: Path) -> _Kept | None:
+    """What summary.json says: its verdict knows of thresholds and --strict as well."""
     try:
-        return msgspec.json.decode((path / "summary.json").read_bytes(), type=_Kept).verdict
+        return msgspec.json.decode((path / "summary.json").read_bytes(), type=_Kept)
     except (OSError, msgspec.DecodeError):
         return None
 

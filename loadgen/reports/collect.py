@@ -118,10 +118,10 @@ class _Label:
 
     def __init__(self, name: str, *, paced: bool) -> None:
         self._name = name
-        self._paced = paced
+        self.paced = paced
         self._span = _Span()
         self.service, self._first_byte = Timings(), Timings()
-        self._response, self._lag = Timings(), Timings()
+        self.response, self._lag = Timings(), Timings()
         self._connect, self._dns, self._tls = Timings(), Timings(), Timings()
         self._bytes_in = self._bytes_out = 0
         self._statuses: Counter[int] = Counter()
@@ -139,10 +139,10 @@ class _Label:
         totals_us = numbers("total_us")
         self._span.add(numbers("start_us"), totals_us)
         self.service.add(totals_us)
-        if self._paced:
+        if self.paced:
             lags_us = numbers("lag_us")
             self._lag.add(lags_us)
-            self._response.add(list(map(operator.add, totals_us, lags_us)))
+            self.response.add(list(map(operator.add, totals_us, lags_us)))
         self._first_byte.add([us for us in numbers("first_byte_us") if us])
         connects_us = numbers("connect_us")
         self._connect.add([us for us in connects_us if us])
@@ -157,8 +157,8 @@ class _Label:
             errors=self.errors,
             rate_per_s=self._span.rate_per_s(),
             service_time=self.service.stats(),
-            response_time=self._response.stats() if self._paced else None,
-            start_lag=self._lag.stats() if self._paced else None,
+            response_time=self.response.stats() if self.paced else None,
+            start_lag=self._lag.stats() if self.paced else None,
             time_to_first_byte=self._first_byte.stats(),
             connect_time=self._connect.stats(),
             dns_time=self._dns.stats(),
@@ -205,8 +205,10 @@ class Called:
                 self.errors.add(f"{sample.label}: {sample.error}", sample.start_us + sample.total_us)
 
     def distributions(self) -> dict[str, Timings]:
-        """The service times of each label."""
-        return {name: label.service for name, label in self._labels.items()}
+        """The times of each label: from when calls were meant to start, where that was said."""
+        return {
+            name: label.response if label.paced else label.service for name, label in self._labels.items()
+        }
 
     def summaries(self) -> tuple[CallSummary, ...]:
         """What there is to say of each label."""

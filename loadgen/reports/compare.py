@@ -11,9 +11,12 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from loadgen.reports.bootstrap import MEASURES, Band, bands
-from loadgen.reports.schema import CallSummary, StepSummary, Summary
-from loadgen.reports.slices import Key, Slices
+from loadgen.reports.metrics import Stats
+from loadgen.reports.schema import Summary
+from loadgen.reports.slices import Key, Slices, response
 
+Values: TypeAlias = "Mapping[str, float | None]"
+"""By measure."""
 Finding: TypeAlias = Literal["better", "worse", "same", "unknown"]
 TIMES = ("mean", "p50", "p95", "p99")
 _WORDS = {"rate": ("higher", "lower"), "errors": ("more", "fewer")}
@@ -28,6 +31,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     of: str
     """`items` or `calls`."""
     name: str
+    time: str
+    """Of which times: `item time` or `service time`; when both runs are open, `response time` as well."""
     measure: str
     unit: str
     """ms, /s, or % for the share of errors."""
@@ -87,28 +92,53 @@ def _steps(base: Side, other: Side) -> Iterator[Line]:
     theirs = {step.name: step for step in other.summary.steps}
     for step in base.summary.steps:
         if step.name in theirs:
-            values = _of_step(step), _of_step(theirs[step.name])
-            yield from _lines("items", step.name, values, base, other)
+            pair = step, theirs[step.name]
+            values = [
+                {
+                    "rate": one.rate_per_s,
+                    "errors": _share(one.items.failed, one.items.done + one.items.failed),
+                }
+                for one in pair
+            ]
+            services, responses = [one.item_time for one in pair], [one.response_time for one in pair]
+            yield from _row(("items", step.name), services, responses, values, (base, other))
 
 
 def _calls(base: Side, other: Side) -> Iterator[Line]:
     theirs = {call.name: call for call in other.summary.calls}
     for call in base.summary.calls:
         if call.name in theirs:
-            values = _of_call(call), _of_call(theirs[call.name])
-            yield from _lines("calls", call.name, values, base, other)
+            pair = call, theirs[call.name]
+            values = [{"rate": one.rate_per_s, "errors": _share(one.errors, one.count)} for one in pair]
+            services, responses = [one.service_time for one in pair], [one.response_time for one in pair]
+            yield from _row(("calls", call.name), services, responses, values, (base, other))
 
 
-def _of_step(step: StepSummary) -> dict[str, float | None]:
-    failed = _share(step.items.failed, step.items.done + step.items.failed)
-    return {**_times(step.item_time), "rate": step.rate_per_s, "errors": failed}
+def _row(
+    key: Key,
+    services: Sequence[Stats],
+    responses: Sequence[Stats | None],
+    values: Sequence[Values],
+    sides: Sequence[Side],
+) -> Iterator[Line]:
+    """A step, or a label: by its response times first, where both runs have them."""
+    what = "item time" if key[0] == "items" else "service time"
+    known = [times for times in responses if times is not None]
+    plain = [side.slices.get(key) for side in sides]
+    if len(known) < len(responses):
+        yield from _lines(key, what, _told(services, values), plain)
+        return
+    yield from _lines(
+        key, "response time", _told(known, values), [side.slices.get(response(key)) for side in sides]
+    )
+    yield from _lines(key, "service time", list(map(_times, services)), plain)
 
 
-def _of_call(call: CallSummary) -> dict[str, float | None]:
-    return {**_times(call.service_time), "rate": call.rate_per_s, "errors": _share(call.errors, call.count)}
+def _told(times: Sequence[Stats], values: Sequence[Values]) -> list[Values]:
+    return [{**_times(one), **each} for one, each in zip(times, values, strict=True)]
 
 
-def _times(stats: object) -> dict[str, float | None]:
+def _times(stats: Stats) -> dict[str, float | None]:
     return {name: getattr(stats, name) for name in TIMES}
 
 
@@ -116,24 +146,21 @@ def _share(part: int, whole: int) -> float | None:
     return round(100 * part / whole, 3) if whole else None
 
 
-def _lines(
-    of: str,
-    name: str,
-    values: tuple[Mapping[str, float | None], Mapping[str, float | None]],
-    base: Side,
-    other: Side,
-) -> Iterator[Line]:
-    one, two = base.slices.get((of, name)), other.slices.get((of, name))
-    found = bands(one, two) if one is not None and two is not None else {}
-    for measure in MEASURES:
+def _lines(key: Key, time: str, values: Sequence[Values], slices: Sequence[Slices | None]) -> Iterator[Line]:
+    """A line for each of the values."""
+    (base, other), (one, two) = values, slices
+    measures = [measure for measure in MEASURES if measure in base]
+    found = bands(one, two, measures=measures) if one is not None and two is not None else {}
+    for measure in measures:
         band = found.get(measure)
         yield Line(
-            of=of,
-            name=name,
+            of=key[0],
+            name=key[1],
+            time=time,
             measure=measure,
             unit={"rate": "/s", "errors": "%"}.get(measure, "ms"),
-            base=values[0][measure],
-            other=values[1][measure],
+            base=base[measure],
+            other=other[measure],
             change=None if band is None else round(band.change, 2),
             low=None if band is None else round(band.low, 2),
             high=None if band is None else round(band.high, 2),

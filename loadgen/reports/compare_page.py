@@ -24,8 +24,8 @@ def show(console: Console, comparison: Comparison, lost: Sequence[Line]) -> None
         page.fact("Unlike", difference)
     for caution in comparison.cautions:
         page.fact("Caution", caution)
-    for of, what in (("items", "item time"), ("calls", "service time")):
-        _part(page, what, [line for line in comparison.lines if line.of == of])
+    for part in dict.fromkeys((line.of, line.time) for line in comparison.lines):
+        _part(page, part[1], [line for line in comparison.lines if (line.of, line.time) == part])
     page.blank()
     page.print()
 
@@ -42,7 +42,7 @@ def _headline(page: Page, comparison: Comparison, lost: Sequence[Line]) -> None:
     worse = [line for line in comparison.lines if line.finding == "worse"]
     better = [line for line in comparison.lines if line.finding == "better"]
     if lost:
-        text = "; ".join(f"{line.name} {line.measure} {line.text}" for line in lost[:3])
+        text = "; ".join(f"{line.name} {_measure(line)} {line.text}" for line in lost[:3])
         page.headline("REGRESSION", text, "bold red")
     elif worse or better:
         text = f"{len(worse)} of {len(comparison.lines)} figures are worse, {len(better)} are better"
@@ -51,6 +51,10 @@ def _headline(page: Page, comparison: Comparison, lost: Sequence[Line]) -> None:
         page.headline("UNKNOWN", "there is too little of everything to tell", "bold yellow")
     else:
         page.headline("SAME", "no difference beyond noise", "bold green")
+
+
+def _measure(line: Line) -> str:
+    return f"{line.time} {line.measure}" if line.time == "response time" else line.measure
 
 
 def _part(page: Page, what: str, lines: Sequence[Line]) -> None:

@@ -65,7 +65,8 @@ class Detail:
 
     steps: tuple[StepDetail, ...]
     calls: Bands
-    """Service times of all calls by when they ended: microseconds since the run's start."""
+    """Service times of all calls by when they ended: microseconds since the run's start; in an open model
+    response times."""
     labels: Mapping[str, Bands]
     """The same for each of a few labels."""
     retries: Bands
@@ -130,12 +131,11 @@ class DetailBuilder:
         totals_us = samples.numbers("total_us")
         ends_us = [end - self._started_us for end in map(add, samples.numbers("start_us"), totals_us)]
         failed = [bool(samples.words[place]) for place in samples.numbers("error")]
-        self._calls.add(ends_us, totals_us, failed)
+        took_us = list(map(add, totals_us, samples.numbers("lag_us")))
+        self._calls.add(ends_us, took_us, failed)
         known = label in self._labels or len(self._labels) < LABELS
         if known:
-            self._labels.setdefault(label, BandsBuilder(LIMIT // 2, FINEST_US)).add(
-                ends_us, totals_us, failed
-            )
+            self._labels.setdefault(label, BandsBuilder(LIMIT // 2, FINEST_US)).add(ends_us, took_us, failed)
             self._parts[label] = _parted(self._parts.get(label, Parts()), samples, totals_us)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from dataclasses import dataclass
+from operator import add
 
 from loadgen.columns import Samples
 from loadgen.reports.metrics import OTHER
@@ -28,6 +29,10 @@ class Moment:
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
+    response_p50_ms: float | None = None
+    """From when they were meant to start; None in a closed model, too."""
+    response_p95_ms: float | None = None
+    response_p99_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +45,19 @@ class LabelSoFar:
     sum_s: float
     buckets: tuple[int, ...]
     """How many took at most as long as each of BOUNDS_S, to the histogram's 0.1 %."""
+    response: LabelSoFar | None = None
+    """The same of their response times; None in a closed model."""
 
 
 class Flow:
     """Accumulates what workers report of calls.  Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, paced: bool = False) -> None:
+        """`paced`: items are meant to start at times of their own."""
+        self.paced = paced
         self._labels: dict[str, Tally] = {}
-        self._moment = Tally()
+        self._responses: dict[str, Tally] = {}
+        self._moment, self._response = Tally(), Tally()
         self._lock = threading.Lock()
 
     def record(self, samples: Samples) -> None:
@@ -64,23 +74,34 @@ class Flow:
                 self._moment.add(totals_us, failed)
                 known = name if name in self._labels or len(self._labels) < _MOST else OTHER
                 self._labels.setdefault(known, Tally()).add(totals_us, failed)
+                if self.paced:
+                    took_us = list(map(add, totals_us, mine.numbers("lag_us")))
+                    self._response.add(took_us, failed)
+                    self._responses.setdefault(known, Tally()).add(took_us, failed)
 
     def moment(self) -> Moment:
         """What came since this was asked last."""
         with self._lock:
             tally, self._moment = self._moment, Tally()
-        if not tally.count:
-            return Moment()
-        p50, p95, p99 = (tally.percentile_us(percentile) / 1000 for percentile in (50, 95, 99))
-        return Moment(tally.count, tally.failed, p50, p95, p99)
+            response, self._response = self._response, Tally()
+        return Moment(tally.count, tally.failed, *_percentiles_ms(tally), *_percentiles_ms(response))
 
     def so_far(self) -> tuple[LabelSoFar, ...]:
         """All of it, by label."""
         with self._lock:
-            return tuple(_so_far(name, tally) for name, tally in self._labels.items())
+            return tuple(
+                _so_far(name, tally, self._responses.get(name)) for name, tally in self._labels.items()
+            )
 
 
-def _so_far(name: str, tally: Tally) -> LabelSoFar:
+def _percentiles_ms(tally: Tally) -> tuple[float | None, ...]:
+    """p50, p95 and p99; None when there is nothing."""
+    if not tally.count:
+        return (None, None, None)
+    return tuple(tally.percentile_us(percentile) / 1000 for percentile in (50, 95, 99))
+
+
+def _so_far(name: str, tally: Tally, response: Tally | None = None) -> LabelSoFar:
     ends = [0] * (len(BOUNDS_S) + 1)
     for us, times in tally.times.items():
         ends[bisect_left(BOUNDS_S, us / 1_000_000)] += times
@@ -88,4 +109,11 @@ def _so_far(name: str, tally: Tally) -> LabelSoFar:
     for count in ends[:-1]:
         within += count
         buckets.append(within)
-    return LabelSoFar(name, tally.count, tally.failed, tally.sum_us / 1_000_000, tuple(buckets))
+    return LabelSoFar(
+        name,
+        tally.count,
+        tally.failed,
+        tally.sum_us / 1_000_000,
+        tuple(buckets),
+        None if response is None else _so_far(name, response),
+    )

@@ -172,10 +172,12 @@ def as_hlog(record: Record, verdict: Verdict, console: Console) -> None:
     from loadgen.reports.hlog import HistogramLog
 
     summary = summarize(record, verdict)
-    log = HistogramLog(record.phases().started_us, [call.name for call in summary.calls])
+    paced = [call.name for call in summary.calls if call.response_time is not None]
+    log = HistogramLog(record.phases().started_us, [call.name for call in summary.calls], paced)
     for table in record.call_tables():
         log.add(table)
-    log.write(console.file, [f"loadgen {summary.run.id}: service times in microseconds, by call"])
+    what = "service and response times" if paced else "service times"
+    log.write(console.file, [f"loadgen {summary.run.id}: {what} in microseconds, by call"])
 
 
 def parquet_file(record: Record, verdict: Verdict, path: Path) -> None:

@@ -11,7 +11,7 @@ from rich.cells import cell_len, set_cell_size
 
 GAP = "  "
 NARROWEST = 22
-"""The first column may be cut to this before a column is dropped."""
+"""The first column may be cut to this before a column is dropped, but its heading is not cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +70,6 @@ def cut(text: str, width: int, ellipsis: str) -> str:
 
 
 def _needed(first: Column, rest: list[Column]) -> int:
-    return min(first.width, NARROWEST) + sum(len(GAP) + column.width for column in rest)
+    return min(first.width, max(NARROWEST, cell_len(first.header))) + sum(
+        len(GAP) + column.width for column in rest
+    )

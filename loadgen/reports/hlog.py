@@ -1,4 +1,4 @@
-"""All service times as an HdrHistogram log, `.hlog`, version 1.2.
+"""All service times, and in an open model response times, as an HdrHistogram log, `.hlog`, version 1.2.
 
 A tagged histogram for each call label and interval, in microseconds: HdrHistogram's own tools plot them and
 add them up.
@@ -29,25 +29,32 @@ _US_PER_MS = 1_000.0
 class HistogramLog:
     """Accumulates calls.  Times are kept as counts, of what the histogram does not tell apart."""
 
-    def __init__(self, started_us: int, labels: Collection[str]) -> None:
-        """`labels`: those that summary.json tells apart; calls of others are those of "other"."""
+    def __init__(self, started_us: int, labels: Collection[str], paced: Collection[str] = ()) -> None:
+        """`labels`: those that summary.json tells apart; calls of others are those of "other".
+
+        `paced`: those of them that have response times, which get a tag of their own: LABEL response.
+        """
         self._started_us = started_us
-        self._tags = tags(labels)
+        self._tags = tags([*labels, *map(_response, paced)])
+        self._paced = {label: self._tags[_response(label)] for label in paced}
         self._width = 0
         self._counts: dict[tuple[int, str], Counter[int]] = {}
 
     def add(self, table: CallTable) -> None:
         """Count calls, each where it ended."""
         samples = table.samples
-        rows = zip(
-            samples.numbers("start_us"), samples.numbers("total_us"), samples.texts("label"), strict=True
-        )
+        columns = [samples.numbers(name) for name in ("start_us", "total_us", "lag_us")]
         width_us = _WIDTHS_S[self._width] * 1_000_000
-        for start_us, total_us, label in rows:
+        for start_us, total_us, lag_us, label in zip(*columns, samples.texts("label"), strict=True):
             place = (start_us + total_us - self._started_us) // width_us
-            tag = self._tags.get(label) or self._tags[OTHER]
-            self._counts.setdefault((place, tag), Counter())[min(rounded(total_us), HIGHEST_US)] += 1
+            known = label if label in self._tags else OTHER
+            self._count(place, self._tags[known], total_us)
+            if known in self._paced:
+                self._count(place, self._paced[known], total_us + lag_us)
         self._coarsen()
+
+    def _count(self, place: int, tag: str, us: int) -> None:
+        self._counts.setdefault((place, tag), Counter())[min(rounded(us), HIGHEST_US)] += 1
 
     def _coarsen(self) -> None:
         """Make intervals longer until there are not too many."""
@@ -83,6 +90,10 @@ class HistogramLog:
             histogram.set_start_time_stamp(place * width_s * 1_000)
             histogram.set_end_time_stamp((place + 1) * width_s * 1_000)
             writer.output_interval_histogram(histogram, max_value_unit_ratio=_US_PER_MS)
+
+
+def _response(label: str) -> str:
+    return f"{label} response"
 
 
 def tags(labels: Collection[str]) -> dict[str, str]:

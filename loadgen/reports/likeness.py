@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from loadgen.record import RunFacts, StepFacts
+from loadgen.reports.load import load
 from loadgen.reports.schema import Summary
 
 _CIRCUMSTANCES = ("loadgen", "platform", "cpus")
 """Versions that times depend on; others may differ."""
 _IRRELEVANT = frozenset({"listen", "lease_ttl_s", "strict", "thresholds", "fail_fast", "target", "correlate"})
 """Settings that do not change what is measured; `target` is told by the facts."""
+_LOAD = ("pace", "course")
+"""Settings with parts of their own, which the line about the load tells."""
 _SHOWN = 40
 """Characters of a value."""
 
@@ -33,6 +36,8 @@ def _differences(
     yield from _each("option", _options(base), _options(other))
     plans = [{step.name: f"{step.items} items" for step in steps} for steps in (base_steps, other_steps)]
     yield from _each("step", *plans)
+    if any(base.settings.get(name) != other.settings.get(name) for name in _LOAD):
+        yield f"load: {load(base.settings)} and {load(other.settings)}"
     yield from _each("", _settings(base), _settings(other))
     versions = [{name: facts.versions.get(name) for name in _CIRCUMSTANCES} for facts in (base, other)]
     yield from _each("", *versions)
@@ -61,7 +66,7 @@ def _options(facts: RunFacts) -> Mapping[str, Any]:
 
 
 def _settings(facts: RunFacts) -> Mapping[str, Any]:
-    return {name: value for name, value in facts.settings.items() if name not in _IRRELEVANT}
+    return {name: value for name, value in facts.settings.items() if name not in {*_IRRELEVANT, *_LOAD}}
 
 
 def _each(kind: str, base: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:

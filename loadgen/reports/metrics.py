@@ -141,7 +141,7 @@ class Distributions:
     steps: Mapping[str, Timings]
     """Item times by step; no entry for a step of which nothing was measured."""
     calls: Mapping[str, Timings]
-    """Service times by label."""
+    """Service times by label; in an open model response times."""
 
 
 def rank(count: int, percentile: float) -> int:

@@ -23,10 +23,10 @@ def parts(services: Sequence[Stats], lags: Sequence[Stats | None]) -> list[Colum
         return []
     known = [lag or Stats() for lag in lags]
     return [
-        Column("service p50", tuple(three(one.p50) for one in services), spare=3),
+        Column("service p50", tuple(three(one.p50) for one in services), spare=4),
         Column("lag p50", tuple(three(one.p50) for one in known), spare=6),
-        Column("service p99", tuple(three(one.p99) for one in services), spare=4),
-        Column("lag p99", tuple(three(one.p99) for one in known)),
+        Column("service p99", tuple(three(one.p99) for one in services), spare=5),
+        Column("lag p99", tuple(three(one.p99) for one in known), spare=3),
     ]
 
 
@@ -34,7 +34,7 @@ def targets(steps: Sequence[StepSummary]) -> list[Column]:
     """The rate that was meant."""
     if all(step.response_time is None for step in steps):
         return []
-    return [Column("target/s", tuple(three(step.target_rate_per_s) for step in steps), spare=1)]
+    return [Column("target/s", tuple(three(step.target_rate_per_s) for step in steps), spare=5)]
 
 
 def kept_pace(step: StepSummary) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ROWS = 100_000
 """In a row group, at least, but for the last."""
-_TIMES = ("dns_us", "connect_us", "tls_us", "first_byte_us", "total_us")
+_TIMES = ("dns_us", "connect_us", "tls_us", "first_byte_us", "total_us", "lag_us")
 _SIZES = ("bytes_out", "bytes_in")
 
 

@@ -97,15 +97,22 @@ def live(progress: Progress, calls: Iterable[LabelSoFar]) -> str:
         step.add(1, {"step": progress.step, "number": str(progress.number)})
     errors = Family("loadgen_call_errors_total", "counter", "Calls that failed so far.")
     times = Family("loadgen_call_service_time_seconds", "histogram", _CALL_TIMES["service_time"])
+    responses = Family("loadgen_call_response_time_seconds", "histogram", _CALL_TIMES["response_time"])
     for call in calls:
-        labels = {"call": call.name}
-        errors.add(call.errors, labels)
-        for bound, within in zip(BOUNDS_S, call.buckets, strict=True):
-            times.add(within, {**labels, "le": str(bound)}, "_bucket")
-        times.add(call.count, {**labels, "le": "+Inf"}, "_bucket")
-        times.add(call.sum_s, labels, "_sum")
-        times.add(call.count, labels, "_count")
-    return text([*families, step, errors, times])
+        errors.add(call.errors, {"call": call.name})
+        _buckets(times, call)
+        if call.response is not None:
+            _buckets(responses, call.response)
+    return text([*families, step, errors, times, responses])
+
+
+def _buckets(times: Family, call: LabelSoFar) -> None:
+    labels = {"call": call.name}
+    for bound, within in zip(BOUNDS_S, call.buckets, strict=True):
+        times.add(within, {**labels, "le": str(bound)}, "_bucket")
+    times.add(call.count, {**labels, "le": "+Inf"}, "_bucket")
+    times.add(call.sum_s, labels, "_sum")
+    times.add(call.count, labels, "_count")
 
 
 def seconds(ms: Number) -> Number:
@@ -140,15 +147,23 @@ def _items(summary: Summary) -> Iterator[Family]:
     planned = Family("loadgen_items_planned", "gauge", "Items that the run is to do.")
     ended = Family("loadgen_items_total", "counter", "Items by how they ended; pending ones did not yet.")
     rate = Family("loadgen_items_per_second", "gauge", "Items settled a second, first start to last end.")
+    target = Family("loadgen_items_target_per_second", "gauge", "Items that were meant to start a second.")
     times = Family("loadgen_item_duration_seconds", "summary", "How long the step's function ran.")
+    responses = Family(
+        "loadgen_item_response_time_seconds", "summary", "From when an item was meant to start until its end."
+    )
+    lags = Family("loadgen_item_start_lag_seconds", "summary", "How much later than meant an item started.")
     for step in summary.steps:
         labels = {"step": step.name}
         planned.add(step.items.planned, labels)
         for end in _ENDS:
             ended.add(getattr(step.items, end), {**labels, "outcome": end})
         rate.add(step.rate_per_s, labels)
+        target.add(step.target_rate_per_s, labels)
         times.add_stats(step.item_time, labels)
-    yield from (planned, ended, rate, times)
+        responses.add_stats(step.response_time, labels)
+        lags.add_stats(step.start_lag, labels)
+    yield from (planned, ended, rate, target, times, responses, lags)
     for name, what in (
         ("total", "Tries at items."),
         ("retries", "Tries after an item's first."),

@@ -76,6 +76,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     mix: dict[str, float] | None = None
     """Steps that ran side by side, with their weights."""
     warm_up: WarmUpSummary | None = None
+    load: str = ""
+    """What was asked for, in one line for people: open or closed, rate, slots, limits, course."""
 
 
 class Items(msgspec.Struct, frozen=True):
@@ -123,6 +125,11 @@ class StepSummary(msgspec.Struct, frozen=True):
     target_rate_per_s: float | None = None
     """Items a second that were meant to start, from the first to the last that was due."""
 
+    @property
+    def times(self) -> Stats:
+        """What its items are judged by: response times in an open model, else item times."""
+        return self.response_time or self.item_time
+
 
 class CallSummary(msgspec.Struct, frozen=True, kw_only=True):
     """All calls of one label."""
@@ -148,6 +155,11 @@ class CallSummary(msgspec.Struct, frozen=True, kw_only=True):
     bytes_out: int
     statuses: dict[str, int]
     """By HTTP status; "0" when no answer came."""
+
+    @property
+    def times(self) -> Stats:
+        """What they are judged by: response times in an open model, else service times."""
+        return self.response_time or self.service_time
 
 
 class VerificationSummary(msgspec.Struct, frozen=True):
@@ -228,3 +240,18 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[ErrorSummary, ...]
     generator: Generator = Generator()
     thresholds: tuple[ThresholdSummary, ...] = ()
+
+    @property
+    def paced(self) -> bool:
+        """Whether items were meant to start at times of their own: an open model."""
+        return any(step.response_time is not None for step in self.steps)
+
+    @property
+    def item_time(self) -> str:
+        """The name of what items are judged by."""
+        return "response time" if self.paced else "item time"
+
+    @property
+    def call_time(self) -> str:
+        """The name of what calls are judged by."""
+        return "response time" if self.paced else "service time"

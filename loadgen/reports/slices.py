@@ -1,6 +1,7 @@
 """A run in equal slices of time: what its calls and items did in each, to see how much that varies by itself.
 
-Each label of calls and each step of items is sliced from its own first start to its own last end.  Two
+Each label of calls and each step of items is sliced from its own first start to its own last end; in an open
+model by its service times and, under a key of their own, by its response times.  Two
 passes over the rows: one for the ends, one to count; memory does not grow with the run.
 """
 
@@ -25,7 +26,7 @@ SLICES = 24
 """Enough to see the noise, few enough that each holds something."""
 
 Key: TypeAlias = "tuple[str, str]"
-"""`items` or `calls`, and the name of the step or the label."""
+"""`items` or `calls`, and the name of the step or the label; see `response`."""
 Weights: TypeAlias = "Sequence[tuple[int, int]]"
 """Slices, and how often each counts."""
 
@@ -96,20 +97,30 @@ class Slices:
         return 100 * sum(self.failed[slice_] * times for slice_, times in weights) / self.count(weights)
 
 
-_Rows: TypeAlias = "tuple[Key, Sequence[int], Sequence[int], Sequence[bool]]"
-"""Of one key: starts, durations, whether each failed."""
+_Rows: TypeAlias = "tuple[Key, Sequence[int], Sequence[int], Sequence[bool], Sequence[int]]"
+"""Of one key: starts, durations, whether each failed, lags; no lags in a closed model."""
+
+
+def response(key: Key) -> Key:
+    """Where the slices of the same rows' response times are."""
+    return f"{key[0]} response", key[1]
 
 
 def sliced(record: Record, slices: int = SLICES) -> dict[Key, Slices]:
     """All steps and labels of a run."""
     spans: dict[Key, tuple[int, int]] = {}
-    for key, starts_us, durations_us, _ in _rows(record):
+    for key, starts_us, durations_us, _, lags_us in _rows(record):
         first, last = min(starts_us), max(map(operator.add, starts_us, durations_us))
         old = spans.get(key, (first, last))
         spans[key] = min(first, old[0]), max(last, old[1])
+        if lags_us:
+            spans[response(key)] = spans[key]
     parts = {key: _Parts(first, last, slices) for key, (first, last) in spans.items()}
-    for key, starts_us, durations_us, failed in _rows(record):
-        parts[key].add(starts_us, durations_us, failed)
+    for key, starts_us, durations_us, failed, lags_us in _rows(record):
+        ends_us = list(map(operator.add, starts_us, durations_us))
+        parts[key].add(ends_us, durations_us, failed)
+        if lags_us:
+            parts[response(key)].add(ends_us, list(map(operator.add, durations_us, lags_us)), failed)
     return {key: part.build() for key, part in parts.items()}
 
 
@@ -123,10 +134,10 @@ class _Parts:
         self._sums_us = [0] * slices
         self._failed = [0] * slices
 
-    def add(self, starts_us: Sequence[int], durations_us: Sequence[int], failed: Sequence[bool]) -> None:
+    def add(self, ends_us: Sequence[int], times_us: Sequence[int], failed: Sequence[bool]) -> None:
         last = len(self._sums_us) - 1
-        for start_us, us, bad in zip(starts_us, durations_us, failed, strict=True):
-            place = min(int((start_us + us - self._first_us) / self._width_us), last)
+        for end_us, us, bad in zip(ends_us, times_us, failed, strict=True):
+            place = min(int((end_us - self._first_us) / self._width_us), last)
             self._counters[place][rounded(us)] += 1
             self._sums_us[place] += us
             self._failed[place] += bad
@@ -139,16 +150,19 @@ def _rows(record: Record) -> Iterator[_Rows]:
     """As the summary counts them."""
     started_us = record.phases().started_us
     steps = {step.index: step.name for step in record.steps()}
+    paced = bool(record.facts().settings.get("pace"))
     for table in record.try_tables():
         starts_us, durations_us = table.plain.times()
-        yield ("items", steps[table.step]), starts_us, durations_us, [False] * len(starts_us)
+        lags_us = table.plain.lags() if paced else ()
+        yield ("items", steps[table.step]), starts_us, durations_us, [False] * len(starts_us), lags_us
     for row in record.other_attempts():
         if _settles(row):
-            failed = [row.outcome is Outcome.FAILED]
-            yield ("items", steps[row.step]), [started_us + row.start_us], [row.duration_us], failed
+            failed, lag_us = [row.outcome is Outcome.FAILED], [row.lag_us] if paced else ()
+            yield ("items", steps[row.step]), [started_us + row.start_us], [row.duration_us], failed, lag_us
     known: set[str] = set()
     for calls in record.call_tables():
-        yield from _calls(calls.samples, lambda label: _name(label, known))
+        late = paced and calls.step >= 0  # setup and verify have no times of their own
+        yield from _calls(calls.samples, lambda label: _name(label, known), late=late)
 
 
 def _settles(row: AttemptRow) -> bool:
@@ -162,9 +176,10 @@ def _name(label: str, known: set[str]) -> str:
     return label
 
 
-def _calls(samples: Samples, name: Callable[[str], str]) -> Iterator[_Rows]:
+def _calls(samples: Samples, name: Callable[[str], str], *, late: bool) -> Iterator[_Rows]:
     labels = samples.texts("label")
     for label in dict.fromkeys(labels):
         mine = samples.chosen([each == label for each in labels])
         failed = [bool(error) for error in mine.texts("error")]
-        yield ("calls", name(label)), mine.numbers("start_us"), mine.numbers("total_us"), failed
+        lags_us = mine.numbers("lag_us") if late else ()
+        yield ("calls", name(label)), mine.numbers("start_us"), mine.numbers("total_us"), failed, lags_us

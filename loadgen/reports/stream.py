@@ -23,6 +23,8 @@ from loadgen.view import QueueView, WorkerView
 EventLine: TypeAlias = "dict[str, Any]"
 EVERY_US = 1_000_000
 """How often there is a `progress`."""
+_RESPONSE = ("response_p50_ms", "response_p95_ms", "response_p99_ms")
+"""What it says of an open model besides."""
 
 
 class Stream:
@@ -110,6 +112,7 @@ class Stream:
 
     def _progress(self, progress: Progress, now_us: int) -> EventLine:
         moment = self._flow.moment()
+        response = {name: getattr(moment, name) for name in _RESPONSE} if self._flow.paced else {}
         return self._event(
             now_us,
             "progress",
@@ -122,6 +125,7 @@ class Stream:
             p50_ms=moment.p50_ms,
             p95_ms=moment.p95_ms,
             p99_ms=moment.p99_ms,
+            **response,
             in_flight=progress.in_flight,
             workers=progress.workers,
             eta_s=None if progress.eta_s is None else round(progress.eta_s, 1),

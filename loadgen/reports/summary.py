@@ -29,6 +29,7 @@ from loadgen.record import (
 )
 from loadgen.reports.collect import Called, Tried
 from loadgen.reports.gates import RESUMED, Gates
+from loadgen.reports.load import load
 from loadgen.reports.measured import Measured
 from loadgen.reports.metrics import Distributions, ErrorKind
 from loadgen.reports.schema import (
@@ -238,6 +239,7 @@ def _run(facts: RunFacts, phases: Phases, steps: Sequence[StepFacts], measured: 
         think_time=course.get("think_time"),
         mix=course.get("mix"),
         warm_up=measured.summary(),
+        load=load(facts.settings),
     )
 
 

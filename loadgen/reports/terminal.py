@@ -16,6 +16,7 @@ from loadgen.record import Event
 from loadgen.reports.advice import all_well, next_steps, word
 from loadgen.reports.chart import chart
 from loadgen.reports.grid import Column
+from loadgen.reports.happened import chosen
 from loadgen.reports.metrics import OTHER, Stats
 from loadgen.reports.open import PACED, clocks, kept_pace, parts, targets
 from loadgen.reports.page import Page
@@ -24,13 +25,11 @@ from loadgen.reports.timeline import Timeline
 from loadgen.reports.truth import untrue
 from loadgen.reports.words import count, duration, percent, three
 
-_ROUTINE = frozenset({"worker joined", "worker left"})
-"""Events that the table of workers tells."""
 _RARE = ("dropped", "cancelled", "pending")
 """Ends of items that are named only when there are any."""
 _FEW_BUCKETS = 5
 """A chart of less shows nothing that the tables do not."""
-_ERRORS, _WORKERS, _CALLS, _EVENTS = 5, 8, 12, 5
+_ERRORS, _WORKERS, _CALLS = 5, 8, 12
 """How many of each are shown."""
 
 
@@ -56,7 +55,7 @@ def compose(
     _steps(page, summary)
     _calls(page, summary)
     _warm_up(page, summary)
-    _chart(page, timeline, paced=any(call.response_time is not None for call in summary.calls))
+    _chart(page, timeline, summary.call_time)
     _errors(page, summary)
     _workers(page, summary)
     _events(page, events)
@@ -94,12 +93,7 @@ def _facts(page: Page, summary: Summary) -> None:
     seed = [] if run.seed is None else [f"seed {run.seed}"]
     if options or seed:
         page.fact("Options", ", ".join([*options, *seed]))
-    course = [f"ramp {run.ramp}"] if run.ramp else []
-    course += [f"think time {run.think_time}"] if run.think_time else []
-    if run.mix:
-        course.append(f"mixed {', '.join(f'{name}={weight:g}' for name, weight in run.mix.items())}")
-    if course:
-        page.fact("Course", "; ".join(course))
+    page.fact("Load", run.load)
     page.fact("Versions", ", ".join(f"{name} {version}" for name, version in run.versions.items()))
 
 
@@ -170,9 +164,8 @@ def _steps(page: Page, summary: Summary) -> None:
     if not steps:
         return
     page.blank()
-    paced = any(step.response_time is not None for step in steps)
-    times = [step.response_time or step.item_time for step in steps]
-    what = "response time" if paced else "item time"
+    times = [step.times for step in steps]
+    what = "response" if summary.paced else "item time"
     page.table(
         [
             Column(f"Steps ({what}, ms)", tuple(step.name for step in steps), left=True),
@@ -181,12 +174,12 @@ def _steps(page: Page, summary: Summary) -> None:
             Column("failed", tuple(str(step.items.failed) for step in steps)),
             *_rare(steps),
             *targets(steps),
-            Column("rate/s", tuple(three(step.rate_per_s) for step in steps), spare=1),
-            *_times(times, p50=0, p90=4, p95=0, p99=2, max=1),
+            Column("rate/s", tuple(three(step.rate_per_s) for step in steps), spare=2),
+            *_times(times, p50=0, p90=4, p95=0, p99=1, max=1),
             *parts([step.item_time for step in steps], [step.start_lag for step in steps]),
         ]
     )
-    if paced:
+    if summary.paced:
         page.note(PACED, 2)
         for step in steps:
             page.note(kept_pace(step), 2)
@@ -207,15 +200,14 @@ def _calls(page: Page, summary: Summary) -> None:
     calls = sorted(summary.calls, key=lambda call: -call.count)[:_CALLS]
     calls = [call for call in summary.calls if call in calls]
     first_bytes = tuple(three(call.time_to_first_byte.p50) for call in calls)
-    paced = any(call.response_time is not None for call in calls)
-    times = [call.response_time or call.service_time for call in calls]
-    what = "response time" if paced else "service time"
+    times = [call.times for call in calls]
+    what = "response" if summary.paced else "service time"
     page.table(
         [
             Column(f"Calls ({what}, ms)", tuple(call.name for call in calls), left=True),
             Column("count", tuple(str(call.count) for call in calls)),
             Column("errors", tuple(str(call.errors) for call in calls)),
-            Column("rate/s", tuple(three(call.rate_per_s) for call in calls), spare=3),
+            Column("rate/s", tuple(three(call.rate_per_s) for call in calls), spare=4),
             *_times(times, min=7, mean=5, p50=0, p90=6, p95=0, p99=1, p999=8, max=2),
             *parts([call.service_time for call in calls], [call.start_lag for call in calls]),
             Column("1st byte", first_bytes, spare=9),
@@ -266,11 +258,10 @@ def _status(status: str) -> str:
     return "no answer" if status == "0" else status
 
 
-def _chart(page: Page, timeline: Timeline, *, paced: bool) -> None:
+def _chart(page: Page, timeline: Timeline, what: str) -> None:
     if len(timeline.buckets) < _FEW_BUCKETS:
         return
     page.blank()
-    what = "response time" if paced else "service time"
     page.title(f"Over time ({what} of calls that ended within each {duration(timeline.width_s)})")
     page.drawing(chart(timeline, page.width, page.glyphs))
 
@@ -335,13 +326,13 @@ def _rest(workers: Sequence[WorkerSummary], items: int, calls: int) -> str:
 
 
 def _events(page: Page, events: Sequence[Event]) -> None:
-    shown = [event for event in events if event.kind not in _ROUTINE]
+    shown, left_out = chosen(events)
     if not shown:
         return
     page.blank()
-    more = f", the last {_EVENTS} of {len(shown)}" if len(shown) > _EVENTS else ""
+    more = f", the last {len(shown)} of {len(shown) + left_out}; more in report.html" if left_out else ""
     page.title(f"Events (UTC{more})")
-    for event in shown[-_EVENTS:]:
+    for event in shown:
         seconds = event.at_us // 1_000_000 % 86_400
         at = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
         page.note(f"{at} {event.kind}: {event.text}", 2)

@@ -75,9 +75,10 @@ def test_runs_lists_them(shelf: Cli) -> None:
     heading, *lines = shelf("runs").out.splitlines()
     assert heading.split()[0] == "run"
     assert [line.split()[0] for line in lines] == [directory.name for directory in shelf.directories()]
-    assert [line.split()[-5:] for line in lines] == [
-        ["20", "20", "0", "0", "0"],
-        ["5", "4", "1", "0", "0"],
+    assert heading.split()[-2:] == ["dropped", "pending"]
+    assert [line.split()[-6:] for line in lines] == [
+        ["20", "20", "0", "0", "0", "0"],
+        ["5", "4", "1", "0", "0", "0"],
     ]
     assert shelf("runs", "--out", "elsewhere").out == "no runs in elsewhere\n"
 

@@ -31,7 +31,7 @@ from loadgen.reports.html.svg import marks
 from loadgen.reports.metrics import Distributions
 from loadgen.reports.schema import Summary, Verdict
 from loadgen.reports.summary import Record, encode, tell
-from loadgen.reports.words import three
+from loadgen.reports.words import percent, three
 
 FILE = "report.html"
 _ASKED = {
@@ -183,17 +183,25 @@ def _tiles(summary: Summary) -> Markup:
     tiles = [
         _tile(
             name,
-            f"{number:,}",
+            _share(name, number, items.planned),
             "bad" if number and name not in ("planned", "done") else "" if number else "none",
         )
         for name, number in {**counts, "pending": items.pending}.items()
         if number or name in always
     ]
     main = max(summary.steps, key=lambda step: step.items.planned, default=None)
-    if main is not None and main.item_time.count:
-        tiles.append(_tile(f"{main.name} p95", f"{three(main.item_time.p95)} ms", ""))
+    if main is not None and main.times.count:
+        what = " response time" if summary.paced else ""
+        tiles.append(_tile(f"{main.name}{what} p95", f"{three(main.times.p95)} ms", ""))
         tiles.append(_tile(f"{main.name} a second", three(main.rate_per_s), ""))
+        if summary.paced:
+            tiles.append(_tile("meant a second", three(main.target_rate_per_s), ""))
     return tag("dl", *tiles, class_="tiles")
+
+
+def _share(name: str, number: int, planned: int) -> str:
+    """A number of items; of those that were dropped the share, too, since no time tells of them."""
+    return f"{number:,} ({percent(number, planned)})" if name == "dropped" and number else f"{number:,}"
 
 
 def _tile(name: str, value: str, kind: str) -> Markup:

@@ -61,39 +61,39 @@ class Clock:
         return [round((band.at + bands.width / 2) / self.us, 4) for band in bands.bands]
 
 
-def over_time(number: int, step: StepDetail, clock: Clock, marks: Sequence[Mark]) -> Chart:
-    """Item times of a step."""
+def over_time(number: int, step: StepDetail, clock: Clock, marks: Sequence[Mark], what: str) -> Chart:
+    """Times of a step's items: `what` names them, here and below."""
     bands = step.over_time
-    title = f"Item times of {step.name} over time: p50, p95, p99, fastest and slowest"
+    title = f"{what.capitalize()}s of {step.name} over time: p50, p95, p99, fastest and slowest"
     return Chart(
         f"time-{number}",
         title,
         clock.axis(bands),
-        _latency_axis(bands),
+        _latency_axis(bands, what),
         _percentiles(clock.middles(bands), bands),
         tuple(marks),
     )
 
 
-def over_items(number: int, step: StepDetail) -> Chart:
-    """Item times by the item's index."""
+def over_items(number: int, step: StepDetail, what: str) -> Chart:
+    """Times by the item's index."""
     bands = step.over_items
-    title = f"Item times of {step.name} by the item's index"
+    title = f"{what.capitalize()}s of {step.name} by the item's index"
     return Chart(
         f"items-{number}",
         title,
         Axis("item index"),
-        _latency_axis(bands),
+        _latency_axis(bands, what),
         _percentiles(_places(bands), bands),
     )
 
 
-def within_key(number: int, step: StepDetail) -> Chart:
-    """Item times by how many items of the same key came before."""
+def within_key(number: int, step: StepDetail, what: str) -> Chart:
+    """Times by how many items of the same key came before."""
     bands = step.within_key
-    title = f"Item times of {step.name} by how many items of the same key came before"
+    title = f"{what.capitalize()}s of {step.name} by how many items of the same key came before"
     x = Axis("items of the same key before it")
-    return Chart(f"key-{number}", title, x, _latency_axis(bands), _percentiles(_places(bands), bands))
+    return Chart(f"key-{number}", title, x, _latency_axis(bands, what), _percentiles(_places(bands), bands))
 
 
 def rates(detail: Detail, clock: Clock, marks: Sequence[Mark]) -> Chart:
@@ -118,8 +118,8 @@ def failures(detail: Detail, clock: Clock) -> Chart:
     return Chart("failures", "Failed calls a second", clock.axis(), Axis("per second"), (series,))
 
 
-def labels(detail: Detail, clock: Clock) -> Chart:
-    """The p95 of the service times of the labels with the most calls."""
+def labels(detail: Detail, clock: Clock, what: str) -> Chart:
+    """The p95 of the times of the labels with the most calls."""
     names = sorted(detail.labels, key=lambda name: -detail.labels[name].count)
     chosen = [name for name in names if len(detail.labels[name].bands) > 1][:LINES]
     series = tuple(
@@ -131,14 +131,14 @@ def labels(detail: Detail, clock: Clock) -> Chart:
     tops = [value for each in series for value in each.y if value is not None]
     return Chart(
         "labels",
-        "p95 of the service time by label, over time",
+        f"p95 of the {what} by label, over time",
         clock.axis(),
-        _axis("p95, ms", tops, statistics.median(tops) if tops else 1.0),
+        _axis(f"{what} p95, ms", tops, statistics.median(tops) if tops else 1.0),
         series,
     )
 
 
-def curve(name: str, title: str, times: Mapping[str, Timings]) -> Chart:
+def curve(name: str, title: str, times: Mapping[str, Timings], what: str) -> Chart:
     """Percentiles, on an axis that gives each further nine the same room."""
     series = tuple(
         Series(label, role, "line", *_curve(timings))
@@ -150,7 +150,7 @@ def curve(name: str, title: str, times: Mapping[str, Timings]) -> Chart:
     middle = (
         statistics.median(value for each in series if (value := each.y[0]) is not None) if series else 1.0
     )
-    y = _axis("ms", values, max(middle, 0.001))
+    y = _axis(f"{what}, ms", values, max(middle, 0.001))
     return Chart(
         name,
         title,
@@ -160,12 +160,12 @@ def curve(name: str, title: str, times: Mapping[str, Timings]) -> Chart:
     )
 
 
-def histogram(number: int, name: str, timings: Timings) -> Chart:
+def histogram(number: int, name: str, timings: Timings, what: str) -> Chart:
     """How many took how long."""
     bins = timings.bins(BINS)
     edges = [low for low, _, _ in bins] + [bins[-1][1]]
     series = Series("items", "a", "steps", edges, [*(number for _, _, number in bins), 0])
-    x = Axis("item time, ms (logarithmic)", log=True, low=edges[0])
+    x = Axis(f"{what}, ms (logarithmic)", log=True, low=edges[0])
     return Chart(
         f"histogram-{number}", f"How many items of {name} took how long", x, Axis("items"), (series,)
     )
@@ -221,11 +221,11 @@ def _percentiles(x: Sequence[float], bands: Bands) -> tuple[Series, ...]:
     )
 
 
-def _latency_axis(bands: Bands) -> Axis:
+def _latency_axis(bands: Bands, what: str) -> Axis:
     there = [band for band in bands.bands if band.count]
     values = [value for band in there for value in _extremes(band)]
     return _axis(
-        "item time, ms", values, statistics.median(band.p50 or 0.0 for band in there) if there else 1.0
+        f"{what}, ms", values, statistics.median(band.p50 or 0.0 for band in there) if there else 1.0
     )
 
 

@@ -49,7 +49,7 @@ def course(ratio: float | None) -> str:
 
 def latency(step: StepSummary, bands: Bands) -> str:
     """Of one step."""
-    said = [f"{step.name}: p95 {three(step.item_time.p95)} ms", course(trend(bands))]
+    said = [f"{step.name}: {_named(step)}p95 {three(step.times.p95)} ms", course(trend(bands))]
     return ", ".join(filter(None, said))
 
 
@@ -63,7 +63,8 @@ def latencies(steps: Sequence[tuple[StepSummary, StepDetail]]) -> str:
         return f"Grew slower while the run went on: {', '.join(rising)}"
     if trends and all(trends.values()):
         return f"None of {len(trends)} steps grew slower"
-    return f"Item times of {count(len(steps), 'step')}"
+    what = "Response" if any(step.response_time for step, _ in steps) else "Item"
+    return f"{what} times of {count(len(steps), 'step')}"
 
 
 def throughput(summary: Summary) -> str:
@@ -75,18 +76,27 @@ def throughput(summary: Summary) -> str:
     if not rated:
         return failed[0].upper() + failed[1:]
     most = max(rated, key=lambda step: step.items.planned)
-    return f"{most.name}: {three(most.rate_per_s)} items/s; {failed}"
+    meant = f" of {three(most.target_rate_per_s)}" if most.response_time else ""
+    dropped = f", {count(most.items.dropped, 'item')} dropped" if most.items.dropped else ""
+    return f"{most.name}: {three(most.rate_per_s)}{meant} items/s{dropped}; {failed}"
 
 
 def distribution(step: StepSummary) -> str:
     """Of one step."""
-    took = step.item_time
+    took = step.times
     if took.p50 is None or took.p99 is None:
         return f"{step.name}: nothing was measured"
+    half = "response time: half" if step.response_time else "half"
     tail = f", {took.p99 / took.p50:.1f} times as long" if took.p50 > 0 else ""
     return (
-        f"{step.name}: half took up to {three(took.p50)} ms, one in a hundred over {three(took.p99)} ms{tail}"
+        f"{step.name}: {half} took up to {three(took.p50)} ms,"
+        f" one in a hundred over {three(took.p99)} ms{tail}"
     )
+
+
+def _named(step: StepSummary) -> str:
+    """Of which times a finding tells, where that are others than item times."""
+    return "" if step.response_time is None else "response time "
 
 
 def growth(name: str, along: Sequence[tuple[str, Bands]]) -> str:

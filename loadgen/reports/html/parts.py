@@ -38,7 +38,7 @@ class Story:
     def measured(self) -> list[tuple[StepSummary, StepDetail]]:
         """The steps of which items were measured."""
         pairs = zip(self.summary.steps, self.detail.steps, strict=True)
-        return [(step, detail) for step, detail in pairs if step.item_time.count]
+        return [(step, detail) for step, detail in pairs if step.times.count]
 
 
 @dataclass(frozen=True, slots=True)

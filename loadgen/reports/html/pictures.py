@@ -19,16 +19,18 @@ FEW = 5
 
 
 def latency(story: Story) -> Section | None:
-    """Item times over time, a chart for each step."""
+    """Times of items over time, a chart for each step."""
     if not story.measured:
         return None
     clock, cells, charts, short = story.clock, list[Markup](), list[Chart](), list[str]()
+    what = story.summary.item_time
     for number, (step, detail) in enumerate(story.measured):
         bands = detail.over_time
         if len(bands.bands) < FEW:
             short.append(step.name)
             continue
-        charts.append(figures.over_time(number, detail, clock, _within(_marks(story), detail, clock)))
+        marks = _within(_marks(story), detail, clock)
+        charts.append(figures.over_time(number, detail, clock, marks, what))
         drawn = figure(charts[-1], figures.in_time(bands))
         cells.append(cell(findings.latency(step, bands), drawn) if len(story.measured) > 1 else drawn)
     notes = [figures.unseen(story.events)]
@@ -55,8 +57,9 @@ def throughput(story: Story) -> Section | None:
     else:
         parts.append(note("No call failed."))
     if sum(len(bands.bands) > 1 for bands in detail.labels.values()) > 1:
-        charts.append(figures.labels(detail, clock))
-        parts += [tag("h3", "Service time by label, p95"), figure(charts[-1])]
+        what = story.summary.call_time
+        charts.append(figures.labels(detail, clock, what))
+        parts += [tag("h3", f"{what.capitalize()} by label, p95"), figure(charts[-1])]
     return Section(
         "throughput", "Throughput and errors", findings.throughput(story.summary), join(*parts), tuple(charts)
     )
@@ -68,25 +71,29 @@ def distribution(story: Story) -> Section | None:
     measured = [step for step, _ in story.measured]
     if not measured:
         return None
-    charts = [figures.curve("curve-items", "Item times by percentile", items)]
-    cells = [cell("Item times by percentile", figure(charts[0]))]
+    what = story.summary.item_time
+    title = f"{what.capitalize()}s by percentile"
+    charts = [figures.curve("curve-items", title, items, what)]
+    cells = [cell(title, figure(charts[0]))]
     calls = sorted(story.distributions.calls.items(), key=lambda pair: -pair[1].count)
     often = [pair for pair in calls if pair[1].count >= ENOUGH][: figures.LINES] or calls[: figures.LINES]
     if often:
-        charts.append(figures.curve("curve-calls", "Service times of calls by percentile", dict(often)))
+        called = story.summary.call_time
+        title = f"{called.capitalize()}s of calls by percentile"
+        charts.append(figures.curve("curve-calls", title, dict(often), called))
         more = len(calls) - len(often)
         text = f"The {len(often)} most frequent labels; {more} more are in the table." if more else ""
-        cells.append(cell("Service times of calls by percentile", figure(charts[-1], text)))
+        cells.append(cell(title, figure(charts[-1], text)))
     for number, step in enumerate(measured):
-        charts.append(figures.histogram(number, step.name, items[step.name]))
-        cells.append(cell(f"{step.name}: how many took how long", figure(charts[-1])))
-    most = max(measured, key=lambda step: step.item_time.count)
+        charts.append(figures.histogram(number, step.name, items[step.name], what))
+        cells.append(cell(f"{step.name}: how many took how long ({what})", figure(charts[-1])))
+    most = max(measured, key=lambda step: step.times.count)
     body = tag("div", *cells, class_="cells")
     return Section("distribution", "Distribution", findings.distribution(most), body, tuple(charts))
 
 
 def growth(story: Story) -> Section | None:
-    """Item times against the index and against the place within the key."""
+    """Times of items against the index and against the place within the key."""
     cells, charts, said = list[Markup](), list[Chart](), list[str]()
     for number, (step, detail) in enumerate(story.measured):
         along = (
@@ -96,7 +103,7 @@ def growth(story: Story) -> Section | None:
         said.append(findings.growth(step.name, [(what, bands) for what, bands, _, _ in along]))
         for what, bands, draw_it, say in along:
             if len(bands.bands) >= FEW:
-                charts.append(draw_it(number, detail))
+                charts.append(draw_it(number, detail, story.summary.item_time))
                 cells.append(cell(findings.grown(step.name, what, bands), figure(charts[-1], say(bands))))
     if not charts:
         return None

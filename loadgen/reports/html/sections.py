@@ -13,11 +13,14 @@ from loadgen.reports.html import findings, tables
 from loadgen.reports.html.markup import Markup, join, tag
 from loadgen.reports.html.parts import Section, Story, note, pairs
 from loadgen.reports.html.pictures import distribution, growth, latency, phases, throughput
-from loadgen.reports.schema import Tries
+from loadgen.reports.load import TOLD
+from loadgen.reports.open import PACED, kept_pace
+from loadgen.reports.schema import Summary, Tries
 from loadgen.reports.words import count, duration
 
 ERRORS, EVENTS, CALLS = 20, 200, 60
 """How many of each are shown."""
+_CLOSED = "How long a step's function ran, in the attempts that settled their items."
 
 
 def sections(story: Story) -> list[Section]:
@@ -35,10 +38,10 @@ def steps(story: Story) -> Section:
     calls = sorted(summary.calls, key=lambda call: -call.count)[:CALLS]
     more = len(summary.calls) - len(calls)
     parts = [
-        tag("h3", "Steps: item time, ms"),
+        tag("h3", f"Steps: {summary.item_time}, ms"),
         tables.steps(summary.steps),
-        note("How long a step's function ran, in the attempts that settled their items."),
-        tag("h3", "Calls: service time, ms"),
+        *(_open(summary) if summary.paced else [note(_CLOSED)]),
+        tag("h3", f"Calls: {summary.call_time}, ms"),
         tables.times(calls) if calls else note("No call was made."),
         tag("h3", "Calls: connections, bytes, answers") if calls else None,
         tables.traffic(calls) if calls else None,
@@ -46,6 +49,16 @@ def steps(story: Story) -> Section:
     ]
     finding = f"{count(len(summary.steps), 'step')}, {count(len(summary.calls), 'kind')} of calls"
     return Section("tables", "Steps and calls", finding, join(*parts))
+
+
+def _open(summary: Summary) -> list[Markup]:
+    """What an open model adds: the pace, and what times are made of."""
+    return [
+        *(note(kept_pace(step)) for step in summary.steps),
+        tag("h3", "What response times are made of, ms"),
+        tables.made_of([*summary.steps, *summary.calls[:CALLS]]),
+        note(PACED),
+    ]
 
 
 def errors(story: Story) -> Section:
@@ -114,7 +127,8 @@ def circumstances(story: Story) -> Section:
         ("Attempts", _tries(story.summary.attempts)),
         ("Seed", "none" if run.seed is None else str(run.seed)),
         ("Options", _named(run.options)),
-        ("Settings", _named(story.settings)),
+        ("Load", run.load),
+        ("Settings", _named({name: told for name, told in story.settings.items() if name not in TOLD})),
         ("Versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())),
     ]
     said = f"{run.scenario} against {run.target}"

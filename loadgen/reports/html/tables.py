@@ -70,7 +70,7 @@ def table(caption: str, columns: Sequence[Column[Row]], rows: Iterable[Row]) -> 
 
 
 def steps(rows: Sequence[StepSummary]) -> Markup:
-    """Per step: items by how they ended, rate, item times."""
+    """Per step: items by how they ended, rate, times."""
     ends = [
         name
         for name in ENDS
@@ -82,8 +82,8 @@ def steps(rows: Sequence[StepSummary]) -> Markup:
             Column[StepSummary]("step", lambda row: row.name),
             Column("items", lambda row: f"{row.items.planned:,}"),
             *(_end(name) for name in ends),
-            Column("items/s", lambda row: three(row.rate_per_s)),
-            *(_time(name, heading, lambda row: row.item_time) for name, heading in TIMES.items()),
+            *_rates(rows),
+            *(_time(name, heading, lambda row: row.times) for name, heading in TIMES.items()),
         ],
         rows,
     )
@@ -92,15 +92,36 @@ def steps(rows: Sequence[StepSummary]) -> Markup:
 def times(rows: Sequence[CallSummary]) -> Markup:
     """Per label: how many, how long."""
     return table(
-        "Calls: service times",
+        "Calls: service times" if all(row.response_time is None for row in rows) else "Calls: response times",
         [
             Column[CallSummary]("call", lambda row: row.name),
             Column("count", lambda row: f"{row.count:,}"),
             Column("errors", lambda row: f"{row.errors:,}", wrong=lambda row: row.errors > 0),
             Column("calls/s", lambda row: three(row.rate_per_s)),
-            *(_time(name, heading, lambda row: row.service_time) for name, heading in TIMES.items()),
+            *(_time(name, heading, lambda row: row.times) for name, heading in TIMES.items()),
         ],
         rows,
+    )
+
+
+def made_of(rows: Sequence[StepSummary | CallSummary]) -> Markup:
+    """Per step and label of an open model: response times, and the service and the lag in them."""
+
+    def service(row: StepSummary | CallSummary) -> Stats:
+        return row.item_time if isinstance(row, StepSummary) else row.service_time
+
+    def lag(row: StepSummary | CallSummary) -> Stats:
+        return row.start_lag or Stats()
+
+    parts: Sequence[tuple[str, Callable[[StepSummary | CallSummary], Stats]]]
+    parts = (("response", lambda row: row.times), ("service", service), ("lag", lag))
+    return table(
+        "What response times are made of",
+        [
+            Column[StepSummary | CallSummary]("step or call", lambda row: row.name),
+            *(_time(name, f"{what} {name}", pick) for name in ("p50", "p99") for what, pick in parts),
+        ],
+        [row for row in rows if row.response_time is not None],
     )
 
 
@@ -231,6 +252,16 @@ def _end(name: str) -> Column[StepSummary]:
 
 def _time(name: str, heading: str, pick: Callable[[Row], Stats]) -> Column[Row]:
     return Column(heading, lambda row: three(getattr(pick(row), name)))
+
+
+def _rates(rows: Sequence[StepSummary]) -> list[Column[StepSummary]]:
+    """What was made, and in an open model what was meant."""
+    if all(row.response_time is None for row in rows):
+        return [Column("items/s", lambda row: three(row.rate_per_s))]
+    return [
+        Column("target/s", lambda row: three(row.target_rate_per_s)),
+        Column("made/s", lambda row: three(row.rate_per_s)),
+    ]
 
 
 def _statuses(row: CallSummary) -> str:

@@ -21,6 +21,7 @@ from loadgen.ledger.store import Ledger
 from loadgen.record import Ended, Joined, Mark, Reported, RunFacts, StepFacts
 from loadgen.sample import Outcome, Result
 
+ENDS = ("planned", "done", "failed", "unknown", "dropped", "cancelled", "pending")
 DAY_US = 86_400_000_000
 
 
@@ -56,6 +57,10 @@ def a_run(shelf: Path, name: str, *, ago_days: float = 0, **how: Any) -> Path:
         Result(n, 1, Outcome.DONE, started_us, 1_000, value=msgspec.Raw(msgspec.msgpack.encode(values[n])))
         for n in range(how.get("done", 2))
     ]
+    results += [
+        Result(how.get("done", 2) + n, 1, Outcome.DROPPED, started_us, 0)
+        for n in range(how.get("dropped", 0))
+    ]
     plain, others = divide(results)
     pairs = frozenset((result.item, 1) for result in others)
     ledger.submit(
@@ -72,29 +77,41 @@ def a_run(shelf: Path, name: str, *, ago_days: float = 0, **how: Any) -> Path:
     return path
 
 
+def a_reported_run(shelf: Path) -> Path:
+    """One item done, one dropped; with the rates that its report has."""
+    path = a_run(shelf, "2026-a", ago_days=2, dropped=1, done=1)
+    steps = [
+        {"name": name, "items": {**dict.fromkeys(ENDS, 0), "planned": planned}, "rate_per_s": rate}
+        for name, planned, rate in (("few", 1, 9.0), ("make", 2, 70.5))
+    ]
+    (path / "summary.json").write_text(json.dumps({"verdict": {"ok": True, "exit_code": 0}, "steps": steps}))
+    return path
+
+
 def test_the_table_and_its_json(shelf, capsys):
-    a_run(shelf, "2026-a", ago_days=2)
+    a_reported_run(shelf)
     half = a_run(shelf, "2026-b", done=1)
     (half / "summary.json").write_text("{}")
     (shelf / "broken").mkdir()
     (shelf / "broken" / "run.db").write_text("no database")
     assert run_app(["runs"]) == 0
     heading, first, second, broken = capsys.readouterr().out.splitlines()
-    assert heading.split()[-8:] == [
+    assert heading.split()[-9:] == [
         "verdict",
         "size",
         "rate/s",
-        *["planned", "done", "failed", "unknown", "open"],
+        *["planned", "done", "failed", "unknown", "dropped", "pending"],
     ]
     assert first.split()[3:5] == ["http://azkaban.test", "OK"]
-    assert first.split()[-6:] == ["4.00", "2", "2", "0", "0", "0"]
+    assert first.split()[-7:] == ["70.5", "2", "1", "0", "0", "1", "0"]
     assert second.split()[4] == "INCOMPLETE"
+    assert second.split()[-7:] == ["-", "2", "1", "0", "0", "0", "1"]
     assert broken.startswith("broken")
     assert run_app(["runs", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [run["id"] for run in told] == ["2026-a", "2026-b", "broken"]
-    assert told[0]["items"]["done"] == 2
-    assert told[0]["rate_per_s"] == 4.0
+    assert told[0]["items"]["dropped"] == 1
+    assert told[0]["rate_per_s"] == 70.5, "as in the report"
     assert told[0]["bytes"] == sum(file.stat().st_size for file in (shelf / "2026-a").iterdir())
     assert told[1]["verdict"]["resumable"]
     assert "cannot read" in told[2]["error"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import doctest
 import io
 import random
@@ -194,6 +195,43 @@ def test_a_lower_rate_is_a_regression():
     assert lost.text.startswith("lower by 50 %")
 
 
+def an_open_run(lag_us: int) -> fake_records.FakeRecord:
+    """Of which items and calls started by so much later than meant: it is in no service time."""
+    record = fake_records.a_run({"go": 3_000})
+    record.run = fake_records.some_facts(settings={"pace": {"rate": "300/s"}})
+    record.calls = [msgspec.structs.replace(call, lag_us=lag_us) for call in record.calls]
+    record.tries = [dataclasses.replace(row, lag_us=lag_us) for row in record.tries]
+    return record
+
+
+def test_open_runs_are_compared_by_response_times():
+    records = [an_open_run(1_000), an_open_run(60_000)]
+    base, other = (Side(summarize(record, OK), sliced(record)) for record in records)
+    found = compare(base, other)
+    lines = {(line.of, line.time, line.measure): line for line in found.lines}
+    for of in ("items", "calls"):
+        p50 = lines[of, "response time", "p50"]
+        assert p50.other - p50.base == pytest.approx(59, abs=0.5)
+        assert p50.finding == "worse"
+        assert lines[of, "service time", "p50"].finding == "same"
+        assert (of, "service time", "rate") not in lines, "told once"
+    lost = found.regressions(10)
+    assert {line.time for line in lost} == {"response time"}
+    file = io.StringIO()
+    show(Console(file=file, width=100), found, lost)
+    assert "go response time mean slower by" in file.getvalue()
+    assert "go (response time)" in file.getvalue()
+    assert "go (service time)" in file.getvalue()
+
+
+def test_an_open_run_and_a_closed_one_are_compared_by_what_both_have():
+    records = [an_open_run(60_000), fake_records.a_run({"go": 3_000})]
+    base, other = (Side(summarize(record, OK), sliced(record)) for record in records)
+    found = compare(base, other)
+    assert {line.time for line in found.lines} == {"item time", "service time"}
+    assert found.regressions(0) == []
+
+
 @pytest.mark.parametrize("width", [80, 200])
 def test_the_page_fits(slower, width):
     file = io.StringIO()
@@ -259,6 +297,17 @@ def test_unlike_runs_are_told_by_what_differs(changes, words):
     steps = [StepFacts(0, "go", 3, "verify")]
     base, other = fake_records.some_facts(), fake_records.some_facts(**changes)
     assert differences(base, other, steps, steps) == (words,)
+
+
+def test_another_load_is_told_in_full():
+    steps, pace = [StepFacts(0, "go", 3, "verify")], {"rate": "50/s", "max_lag": "1s"}
+    settings = [
+        {"pace": {**pace, "arrivals": "poisson", "seed": seed}, "processes": 2, "concurrency": 64}
+        for seed in (7, 8)
+    ]
+    base, other = (fake_records.some_facts(settings=each) for each in settings)
+    one, two = (f"open, 50/s poisson, seed {seed}, max lag 1s; 2 processes x 64" for seed in (7, 8))
+    assert differences(base, other, steps, steps) == (f"load: {one} and {two}",)
 
 
 def test_other_steps_are_unlike():

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_records import STARTED_US, FakeRecord, a_call, a_run, an_attempt, some_facts
+from hdrh.histogram import HdrHistogram
+from hdrh.log import HistogramLogReader
+from html_reader import Page
+from pyarrow import parquet
+from rich.console import Console
 from test_terminal import flat, shown
 
 from loadgen.columns import Plain, Samples, pack
 from loadgen.lag import Lag
-from loadgen.record import CallTable, ItemCounts, Phases, StepFacts, TryTable
+from loadgen.record import AttemptRow, CallTable, ItemCounts, Phases, StepFacts, TryTable
+from loadgen.reports.forms import export, gather, gather_all, render
+from loadgen.reports.html import document
 from loadgen.reports.metrics import Stats
 from loadgen.reports.open import clocks, kept_pace
 from loadgen.reports.schema import Generator, Items, StepSummary, Verdict
@@ -121,7 +130,7 @@ def test_the_headline_is_the_response_time_with_its_parts_beside_it() -> None:
         next(line for line in text.split("\n") if line.startswith(word)) for word in ("Steps", "Calls")
     )
     for header in (steps, calls):
-        assert "(response time, ms)" in header
+        assert "(response, ms)" in header
         for word in ("service p50", "lag p50", "service p99", "lag p99"):
             assert word in header
     rows = {line.split("  ")[0]: line for line in text.split("\n")}
@@ -134,11 +143,105 @@ def test_the_headline_is_the_response_time_with_its_parts_beside_it() -> None:
     assert "response time = lag (until it started) + service time" in flat(text)
 
 
-def test_the_lag_stays_where_it_is_tight() -> None:
-    for width in (80, 100):
-        text = shown(a_record(), width)
-        assert all("lag p99" in line for line in text.split("\n") if line.startswith(("Steps", "Calls")))
-        assert "none dropped" in text
+def late(ms: int = 100, **changes: Any) -> FakeRecord:
+    """The same, of which each item and each call started by so much later still."""
+    record = a_record(**changes)
+    record.tries = [row if row.outcome is Outcome.DROPPED else later(row, ms) for row in record.tries]
+    record.calls = [later(call, ms) for call in record.calls]
+    return record
+
+
+def later(row: Any, ms: int) -> Any:
+    import msgspec
+
+    lag_us = row.lag_us + ms * 1_000
+    return (
+        replace(row, lag_us=lag_us)
+        if isinstance(row, AttemptRow)
+        else msgspec.structs.replace(row, lag_us=lag_us)
+    )
+
+
+def test_the_page_says_the_response_time_everywhere() -> None:
+    record = late(dropped=10)
+    page = Page(document.report(record, OK))
+    (row,) = page.tables["Steps"]
+    assert (row["p95"], row["max"], row["target/s"], row["made/s"]) == ("129", "129", "10.0", "10.8")
+    (call,) = page.tables["Calls: response times"]
+    assert call["p95"] == "128"
+    made = page.tables["What response times are made of"]
+    assert [(row["response p99"], row["service p99"], row["lag p99"]) for row in made] == [
+        ("129", "20.0", "109"),
+        ("128", "19.0", "109"),
+    ]
+    tiles = dict(zip(page.texts[-2::-1], page.texts[:0:-1], strict=True))  # the first of each
+    assert (tiles["put response time p95"], tiles["dropped"]) == ("129 ms", "10 (50 %)")
+    assert tiles["meant a second"] == "10.0"
+    assert "put: response time p95 129 ms" in page.text
+    assert "put: response time: half took up to 124 ms, one in a hundred over 129 ms" in page.text
+    assert "10.8 of 10.0 items/s, 10 items dropped" in page.text
+    assert "Response times by percentile" in page.text
+    assert "Item time" not in page.text
+    for chart in page.island("charts").values():
+        labels = [chart[axis]["label"] for axis in ("x", "y")]
+        assert not any(label.startswith(("item time", "service time")) for label in labels), chart["id"]
+        if chart["id"].startswith(("time-", "curve-")):
+            assert min(y for y in chart["series"][-1]["y"] if y is not None) > 115, chart["id"]
+
+
+def test_the_end_of_a_run_and_a_report_of_it_tell_one_timeline() -> None:
+    for record in (late(), a_record(settings={})):
+        console = Console(file=io.StringIO(), width=100)
+        assert gather(record, OK, console)[1] == gather_all(record, OK, console)[1]
+    assert gather_all(late(), OK, console)[1].buckets[0].p50 == pytest.approx(119, rel=0.01)
+    details = document.watcher(late())
+    summarize(late(), OK, details.add_calls)
+    (label,) = details.build().labels.values()
+    assert min(band.min or 0 for band in label.bands if band.count) >= 119
+
+
+def test_forms_for_machines_have_response_times(tmp_path: Path) -> None:
+    def text(form: str, record: FakeRecord) -> str:
+        file = io.StringIO()
+        render(form, record, OK, Console(file=file, width=100))
+        return file.getvalue()
+
+    prometheus = text("prom", late()).splitlines()
+    assert 'loadgen_item_response_time_seconds{step="put",quantile="1"} 0.129' in prometheus
+    assert 'loadgen_item_start_lag_seconds{step="put",quantile="0"} 0.1' in prometheus
+    assert any(line.startswith('loadgen_items_target_per_second{step="put"} ') for line in prometheus)
+    assert "response" not in text("prom", a_record(settings={}))
+    (tmp_path / "x.hlog").write_text(text("hdr", late()))
+    reader = HistogramLogReader(str(tmp_path / "x.hlog"), HdrHistogram(1, 3_600_000_000, 3))
+    parts = iter(reader.get_next_interval_histogram, None)
+    longest = {part.get_tag(): part.get_max_value() / 1000 for part in parts}
+    reader.input_file.close()
+    assert longest == pytest.approx({"step_GET_/": 19, "step_GET_/_response": 128}, rel=1e-3)
+    assert "response" not in text("hdr", a_record(settings={}))
+    export("parquet", late(), OK, tmp_path / "x.parquet")
+    assert parquet.read_table(tmp_path / "x.parquet")["lag_us"].to_pylist()[:2] == [100_000, 101_000]
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_what_goes_first_where_it_is_tight(width: int) -> None:
+    record = a_record(dropped=12_345)
+    record.tries = [later(row, 9_000) for row in record.tries if row.outcome is not Outcome.DROPPED]
+    record.calls = [later(call, 9_000) for call in record.calls]
+    for line in shown(record, width).split("\n"):
+        if line.startswith(("Steps", "Calls")):
+            assert line.startswith(("Steps (response, ms)  ", "Calls (response, ms)  ")), "a heading in full"
+            assert line.split("(response, ms)")[1].split().count("p99") >= 1
+            assert {"p50", "p95", "p99", "max"} <= set(line.split())
+            assert width == 80 or "lag p99" in line
+    assert "12345 items DROPPED" in flat(shown(record, width))
+
+
+def test_the_headings_of_a_closed_run_are_not_cut_either() -> None:
+    record = a_run({"put": 50})
+    for width in range(70, 120):
+        text = shown(record, width)
+        assert "Calls (service time, ms)  " in text
+        assert "Steps (item time, ms)  " in text
 
 
 def test_a_closed_model_says_service_time() -> None:

@@ -96,6 +96,28 @@ def test_progress_comes_each_second_with_the_calls_of_that_second():
     assert (later["calls"], later["p50_ms"]) == (0, None)
 
 
+def test_an_open_run_tells_response_times():
+    told, view = Told(), a_view(ItemCounts(planned=100, done=40), WORKER)
+    told.flow.paced = True
+    told.look(0, view)
+    told.flow.record(Samples.of([fake_records.a_call(total_us=2_000, lag_us=30_000)] * 9))
+    text = live(told.pulse.progress(0, view, NOW_US + 5_000_000), told.flow.so_far())
+    (progress,) = told.look(0, view)
+    assert (progress["p95_ms"], progress["response_p95_ms"]) == pytest.approx((2, 32), rel=1e-3)
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    totals = {
+        name: sample.value
+        for name in ("service", "response")
+        for sample in families[f"loadgen_call_{name}_time_seconds"].samples
+        if sample.name.endswith("_sum")
+    }
+    assert totals == pytest.approx({"service": 0.018, "response": 0.288})
+    (later,) = told.look(0, view)
+    assert later["response_p50_ms"] is None
+    told.flow.paced = False
+    assert "response_p50_ms" not in told.look(0, view)[0]
+
+
 def test_thresholds_and_notes_are_told_once():
     told, view = Told(), a_view(ItemCounts(planned=100))
     told.look(0, view)

@@ -50,7 +50,7 @@ def test_the_keys_are_those_of_the_contract(kind):
         *("id", "scenario", "title", "digest", "target", "options", "started_at", "ended_at", "wait_s"),
         *("active_s", "drain_s", "verify_s", "seed", "undoable", "versions"),
         *("duration_s", "ramp", "think_time", "mix"),
-        "warm_up",
+        *("warm_up", "load"),
     ]
     assert list(told["verdict"]) == ["ok", "exit_code", "reasons", "resumable"]
     assert list(told["items"]) == ITEMS

@@ -260,3 +260,19 @@ def test_what_is_left_out_and_what_is_put_together_is_said():
     assert "100 kinds are told apart; what came beyond is counted as 'other'" in text
     assert "warm-up" not in shown(fake_records.bad())
     assert "told apart" not in shown(fake_records.bad())
+
+
+def test_what_steered_the_run_is_always_told():
+    record = fake_records.a_run({"put": 5})
+    at_us = fake_records.STARTED_US
+    kinds = ["paused", "continued", "changed", "threshold", "resumed"]
+    record.log = [Event(at_us + n, kind, f"steered {n}") for n, kind in enumerate(kinds)]
+    record.log += [Event(at_us + 100 + n, "lease expired", f"other {n}") for n in range(20)]
+    text = shown(record)
+    assert [n for n in range(5) if f"steered {n}" in text] == [0, 1, 2, 3, 4]
+    assert [n for n in range(20) if f"other {n}\n" in text] == [15, 16, 17, 18, 19]
+    assert "Events (UTC, the last 10 of 25; more in report.html)" in text
+    record.log = [Event(at_us + n, "changed", f"change {n}.") for n in range(40)]
+    text = shown(record)
+    assert [n for n in range(40) if f"change {n}." in text] == list(range(10, 40))
+    assert "Events (UTC, the last 30 of 40; more in report.html)" in text
