@@ -93,7 +93,8 @@ class Steersman:
         ended = failed = 0
         for batch in batches:
             results = [result for result in batch.harvest.results if result.retry_ms is None]
-            ended += len(results) + len(batch.harvest.plain)
+            sent = sum(result.outcome is not Outcome.DROPPED for result in results)
+            ended += sent + len(batch.harvest.plain)
             failed += sum(result.outcome is Outcome.FAILED for result in results)
         with self._lock:
             self._breaker.record(ended, failed, now_us)

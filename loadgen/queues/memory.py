@@ -425,7 +425,7 @@ class MemoryQueue:
         """Have the phase keep to what the run was told, and the run to the phase's ramp."""
         at, steering = self._at(), self._crew.steering
         self._phase.obey(steering, at)
-        steering.ramp = self._phase.term.level(sum(self._slots.values()), at.monotonic_us)
+        steering.ramp = self._phase.term.level(self._slots.values(), at.monotonic_us)
 
     @property
     def _slots(self) -> dict[str, int]:

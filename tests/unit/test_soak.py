@@ -79,7 +79,10 @@ class Day:
         self.queue = MemoryQueue(welcome(), self.recorder, self.clock)
         self.pulse = Pulse(steps, self.started_us)
         order = SimpleNamespace(
-            thresholds=tuple(map(parse, THRESHOLDS)), fail_fast=False, warm_up=parse_warm_up("10m"), dashboard=None
+            thresholds=tuple(map(parse, THRESHOLDS)),
+            fail_fast=False,
+            warm_up=parse_warm_up("10m"),
+            dashboard=None,
         )
         self.stopped: list[object] = []
         self.gates = Gatekeeper(
