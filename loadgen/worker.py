@@ -402,5 +402,6 @@ class Worker:
         return self._pool.cpu_s + time.process_time()
 
     def _in_flight(self) -> int:
+        """Until a new limit is kept there may be more than it allows."""
         under_way = max(self._pool.outstanding - self._desk.early, 0)
-        return min(under_way, self._helm.slots(self._desk.slots))
+        return under_way if self._helm.settling else min(under_way, self._helm.slots(self._desk.slots))

@@ -204,7 +204,9 @@ class Conductor:
         with Reader(session.directory) as reader:
             job = session.prepared.job(session.facts.target, reader.phases().timed_us or 0)
         self._master = master = Master(job, queue_, ledger, clock)
-        steersman = Steersman(queue_, master, clock, order.breaker, pulse.happened, session.facts.id)
+        steersman = Steersman(queue_, master, clock, order.breaker, pulse.happened, session.facts.id).knowing(
+            session.prepared.pace.brief, session.prepared.course.duration or ""
+        )
         gates = Gatekeeper(
             order,
             session.prepared.steps,

@@ -147,6 +147,7 @@ class MemoryQueue:
         """Hand out nothing any more: every lease call is answered with Drained."""
         with self._changed:
             self._drained = reason
+            self._crew.steering.end()
             self._changed.notify_all()
 
     def steer(self, change: Callable[[Steering], list[Change]]) -> list[Change]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from loadgen.clock import SteppedClock
 from loadgen.helm import Bucket, Helm
 from loadgen.steering import Orders
+from loadgen.worker import Worker
 
 
 class FakePool:
@@ -82,3 +85,14 @@ def test_the_rate_is_kept_and_taken_off() -> None:
     assert not helm.news()
     helm.hear(Orders(3, slots=0))
     assert (helm.resting, helm.slots(4)) == (True, 0)
+
+
+def test_a_worker_tells_how_many_are_in_flight_until_a_new_limit_is_kept() -> None:
+    worker = Worker.__new__(Worker)
+    worker._helm, limited, _ = a_helm()
+    worker._pool = SimpleNamespace(outstanding=9)  # type: ignore[assignment]
+    worker._desk = SimpleNamespace(early=1, slots=8)  # type: ignore[assignment]
+    worker._helm.hear(Orders(1, slots=2))
+    assert worker._in_flight() == 8, "those that were started before"
+    limited.kept = 1
+    assert worker._in_flight() == 2, "the rest waits for its slot"
