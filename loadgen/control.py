@@ -75,6 +75,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     late: int = 0
     """Workers that do not keep to it yet."""
     limits: dict[str, str] = {}
+    pace: str = ""
+    """How items come, in words, where they come at times of their own."""
     """By name, in words."""
 
 

@@ -34,6 +34,11 @@ class Levels:
         return int(max(numbers)) if len(numbers) == len(self.points) else None
 
     @property
+    def ends_s(self) -> float:
+        """When the last point is."""
+        return self.points[-1][0]
+
+    @property
     def ends_at_none(self) -> bool:
         """Whether nothing is in flight any more in the end."""
         return self.points[-1][1] == 0

@@ -81,16 +81,21 @@ class Steering:
         """So many in flight at most by now, where that changes with time."""
         self.trial: int | None = None
         """So many in flight at most, until the breaker trusts the target again."""
+        self.pace = ""
+        """How items come by themselves, as people say it; empty: as fast as slots are free."""
+        self._ending = False
 
     @property
     def idle(self) -> bool:
         """Nobody wants anything."""
-        return not self.paused and self.trial is None and self.ramp is None and self.limits == Limits()
+        if self.paused or self._ending:
+            return False
+        return self.trial is None and self.ramp is None and self.limits == Limits()
 
     @property
     def in_flight(self) -> int | None:
         """How many items may be in flight, for whatever reason; None: any number."""
-        if self.paused:
+        if self.paused or self._ending:
             return 0
         caps = [cap for cap in (self.limits.in_flight, self.ramp, self.trial) if cap is not None]
         return min(caps, default=None)
@@ -109,6 +114,15 @@ class Steering:
         self.paused, self.trial = "", trial
         more = "" if trial is None else f", with {trial} in flight at first"
         return [Change(CONTINUED, (f"{by}: {why}" if why else by) + more)]
+
+    def end(self) -> None:
+        """Start nothing more: workers hear of it in a beat, however long they would not ask for more."""
+        self._ending = True
+
+    def come(self, pace: str) -> list[Change]:
+        """Items come like this by themselves, as people say it."""
+        self.pace = pace
+        return []
 
     def trust(self, by: str, why: str) -> list[Change]:
         """The trial is over."""
@@ -130,11 +144,15 @@ class Steering:
         return self._limit("concurrency", replace(self.limits, concurrency=slots), by)
 
     def _limit(self, name: str, limits: Limits, by: str) -> list[Change]:
-        before, after = shown(self.limits)[name], shown(limits)[name]
         if limits == self.limits:
             return []
+        before, after = (self._shown(each, name) for each in (self.limits, limits))
         self.limits = limits
         return [Change(CHANGED, f"{name} from {before} to {after}, {by}")]
+
+    def _shown(self, limits: Limits, name: str) -> str:
+        own = f"{self.pace} (its own)" if self.pace and name == "rate" and limits.rate is None else ""
+        return own or shown(limits)[name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,7 +241,7 @@ class Worker:
         paced = self._welcome.max_lag_us is not None
         slots, rate = self._helm.slots(self._desk.slots), self._desk.rate()
         ahead = max(2, round(rate * ARM_S))
-        if self._welcome.thinks or self._welcome.tight or slots < self._settings.processes:
+        if self._welcome.thinks or self._welcome.tight:
             ahead = 0  # whatever the pool is given is started at once
         room = slots + ahead - self._pool.outstanding - self._desk.resting
         # what is due goes to the pool, however full it is: it is dropped there, if need be
@@ -402,5 +402,6 @@ class Worker:
         return self._pool.cpu_s + time.process_time()
 
     def _in_flight(self) -> int:
+        """Until a new limit is kept there may be more than it allows."""
         under_way = max(self._pool.outstanding - self._desk.early, 0)
-        return min(under_way, self._helm.slots(self._desk.slots))
+        return under_way if self._helm.settling else min(under_way, self._helm.slots(self._desk.slots))

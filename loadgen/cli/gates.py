@@ -66,6 +66,7 @@ class Gatekeeper:
         self._fail_fast = order.fail_fast
         self._note, self._stop, self._pause = note, stop, pause
         self._stopped = self._paused = False
+        self._held_us: int | None = None
         self._failed = ""
         self._missed = False
 
@@ -83,11 +84,7 @@ class Gatekeeper:
         """See how it stands; `step`: the one that `view` shows, None before the first."""
         if step is not None:
             self._open = tuple(view.by_step) or (step,)
-        warm_up = self._measured.warm_up
-        if warm_up.us and self._measured.until_us is None and view.begun_us is not None:
-            self._measured.until_us = until_us = view.begun_us + warm_up.us
-            text = f"it is over {warm_up} after the first lease; what begins before that is not measured"
-            self._note(Event(until_us, WARM_UP, text))
+        self._time_warm_up(view, now_us)
         if step is None or self._stopped or (view.settled and self._last in (view.by_step or (step,))):
             return  # there is nothing that could be stopped
         if view.paused:
@@ -100,6 +97,26 @@ class Gatekeeper:
         if reason is not None:
             self._stopped = True
             self._stop(reason)
+
+    def _time_warm_up(self, view: QueueView, now_us: int) -> None:
+        """Say when a warm-up by time is over: a pause within it makes that later."""
+        measured, warm_up, until_us = self._measured, self._measured.warm_up, self._measured.until_us
+        text = ""
+        if not warm_up.us or view.begun_us is None:
+            return
+        if until_us is None:
+            until_us = view.begun_us + warm_up.us
+            text = f"it is over {warm_up} after the first lease; what begins before that is not measured"
+        elif view.paused and self._held_us is None:
+            self._held_us = now_us
+        elif not view.paused and self._held_us is not None:
+            held_us, self._held_us = self._held_us, None
+            if held_us < until_us:
+                until_us += now_us - held_us
+                text = f"it is over later: the run was paused for {(now_us - held_us) / 1_000_000:.1f} s"
+        if text:
+            measured.until_us = until_us
+            self._note(Event(until_us, WARM_UP, text))
 
     def standings(self, now_us: int) -> list[Standing]:
         """How the thresholds stand, for those who watch.  Thread-safe."""
@@ -127,6 +144,8 @@ class Gatekeeper:
     def warmed_up(self, view: QueueView, now_us: int) -> WarmedUp | None:
         """What the probes have read, when the warm-up has just come to its end."""
         if not self._measured.warm_up or self._warmed_up or not self._measured.is_over(now_us):
+            return None
+        if self._held_us is not None:  # its end is about to be moved
             return None
         self._warmed_up = True
         return WarmedUp({worker.number: worker.lag for worker in view.workers})

@@ -13,22 +13,20 @@ NONE = "none"
 """Says that there is to be no limit, where the scenario has one."""
 
 
-def settle_limits(scenario: Scenario, max_rate: str | None, max_in_flight: int | None) -> Limits:
-    """The limits.  Raises UsageError."""
+def settle_limits(
+    scenario: Scenario, max_rate: str | None, max_in_flight: int | None, *, paced: bool
+) -> Limits:
+    """The limits.  Raises UsageError, also where two rates are said."""
     theirs = scenario.limits
     rate = theirs.rate
     if max_rate:
         rate = None if max_rate == NONE else parse_rate(max_rate, "--max-rate")
-    return Limits(rate=rate, in_flight=max_in_flight or theirs.in_flight)
-
-
-def check_limits(limits: Limits, *, paced: bool) -> None:
-    """Raises UsageError where two rates are said."""
-    if paced and limits.rate is not None:
+    if paced and rate is not None:
         raise UsageError(
-            f"--max-rate {rate_text(limits.rate)}: items of this run start at times of their own "
+            f"--max-rate {rate_text(rate)}: items of this run start at times of their own "
             "(--rate, --stages, --arrivals): leave one of the two out"
         )
+    return Limits(rate=rate, in_flight=max_in_flight or theirs.in_flight)
 
 
 def settle_breaker(scenario: Scenario, text: str | None) -> Rule | None:

@@ -138,6 +138,11 @@ class PaceOrder:
         return bool(self.rate or self.stages or self.arrivals)
 
     @property
+    def brief(self) -> str:
+        """For people: the rate or the file; empty in a closed model."""
+        return self.rate or self.stages or self.arrivals or ""
+
+    @property
     def max_lag_us(self) -> int | None:
         """How long an item waits for a slot; None: in a closed model, for ever."""
         return round(parse_duration(self.max_lag, "--max-lag") * 1_000_000) if self.is_open else None

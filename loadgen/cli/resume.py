@@ -129,7 +129,10 @@ def resume(
         thresholds=settle_thresholds(threshold or before.get("thresholds"), prepared),
         fail_fast=bool(before.get("fail_fast")) if fail_fast is None else fail_fast,
         limits=settle_limits(
-            loaded.scenario, max_rate or before.get("max_rate"), max_in_flight or before.get("max_in_flight")
+            loaded.scenario,
+            max_rate or before.get("max_rate"),
+            max_in_flight or before.get("max_in_flight"),
+            paced=prepared.pace.is_open,
         ),
         breaker=settle_breaker(loaded.scenario, breaker or before.get("breaker")),
         correlate=bool(facts.settings.get("correlate", True)),

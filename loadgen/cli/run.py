@@ -75,7 +75,7 @@ def run(
     from loadgen.cli.conduct import Conductor
     from loadgen.cli.dash import dashboard_address
     from loadgen.cli.gates import settle_thresholds
-    from loadgen.cli.limits import check_limits, settle_breaker, settle_limits
+    from loadgen.cli.limits import settle_breaker, settle_limits
     from loadgen.cli.order import Order, identity_for
     from loadgen.cli.prepare import check_top_up, parse_chunk, prepare
     from loadgen.loader import load
@@ -111,13 +111,12 @@ def run(
         warm_up=loaded.scenario.warm_up if warm_up is None else parse_warm_up(warm_up, "--warm-up"),
         thresholds=settle_thresholds(threshold, prepared),
         fail_fast=fail_fast,
-        limits=settle_limits(loaded.scenario, max_rate, max_in_flight),
+        limits=settle_limits(loaded.scenario, max_rate, max_in_flight, paced=pace.is_open),
         breaker=settle_breaker(loaded.scenario, breaker),
         correlate=correlate,
         lease_ttl_s=lease_ttl,
         dashboard=dashboard_address(dashboard, off=no_dashboard),
     )
-    check_limits(order.limits, paced=pace.is_open)
     course.check_warm_up(order.warm_up)
     if not prepared.sandbox:
         admit(prepared.target, prepared.work.plan.items, allow=allow_target)

@@ -105,7 +105,7 @@ class Stage:
         self.master = Master(job, self.queue, session.ledger, clock)
         self.steersman = Steersman(
             self.queue, self.master, clock, order.breaker, self.pulse.happened, session.facts.id
-        )
+        ).knowing(session.prepared.pace.brief, session.prepared.course.duration or "")
         self.gates = Gatekeeper(
             order, steps, session.directory, self.tell, self.master.stop, self.steersman.pause
         )

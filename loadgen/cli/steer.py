@@ -69,8 +69,10 @@ def _steer(run: str, out: Path, request: Request) -> None:
 
 def said(answer: Answer, run: str) -> str:
     """How the run stands, in a line."""
-    limits = "".join(f"{name} {value}, " for name, value in answer.limits.items() if value != "none")
-    limits = f"{limits.removesuffix(', ')}; " if limits else ""
+    kept = [f"{name} {value}" for name, value in answer.limits.items() if value != "none"]
+    pace = [f"({answer.pace})" if kept else answer.pace] if answer.pace else []
+    limits = ", ".join(kept) + " " * bool(kept and pace) + "".join(pace)
+    limits = f"{limits}; " if limits else ""
     if answer.stopping:
         state, then = "stopping", f"{answer.in_flight} in flight settle; then: loadgen resume {run}"
     elif answer.paused:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from typing import Self
 
 from loadgen.breaker import Breaker, Decision, Rule
 from loadgen.clock import Clock
@@ -55,7 +56,14 @@ class Steersman:
         self._show = show
         self._counts = ItemCounts()
         self._limits = Limits()
+        self._pace = self._duration = ""
         self._probes: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def knowing(self, pace: str, duration: str) -> Self:
+        """The same; items come by themselves like this, and for so long, as people say it; empty: not so."""
+        self._pace, self._duration = pace, duration
+        self._steer(lambda steering: steering.come(pace))
+        return self
 
     def answer(self, request: Request) -> Answer:
         """Do what somebody asks for, and say how it stands when it is so, or after a while.
@@ -93,7 +101,8 @@ class Steersman:
         ended = failed = 0
         for batch in batches:
             results = [result for result in batch.harvest.results if result.retry_ms is None]
-            ended += len(results) + len(batch.harvest.plain)
+            sent = sum(result.outcome is not Outcome.DROPPED for result in results)
+            ended += sent + len(batch.harvest.plain)
             failed += sum(result.outcome is Outcome.FAILED for result in results)
         with self._lock:
             self._breaker.record(ended, failed, now_us)
@@ -169,4 +178,12 @@ class Steersman:
             workers=len(here),
             late=view.late,
             limits=shown(self._limits),
+            pace=self._pace_now,
         )
+
+    @property
+    def _pace_now(self) -> str:
+        if not self._pace or self._limits.rate is None:
+            return self._pace and f"its own rate, {self._pace}"
+        items = f": as many items, whatever --duration {self._duration} says" if self._duration else ""
+        return f"not its own, {self._pace}{items}"

@@ -13,11 +13,13 @@ from collections.abc import Callable
 from itertools import count
 from typing import TypeAlias
 
+import msgspec
+
 from loadgen.clock import Clock
 from loadgen.execution.pipe import Task
 
-_Entry: TypeAlias = tuple[int, int, int, Task]
-"""By due time, then in the order in which they came; with when that was."""
+_Entry: TypeAlias = tuple[int, int, Task]
+"""By due time, then in the order in which they came."""
 
 
 class Agenda:
@@ -47,7 +49,10 @@ class Agenda:
                 return
             self._drop_overdue()
             due_us = task.due_us[0] if task.due_us else 0
-            entry = (due_us, next(self._numbers), self._clock.monotonic_us(), task)
+            if due_us and not task.until_us:
+                until_us = max(due_us, self._clock.monotonic_us()) + self._max_lag_us
+                task = msgspec.structs.replace(task, until_us=until_us)
+            entry = (due_us, next(self._numbers), task)
             heapq.heappush(self._tasks, entry)
             if self._tasks[0] is entry:
                 (self._first if self._waited_for else self._others).notify()
@@ -82,6 +87,15 @@ class Agenda:
         with self._first:
             self._drop_overdue()
 
+    def clear(self) -> list[Task]:
+        """Take all of them out: nothing is to be started, so nothing is dropped for want of a slot."""
+        with self._first:
+            tasks = [task for _, _, task in sorted(self._tasks, key=lambda entry: entry[:2])]
+            self._tasks.clear()
+            if self._leavers:
+                self._others.notify_all()
+        return tasks
+
     def get_nowait(self) -> Task:
         """The next task, if it is due.  Raises queue.Empty."""
         with self._first:
@@ -104,14 +118,14 @@ class Agenda:
         """The first; None: it was dropped."""
         entry = heapq.heappop(self._tasks)
         if self._is_overdue(entry):
-            self._drop(entry[3])
+            self._drop(entry[2])
             return None
-        return entry[3]
+        return entry[2]
 
     def _drop_overdue(self) -> None:
         while self._tasks and self._is_overdue(self._tasks[0]):
-            self._drop(heapq.heappop(self._tasks)[3])
+            self._drop(heapq.heappop(self._tasks)[2])
 
     def _is_overdue(self, entry: _Entry) -> bool:
-        due_us, _, came_us, _ = entry
-        return bool(due_us) and self._clock.monotonic_us() > max(due_us, came_us) + self._max_lag_us
+        until_us = entry[2].until_us
+        return bool(until_us) and self._clock.monotonic_us() > until_us

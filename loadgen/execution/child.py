@@ -8,11 +8,10 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import repeat
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeAlias, overload
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -21,6 +20,7 @@ from loadgen.clock import SystemClock
 from loadgen.errors import LoadgenError
 from loadgen.execution import cores
 from loadgen.execution.agenda import Agenda
+from loadgen.execution.errands import Errands
 from loadgen.execution.gate import Gate
 from loadgen.execution.multi import Lane, Multi
 from loadgen.execution.outbox import Outbox
@@ -38,7 +38,7 @@ from loadgen.execution.pipe import (
     ToChild,
     Width,
 )
-from loadgen.execution.runner import Errand, LeaseLost, Runner, TopUpRunner, explain, open_session
+from loadgen.execution.runner import LeaseLost, Runner, TopUpRunner, explain, open_session
 from loadgen.execution.session import Session
 from loadgen.execution.valve import Valve
 from loadgen.loader import Loaded, load
@@ -51,40 +51,6 @@ Tasks_: TypeAlias = "queue.SimpleQueue[Task | None] | Agenda"
 
 LOOKERS = 16
 """Threads where all steps describe their calls: to look for items in doubt."""
-
-
-class Errands(Sequence[Errand]):
-    """A task's items, each made when it is asked for."""
-
-    def __init__(self, task: Task, step: Step[..., Any]) -> None:
-        self._task = task
-        self._step = step
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self._task.items)
-
-    def __iter__(self) -> Iterator[Errand]:
-        """All of them, at a third of the cost of asking for one after the other."""
-        task = self._task
-        arguments: Iterable[Any] = map(msgspec.msgpack.decode, task.rows) if task.rows else task.items
-        attempts, due_us = task.attempts or repeat(1), task.due_us or repeat(0)
-        return map(Errand, repeat(self._step), task.items, arguments, attempts, due_us)
-
-    @overload
-    def __getitem__(self, index: int) -> Errand: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Errand]: ...
-
-    def __getitem__(self, index: int | slice) -> Errand | Sequence[Errand]:
-        """One of them, or some."""
-        if isinstance(index, slice):
-            return [self[position] for position in range(len(self))[index]]
-        task = self._task
-        item = task.items[index]
-        argument: Any = msgspec.msgpack.decode(task.rows[index]) if task.rows else item
-        attempt = task.attempts[index] if task.attempts else 1
-        return Errand(self._step, item, argument, attempt, task.due_us[index] if task.due_us else 0)
 
 
 class Child:
@@ -135,6 +101,10 @@ class Child:
         """Let so many items be in flight at most."""
         self._allowed = message.most
         self._valve.limit(message.serial, message.most)
+        if message.most == 0:
+            for agenda in self._agendas:
+                for task in agenda.clear():
+                    self._outbox.skip(task, task.items)
         self.widen(self._wanted)
 
     def obey(self, message: ToChild) -> bool:
@@ -202,6 +172,9 @@ class Child:
         self._outbox.add(task, dropped, ())
 
     def _assign(self, task: Task) -> None:
+        if task.due_us and self._allowed == 0:  # for others: here it would wait for its time
+            self._outbox.skip(task, task.items)
+            return
         looked_for = task.verifying or self._setup.top_up
         if self._engine is not None and self._steps[task.step].described and not looked_for:
             self._engine.tasks.put(task)
@@ -215,7 +188,7 @@ class Child:
 
     def _work(self, number: int) -> None:
         with self._session() as session:
-            slot = Slot(self._steps, session, (self._gate, self._valve), self._outbox)
+            slot = Slot(self._steps, session, (self._gate, self._valve), self._outbox, self._drop)
             kind = TopUpRunner if self._setup.top_up else Runner
             runner = kind(self._options, session, SystemClock(), self._setup.run)
             while (task := self._next_task(number)) is not None:
@@ -236,8 +209,15 @@ class Slot:
     """One thread's way through its tasks."""
 
     def __init__(
-        self, steps: Sequence[Step[..., Any]], session: Session, doors: tuple[Gate, Valve], outbox: Outbox
+        self,
+        steps: Sequence[Step[..., Any]],
+        session: Session,
+        doors: tuple[Gate, Valve],
+        outbox: Outbox,
+        drop: Callable[[Task], None],
     ) -> None:
+        """`drop` is called with a task that was not let in in time."""
+        self._drop = drop
         self._steps = steps
         self._session = session
         self._gate, self._valve = doors
@@ -249,7 +229,11 @@ class Slot:
         """Do a task's items one after the other, as long as the lease is ours."""
         self._lease = task.lease
         for position, errand in enumerate(Errands(task, self._steps[task.step])):
-            if not self._enter(task.lease):
+            entered = self._enter(task)
+            if entered is None:
+                self._drop(task)
+                return
+            if not entered:
                 self._outbox.skip(task, task.items[position:])
                 return
             try:
@@ -264,16 +248,23 @@ class Slot:
             finally:
                 self._valve.leave()
 
-    def _enter(self, lease: int) -> bool:
-        """Wait for both doors to be open; at the gate nobody stands in the valve."""
-        while self._valve.await_entry():
-            opens = self._gate.may_start(lease)
+    def _enter(self, task: Task) -> bool | None:
+        """Wait for both doors to be open; at the gate nobody stands in the valve.  None: not in time."""
+        while entered := self._valve.await_entry(self._patience_s(task)):
+            opens = self._gate.may_start(task.lease)
             if opens:
                 return True
             self._valve.leave()
-            if opens is False or not self._gate.await_start(lease):
+            if opens is False or not self._gate.await_start(task.lease):
                 return False
-        return False
+        return entered
+
+    @staticmethod
+    def _patience_s(task: Task) -> float | None:
+        """How long it waits for a slot still; None: for ever."""
+        if not task.until_us:
+            return None
+        return max(task.until_us - SystemClock().monotonic_us(), 0) / 1_000_000
 
     def _go_on(self) -> None:
         if not self._gate.await_call(self._lease):

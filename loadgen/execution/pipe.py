@@ -52,6 +52,8 @@ class Task(msgspec.Struct, frozen=True, array_like=True):
     """The items are to be looked for on the target, not to be done."""
     due_us: tuple[int, ...] = ()
     """When each is meant to start, by the machine's monotonic clock; empty: as soon as a slot is free."""
+    until_us: int = 0
+    """In the child: how long it waits for a slot before it is dropped; 0: for ever."""
 
 
 class Tasks(msgspec.Struct, frozen=True, tag=True):

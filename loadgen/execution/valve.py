@@ -36,10 +36,13 @@ class Valve:
             self._inside += 1
             return True
 
-    def await_entry(self) -> bool:
-        """The same, with patience."""
+    def await_entry(self, wait_s: float | None = None) -> bool | None:
+        """The same, with so much patience, in seconds; `wait_s` None: with any."""
         with self._changed:
-            self._changed.wait_for(lambda: self._most is None or self._inside < self._most or not self._most)
+            if not self._changed.wait_for(
+                lambda: self._most is None or self._inside < self._most or not self._most, wait_s
+            ):
+                return None
             if self._most == 0:
                 return False
             self._inside += 1

@@ -147,6 +147,7 @@ class MemoryQueue:
         """Hand out nothing any more: every lease call is answered with Drained."""
         with self._changed:
             self._drained = reason
+            self._crew.steering.end()
             self._changed.notify_all()
 
     def steer(self, change: Callable[[Steering], list[Change]]) -> list[Change]:
@@ -425,7 +426,7 @@ class MemoryQueue:
         """Have the phase keep to what the run was told, and the run to the phase's ramp."""
         at, steering = self._at(), self._crew.steering
         self._phase.obey(steering, at)
-        steering.ramp = self._phase.term.level(sum(self._slots.values()), at.monotonic_us)
+        steering.ramp = self._phase.term.level(self._slots.values(), at.monotonic_us)
 
     @property
     def _slots(self) -> dict[str, int]:

@@ -70,9 +70,13 @@ class Pacer:
         if opened is not None:
             self._supply.offer(opened, slots)
 
-    def obey(self, steering: Steering, now_us: int) -> None:
-        """Keep to what the run was told: what was not started before a pause is meant to start later."""
-        before, self._rate = self._rate, steering.limits.rate
+    def obey(self, steering: Steering, now_us: int, share: float = 1.0) -> None:
+        """Keep to what the run was told: what was not started before a pause is meant to start later.
+
+        `share`: the step's part of the run's rate.
+        """
+        rate = steering.limits.rate
+        before, self._rate = self._rate, None if rate is None else rate * share
         if self._schedule is None:  # it is laid when the run goes on
             return
         if steering.paused and self._paused_us is None:
@@ -80,8 +84,8 @@ class Pacer:
         elif not steering.paused and self._paused_us is not None:
             self._schedule.shift(now_us - self._paused_us)
             self._paused_us = None
-        if self._rate != before:
-            self._schedule.change(now_us, self._rate)
+        if self._rate != before:  # in a pause the schedule's time stands still
+            self._schedule.change(now_us if self._paused_us is None else self._paused_us, self._rate)
 
     @property
     def begins_us(self) -> int | None:

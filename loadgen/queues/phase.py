@@ -144,9 +144,9 @@ class Phase:
 
     def obey(self, steering: Steering, at: At) -> None:
         """Keep to what the run was told: its time stands still in a pause."""
-        for each in self.opened.values():
+        for index, each in self.opened.items():
             if each.pacer is not None:
-                each.pacer.obey(steering, at.now_us)
+                each.pacer.obey(steering, at.now_us, self._turns.share(index))
         if steering.paused:
             self.term.hold(at.monotonic_us)
 

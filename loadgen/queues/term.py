@@ -5,6 +5,8 @@ Active time counts from the first lease; not while no master is there, nor while
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from loadgen.levels import Levels
 
 
@@ -41,8 +43,15 @@ class Term:
         """How long it still is; None: nobody knows."""
         return None if self.length_us is None else max(self.length_us - self.passed_us(now_us), 0)
 
-    def level(self, slots: int, now_us: int) -> int | None:
-        """How many items may be in flight now, on all workers together; None: as many as there are slots."""
+    def level(self, slots: Collection[int], now_us: int) -> int | None:
+        """How many items may be in flight now, on all workers together; None: as many as there are slots.
+
+        `slots`: of each worker.  What is left when a ramp has come to nothing has to end all the same, one by
+        one on each: retries and doubts after the time, and the items of a phase that has none.
+        """
         if self._levels is None:
             return None
-        return self._levels.in_flight_at(self.passed_us(now_us) / 1_000_000, slots)
+        passed_s = self.passed_us(now_us) / 1_000_000
+        level = self._levels.in_flight_at(passed_s, sum(slots))
+        last = self.over(now_us) or (self.length_us is None and passed_s >= self._levels.ends_s)
+        return level or max(len(slots), 1) if last else level

@@ -41,7 +41,8 @@ class Measured:
     @classmethod
     def of(cls, text: str | None, steps: Sequence[StepFacts], events: Iterable[Event]) -> Measured:
         """Of a run with this warm-up in its settings, and these events so far."""
-        until_us = next((event.at_us for event in events if event.kind == WARM_UP), None)
+        ends_us = [event.at_us for event in events if event.kind == WARM_UP]
+        until_us = ends_us[-1] if ends_us else None  # each pause within it has moved it
         if not text or not steps:
             return cls()
         warm_up, first = parse(text), steps[0]

@@ -15,6 +15,7 @@ from loadgen.desk import Desk
 from loadgen.errors import Refused
 from loadgen.levels import parse_ramp
 from loadgen.loader import Bundle
+from loadgen.pacing import Even, parse_rate
 from loadgen.plan import ENDLESS, StepPlan
 from loadgen.queues.members import Restored
 from loadgen.queues.memory import MemoryQueue
@@ -38,6 +39,7 @@ from loadgen.record import Mark as PhaseMark
 from loadgen.resting import Rests
 from loadgen.sample import Outcome, Result
 from loadgen.spool import Spool
+from loadgen.steering import BY_HAND
 from loadgen.thinking import Think
 
 SECOND = 1_000_000
@@ -296,3 +298,45 @@ def test_a_thinking_worker_is_given_one_item_at_a_time(spool: Spool) -> None:
     assert lease
     desk.accept(lease)
     assert [len(task.items) for task in desk.next_tasks(3)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_what_is_left_when_a_ramp_has_come_to_nothing_is_done_one_by_one(timed: bool) -> None:
+    """A retry that waits when the time is over; the items of a step that has no time."""
+    bench = Bench()
+    bench.join()
+    length_us = 8 * SECOND if timed else None
+    items = ENDLESS if timed else 1000
+    term = Term(length_us, parse_ramp("0:4,4s:4,6s:0"), passed_us=7 * SECOND if timed else 0)
+    bench.queue.open(StepPlan(0, "browse", items), term=term)
+
+    def level() -> int | None:
+        bench.queue.expire()
+        return bench.queue.beat(Beat("w1", (), 0.0, 0)).orders.slots
+
+    bench.queue.lease(LeaseRequest("w1", 1, 4))
+    assert level() == (0 if timed else 4)
+    bench.clock.step(5)
+    assert level() == (1 if timed else 2)
+    bench.clock.step(5)
+    assert level() == 1
+
+
+def test_each_paced_step_of_a_mix_has_its_share_of_a_rate_by_hand() -> None:
+    bench = Bench()
+    bench.join()
+    paced = [
+        Part(StepPlan(0, "browse", 1000, weight=3.0, pace=Even(parse_rate("30/s")))),
+        Part(StepPlan(1, "order", 1000, weight=1.0, pace=Even(parse_rate("10/s")))),
+    ]
+    bench.queue.open_all(paced)
+    assert bench.lease() is None, "now it is announced"
+    bench.queue.steer(lambda steering: steering.rate(100.0, BY_HAND))
+    orders = bench.queue.beat(Beat("w1", (), 0.0, 0)).orders
+    for _ in range(60):
+        bench.clock.step(0.1)
+        answer = bench.queue.lease(LeaseRequest("w1", 1000, 4, orders.serial))
+        if isinstance(answer, Lease):
+            bench.had[answer.chunk.step] += len(answer.chunk)
+    assert bench.had[0] == pytest.approx(75 * 4.5, rel=0.2)
+    assert bench.had[1] == pytest.approx(25 * 4.5, rel=0.2)

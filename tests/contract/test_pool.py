@@ -12,6 +12,7 @@ import pytest
 from loadgen.clock import SystemClock
 from loadgen.execution.pipe import Returned, Setup, Task
 from loadgen.execution.pool import Pool
+from loadgen.sample import Outcome, Result
 
 PATIENCE_S = 20
 FOREVER_US = 2**62
@@ -162,3 +163,54 @@ def test_a_pool_keeps_to_a_limit_strictly(tmp_path: Path, doorman: Doorman, step
     pool.submit(Task(1, 0, item, (item,)) for item in back)
     let_out_until(lambda: harvested.ended == 40)
     pool.stop()
+
+
+@pytest.mark.parametrize("step", [SCRIPTED, DESCRIBED], ids=["scripted", "described"])
+def test_what_is_due_waits_no_longer_at_a_limit_and_in_a_pause_it_goes_back(
+    tmp_path: Path, doorman: Doorman, step: str
+) -> None:
+    path = tmp_path / "doors.py"
+    path.write_text(
+        f"from loadgen import Call, Scenario, Session\nscenario = Scenario()\n@scenario.step(items=1)\n{step}"
+    )
+    lag_us = 300_000
+    setup = Setup(
+        str(path), ("act",), doorman.url, b"\x80", threads=4, connections="keep", run="", max_lag_us=lag_us
+    )
+    results: list[Result] = []
+    back: list[int] = []
+    changed = threading.Condition()
+
+    def returned(message: Returned) -> None:
+        with changed:
+            back.extend(item for _, items in message.skipped for item in items)
+            results.extend(result for _, _, harvest in message.harvests for result in harvest.results)
+            changed.notify_all()
+
+    def until(done: Callable[[], bool]) -> None:
+        """A child that is told anything looks whether something is overdue, as with each beat."""
+        with changed:
+            for _ in range(50 * PATIENCE_S):
+                if changed.wait_for(done, 0.02):
+                    return
+                pool.fence(clock.monotonic_us() + FOREVER_US)
+        raise AssertionError((results, back))
+
+    clock = SystemClock()
+    pool = Pool(setup, 1, returned, lambda _: None)
+    pool.fence(clock.monotonic_us() + FOREVER_US)
+    pool.limit(1, 1)
+    due_us = clock.monotonic_us()
+    pool.submit([Task(1, 0, 0, (0,), due_us=(due_us,))])
+    doorman.wait_for(1)
+    pool.submit(Task(1, 0, item, (item,), due_us=(due_us,)) for item in (1, 2, 3))
+    until(lambda: {result.item for result in results} == {1, 2, 3})
+    assert {result.outcome for result in results} == {Outcome.DROPPED}
+    later_us = clock.monotonic_us() + 3_600_000_000
+    pool.submit(Task(1, 0, item, (item,), due_us=(later_us,)) for item in (4, 5))
+    pool.limit(2, 0)
+    pool.submit([Task(1, 0, 6, (6,), due_us=(later_us,))])
+    until(lambda: sorted(back) == [4, 5, 6])
+    doorman.let_out(1)
+    pool.stop()
+    assert len(results) == 3

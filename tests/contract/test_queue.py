@@ -499,6 +499,15 @@ def test_a_drained_queue_says_so_in_a_pause_too(bench: Bench) -> None:
     assert bench.queue.lease(LeaseRequest("w1", 5, 4)) == Drained("stopped")
 
 
+def test_who_has_enough_leased_hears_in_a_beat_that_the_run_is_stopped(bench: Bench) -> None:
+    """At a low rate it would ask for more only after minutes."""
+    begin(bench)
+    granted = lease(bench, want=10)
+    bench.memory.drain("stopped")
+    assert bench.queue.beat(Beat("w1", (granted.id,), 0.0, 0)).orders == Orders(1, slots=0)
+    assert bench.memory.view().paused == ""
+
+
 def test_a_newcomer_does_nothing_before_the_others_have_made_room(bench: Bench) -> None:
     begin(bench)
     bench.memory.steer(lambda steering: steering.cap(4, BY_HAND))

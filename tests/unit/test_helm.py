@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from loadgen.clock import SteppedClock
 from loadgen.helm import Bucket, Helm
 from loadgen.steering import Orders
+from loadgen.worker import Worker
 
 
 class FakePool:
@@ -82,3 +85,31 @@ def test_the_rate_is_kept_and_taken_off() -> None:
     assert not helm.news()
     helm.hear(Orders(3, slots=0))
     assert (helm.resting, helm.slots(4)) == (True, 0)
+
+
+def test_a_worker_tells_how_many_are_in_flight_until_a_new_limit_is_kept() -> None:
+    worker = Worker.__new__(Worker)
+    worker._helm, limited, _ = a_helm()
+    worker._pool = SimpleNamespace(outstanding=9)  # type: ignore[assignment]
+    worker._desk = SimpleNamespace(early=1, slots=8)  # type: ignore[assignment]
+    worker._helm.hear(Orders(1, slots=2))
+    assert worker._in_flight() == 8, "those that were started before"
+    limited.kept = 1
+    assert worker._in_flight() == 2, "the rest waits for its slot"
+
+
+def test_a_worker_keeps_a_pool_with_few_slots_stocked() -> None:
+    """The valve is what is strict: with nothing in reserve its one slot would wait for each next item."""
+    rooms: list[int] = []
+    worker = Worker.__new__(Worker)
+    worker._helm, limited, _ = a_helm()
+    worker._settings = SimpleNamespace(processes=4)  # type: ignore[assignment]
+    worker._welcome = SimpleNamespace(max_lag_us=None, thinks={}, tight=False)  # type: ignore[assignment]
+    worker._pool = SimpleNamespace(outstanding=1)  # type: ignore[assignment]
+    worker._desk = SimpleNamespace(  # type: ignore[assignment]
+        slots=16, backlog=0, resting=0, rate=lambda: 0.0, next_tasks=lambda room: rooms.append(room) or []
+    )
+    worker._helm.hear(Orders(1, slots=1))
+    limited.kept = 1
+    assert worker._feed() is True
+    assert rooms == [2]

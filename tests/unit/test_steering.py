@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from loadgen.cli.steer import said as in_words
+from loadgen.control import Answer
 from loadgen.errors import UsageError
 from loadgen.steering import (
     BY_BREAKER,
@@ -70,6 +72,40 @@ def test_each_limit_says_what_it_was() -> None:
     assert said(it.concurrency(3, BY_HAND)) == [("changed", "concurrency from none to 3, by hand")]
     assert said(it.cap(None, BY_HAND)) == [("changed", "max-in-flight from 7 to none, by hand")]
     assert it.limits == Limits(rate=0.5, concurrency=3)
+
+
+def test_a_rate_that_items_have_of_their_own_is_named() -> None:
+    it = Steering()
+    assert it.come("40/s") == []
+    assert said(it.rate(4.0, BY_HAND)) == [("changed", "rate from 40/s (its own) to 4/s, by hand")]
+    assert said(it.rate(None, BY_HAND)) == [("changed", "rate from 4/s to 40/s (its own), by hand")]
+    assert said(it.cap(7, BY_HAND)) == [("changed", "max-in-flight from none to 7, by hand")]
+    assert it.idle is False
+
+
+def test_in_the_end_nothing_may_be_in_flight_whatever_else_is_said() -> None:
+    it = Steering()
+    it.end()
+    assert (it.idle, it.in_flight, it.paused) == (False, 0, "")
+    it.cap(3, BY_HAND)
+    assert it.in_flight == 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "pace", "words"),
+    [
+        ({"rate": "none"}, "", "no limits"),
+        ({"rate": "none"}, "its own rate, 40/s", "its own rate, 40/s"),
+        ({"rate": "4/s"}, "", "rate 4/s"),
+        (
+            {"rate": "4/s", "max-in-flight": "3"},
+            "not its own, 40/s",
+            "rate 4/s, max-in-flight 3 (not its own, 40/s)",
+        ),
+    ],
+)
+def test_how_a_run_stands_is_said_with_its_pace(limits: dict[str, str], pace: str, words: str) -> None:
+    assert in_words(Answer(limits=limits, pace=pace), "r1") == f"running: no item yet; {words}"
 
 
 def test_settings_are_read() -> None:

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from loadgen.cli.gates import settle_thresholds
+from loadgen.cli.gates import Gatekeeper, settle_thresholds
 from loadgen.cli.prepare import Prepared, prepare
 from loadgen.errors import ScenarioError, ThresholdError
 from loadgen.loader import load
+from loadgen.record import Event, ItemCounts, StepFacts
+from loadgen.reports.measured import Measured
+from loadgen.view import QueueView
+from loadgen.warmup import parse as parse_warm_up
 
 SCENARIO = """
 from loadgen import Scenario
@@ -51,3 +55,23 @@ def test_mistakes_in_the_scenario_have_a_place(tmp_path: Path) -> None:
         prepared(tmp_path, ["p95<1"])
     with pytest.raises(ScenarioError, match=r"gated\.py:3: thresholds='p95<1s' is no list"):
         prepared(tmp_path, "p95<1s")
+
+
+def test_a_pause_makes_a_warm_up_by_time_end_later() -> None:
+    """Else it would be over before the target was asked anything."""
+    noted: list[Event] = []
+    gates = Gatekeeper.__new__(Gatekeeper)
+    gates._measured, gates._held_us, gates._note = Measured(parse_warm_up("10s")), None, noted.append
+
+    def look(second: int, paused: str = "") -> None:
+        view = QueueView(ItemCounts(), False, 0, None, None, (), begun_us=5_000_000, paused=paused)
+        gates._time_warm_up(view, second * 1_000_000)
+
+    look(6)
+    look(8, "by hand")
+    look(60, "by hand")
+    look(68)
+    look(80, "by hand")
+    look(90)
+    assert [event.at_us for event in noted] == [15_000_000, 75_000_000], "it was over when the second began"
+    assert Measured.of("10s", [StepFacts(0, "put", 1, "verify")], noted).until_us == 75_000_000

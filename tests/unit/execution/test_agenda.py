@@ -187,3 +187,24 @@ def test_how_long_until_the_next(clock: SteppedClock) -> None:
     assert agenda.wait_s() == pytest.approx(1)
     with pytest.raises(queue.Empty):
         agenda.get_nowait()
+
+
+def test_it_can_be_emptied_and_drops_nothing_then(clock: SteppedClock) -> None:
+    agenda = Agenda(clock, LAG_US, nothing_dropped)
+    for item in (2, 1, 3):
+        agenda.put(task(item, clock.monotonic_us() + 1_000_000 * item))
+    clock.step(10)
+    assert [one.items for one in agenda.clear()] == [(1,), (2,), (3,)]
+    agenda.tidy()
+    assert agenda.wait_s() is None
+
+
+def test_what_is_put_back_waits_no_longer_for_it(clock: SteppedClock) -> None:
+    dropped: list[int] = []
+    agenda = Agenda(clock, LAG_US, lambda one: dropped.extend(one.items))
+    agenda.put(task(1, clock.monotonic_us()))
+    clock.step(0.15)
+    agenda.put(agenda.get_nowait())
+    clock.step(0.1)
+    agenda.tidy()
+    assert dropped == [1]

@@ -22,7 +22,7 @@ def test_it_counts_and_tells_when_a_limit_is_kept() -> None:
     assert (kept, valve.enter(), valve.enter()) == ([1, 2], True, None)
     valve.limit(3, 0)
     assert valve.enter() is False
-    assert not valve.await_entry()
+    assert valve.await_entry() is False
     valve.limit(4, None)
     assert kept == [1, 2, 4], "the one before was never kept"
     assert valve.await_entry()
@@ -32,7 +32,7 @@ def test_who_waits_is_let_in_or_sent_back() -> None:
     valve = Valve(lambda _: None)
     valve.limit(1, 1)
     assert valve.enter()
-    answers: list[bool] = []
+    answers: list[bool | None] = []
     waiting = [threading.Thread(target=lambda: answers.append(valve.await_entry())) for _ in range(3)]
     for thread in waiting:
         thread.start()
@@ -43,6 +43,15 @@ def test_who_waits_is_let_in_or_sent_back() -> None:
     for thread in waiting:
         thread.join(10)
     assert sorted(answers) == [False, False, True]
+
+
+def test_patience_has_an_end() -> None:
+    valve = Valve(lambda _: None)
+    valve.limit(1, 1)
+    assert valve.await_entry(0)
+    assert valve.await_entry(0.001) is None
+    valve.leave()
+    assert valve.await_entry(0), "who gave up is not inside"
 
 
 def _ended(threads: list[threading.Thread]) -> threading.Thread:

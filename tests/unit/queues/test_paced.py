@@ -15,7 +15,7 @@ from loadgen.plan import LARGEST_CHUNK, Chunk, StepPlan
 from loadgen.queues.decisions import Wanted
 from loadgen.queues.paced import MOST_STRIPES, Pacer, parts, progressions
 from loadgen.queues.schedule import ANNOUNCED_S, LEAD_S, SLICE_S, Schedule
-from loadgen.steering import BY_HAND, Steering
+from loadgen.steering import BY_HAND, Limits, Steering
 
 START_US = 1_700_000_000_000_000
 AHEAD_US = round((LEAD_S + SLICE_S) * 1_000_000)
@@ -324,3 +324,26 @@ def test_a_pause_and_a_rate_by_hand_reach_the_schedule() -> None:
     pacer.obey(steering, START_US + 8_000_000)
     due_us = [START_US + 10_000_000 + 50_000 * item for item in range(3)]
     assert unpack(pacer.due_us(Chunk(0, 0, 3))) == due_us
+
+
+@pytest.mark.parametrize("rate", [20.0, None])
+def test_a_rate_that_is_set_in_a_pause_holds_where_the_schedule_stood(rate: float | None) -> None:
+    """And not as much later again as the pause was long."""
+    steering = Steering(Limits(rate=None if rate else 5.0))
+    pacer = Pacer(StepPlan(0, "step", 100), Even(parse_rate("10/s")), None, 100)
+    pacer.start(lambda _: True)
+    pacer.obey(steering, START_US)
+    pacer.fill(START_US, {"w1": 1})
+    pacer.fill(START_US + 2_000_000, {"w1": 1})  # half a second is open
+    before = unpack(pacer.due_us(Chunk(0, 0, 100)))
+    steering.pause(BY_HAND)
+    pacer.obey(steering, START_US + 2_100_000)
+    steering.rate(rate, BY_HAND)
+    pacer.obey(steering, START_US + 32_000_000)
+    steering.go_on(BY_HAND)
+    pacer.obey(steering, START_US + 42_100_000)
+    opened = 5 if rate else 3
+    due_us = unpack(pacer.due_us(Chunk(0, opened, opened + 4)))
+    assert due_us[0] - before[opened] - 40_000_000 <= 500_000
+    gaps = {later - earlier for earlier, later in pairwise(due_us)}
+    assert gaps == {50_000 if rate else 100_000}
