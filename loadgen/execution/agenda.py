@@ -46,6 +46,7 @@ class Agenda:
             if task is None:
                 self._leavers += 1
                 self._others.notify_all()
+                self._first.notify()
                 return
             self._drop_overdue()
             due_us = task.due_us[0] if task.due_us else 0
@@ -92,6 +93,7 @@ class Agenda:
         with self._first:
             tasks = [task for _, _, task in sorted(self._tasks, key=lambda entry: entry[:2])]
             self._tasks.clear()
+            self._first.notify()  # there is nothing to wait for any more
             if self._leavers:
                 self._others.notify_all()
         return tasks
