@@ -24,10 +24,9 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Literal, NoReturn, TypeAlias
+from typing import Literal, TypeAlias
 
-from loadgen.errors import UsageError, pointed
-from loadgen.rates import SPANS_US, read_span
+from loadgen import rates
 
 ENOUGH = 20
 """Items that must have ended before their share of failures says anything."""
@@ -126,7 +125,7 @@ class Breaker:
             return None
         self._tripped_us, self._probe_us, self.state = now_us, now_us + self._wait_us, "open"
         self._slices.clear()
-        self._why = f"{failed} of {ended} items failed within {_span(self._rule.window_us)}"
+        self._why = f"{failed} of {ended} items failed within {rates.span(self._rule.window_us)}"
         return Decision("pause", self._why)
 
     def _look_at_trial(self, now_us: int) -> Decision | None:
@@ -155,9 +154,7 @@ def parse_breaker(text: str, where: str = "breaker") -> Rule:
 
     Raises UsageError, with a caret below what is wrong.
     """
-
-    def fail(at: int, message: str) -> NoReturn:
-        raise UsageError(pointed(f"{where}: {message}", text, at))
+    fail = rates.failing(text, where)
 
     def word(at: int, *wanted: str) -> int:
         found = _WORD.match(text, at)
@@ -166,7 +163,7 @@ def parse_breaker(text: str, where: str = "breaker") -> Rule:
         return found.end()
 
     def span(at: int) -> tuple[int, int]:
-        us, end = read_span(text, _begin(text, at), fail)
+        us, end = rates.read_span(text, _begin(text, at), fail)
         if not us:
             fail(_begin(text, at), "expected a duration above 0")
         return us, end
@@ -175,7 +172,7 @@ def parse_breaker(text: str, where: str = "breaker") -> Rule:
     if share is None or not 0 < float(share[1]) <= 100:  # noqa: PLR2004 - percent
         fail(_begin(text, 0), "expected a share of failures above 0 and up to 100, like 50%")
     window_us, at = span(word(share.end(), "over"))
-    if window_us < SPANS_US["s"]:
+    if window_us < rates.SPANS_US["s"]:
         fail(_begin(text, share.end()), "a window is 1s or longer")
     patience_us = PATIENCE_US
     if text[at:].strip():
@@ -189,8 +186,3 @@ def _begin(text: str, at: int) -> int:
     """Where the next word begins; where nothing follows, where that is missing."""
     rest = text[at:]
     return at + len(rest) - len(rest.lstrip()) if rest.strip() else at
-
-
-def _span(us: int) -> str:
-    unit = next(unit for unit in ("h", "m", "s", "ms") if us % SPANS_US[unit] == 0 or unit == "ms")
-    return f"{us / SPANS_US[unit]:g}{unit}"

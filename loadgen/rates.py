@@ -234,6 +234,16 @@ def read_span(text: str, at: int, fail: Fail) -> tuple[int, int]:
             return round(total_us), at
 
 
+def span(us: int) -> str:
+    """A duration, as it would be written: in the largest unit of which it is a whole number.
+
+    >>> span(90_000_000), span(600_000_000)
+    ('90s', '10m')
+    """
+    unit = next(unit for unit in SPANS_US if us % SPANS_US[unit] == 0 or unit == "ms")
+    return f"{plain(us / SPANS_US[unit])}{unit}"
+
+
 def plain(number: float) -> str:
     """Without exponent, and without zeros at the end."""
     return f"{number:.6f}".rstrip("0").rstrip(".")

@@ -31,7 +31,7 @@ from types import MappingProxyType
 from typing import Literal, NoReturn, TypeAlias
 
 from loadgen.errors import ThresholdError, pointed
-from loadgen.rates import SPANS_US, plain, read_span
+from loadgen.rates import plain, read_span, span
 
 Of: TypeAlias = Literal["items", "calls"]
 Kind: TypeAlias = Literal["time", "rate", "number"]
@@ -126,9 +126,9 @@ class Threshold:
         place = "calls." if self.of == "calls" else ""
         place += f"{self.name}." if self.name else ""
         text = f"{place}{self.measure}{self.comparison}{plain(self.limit)}{self.unit}"
-        text += "" if self.window_us is None else f" over {_span(self.window_us)}"
+        text += "" if self.window_us is None else f" over {span(self.window_us)}"
         text += f" {self.action}" if self.action else ""
-        return text + (f" after {_span(self.grace_us)}" if self.grace_us else "")
+        return text + (f" after {span(self.grace_us)}" if self.grace_us else "")
 
 
 def parse(text: str, where: str = "threshold") -> Threshold:
@@ -286,8 +286,3 @@ def _fail(text: str, at: int, message: str) -> NoReturn:
 def _instead(word: str, choices: Sequence[str]) -> str:
     near = difflib.get_close_matches(word, choices, n=1)
     return f"; did you mean {near[0]}?" if near else f"; expected {' or '.join(choices)}"
-
-
-def _span(us: int) -> str:
-    unit = next(unit for unit in ("h", "m", "s", "ms") if us % SPANS_US[unit] == 0 or unit == "ms")
-    return f"{plain(us / SPANS_US[unit])}{unit}"

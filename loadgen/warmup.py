@@ -14,18 +14,14 @@ hardly have.  (How many items a worker keeps in flight is found out in the same 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import NoReturn
 
-from loadgen.errors import WarmUpError
+from loadgen.errors import WarmUpError, pointed
+from loadgen.rates import SPANS_US, span
 
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?(?![\d.])")
 _WORD = re.compile(r"[^\W\d]+")
-_SPANS_US: Mapping[str, int] = MappingProxyType(
-    {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
-)
 _ITEMS = ("items", "item")
 
 
@@ -48,8 +44,7 @@ class WarmUp:
         """For people, and to be read again."""
         if not self.us:
             return f"{self.items} item" if self.items == 1 else f"{self.items} items"
-        unit = next(unit for unit in ("h", "m", "s", "ms") if not self.us % _SPANS_US[unit] or unit == "ms")
-        return f"{self.us / _SPANS_US[unit]:.6f}".rstrip("0").rstrip(".") + unit
+        return span(self.us)
 
 
 NO_WARM_UP = WarmUp()
@@ -67,18 +62,17 @@ def parse(text: str, where: str = "warm-up") -> WarmUp:
     at = number.end() + len(text[number.end() :]) - len(text[number.end() :].lstrip())
     word = _WORD.match(text, at)
     unit = word.group() if word else ""
-    if unit and unit not in (*_SPANS_US, *_ITEMS):
+    if unit and unit not in (*SPANS_US, *_ITEMS):
         _fail(text, at, f"{where}: expected ms, s, m, h or items")
     end = word.end() if word else at
     if text[end:].strip():
         _fail(text, end + len(text[end:]) - len(text[end:].lstrip()), f"{where}: expected the end")
-    if unit in _SPANS_US:
-        return WarmUp(us=round(float(number.group()) * _SPANS_US[unit]), text=text)
+    if unit in SPANS_US:
+        return WarmUp(us=round(float(number.group()) * SPANS_US[unit]), text=text)
     if "." in number.group():
         _fail(text, text.index("."), f"{where}: a number of items is whole; a time needs a unit")
     return WarmUp(items=int(number.group()), text=text)
 
 
 def _fail(text: str, at: int, message: str) -> NoReturn:
-    line, said = ("".join(char if char.isprintable() else " " for char in part) for part in (text, message))
-    raise WarmUpError(f"{said}\n  {line}\n  {' ' * at}^")
+    raise WarmUpError(pointed(message, text, at))
