@@ -238,7 +238,8 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 def _bundle(code: str) -> Markup:
-    packed = base64.b64encode(gzip.compress(code.encode(), 6, mtime=0)).decode()
+    level = 4  # the usual 6 takes twice as long, at the end of every run, for 4 % less
+    packed = base64.b64encode(gzip.compress(code.encode(), level, mtime=0)).decode()
     return Markup(f'<script type="application/gzip" id="plotly">{packed}</script>\n')
 
 
