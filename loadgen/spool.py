@@ -23,6 +23,7 @@ from pathlib import Path
 
 import msgspec
 
+from loadgen.errors import UsageError
 from loadgen.queues.messages import Batch
 
 _HEAD = struct.Struct(">II")
@@ -35,15 +36,19 @@ class Spool:
     """The file of one session."""
 
     def __init__(self, directory: Path, run: str, session: str) -> None:
+        """Begin one.  Raises UsageError where that is not possible."""
         folder = directory / run
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = folder / f"{session}{SUFFIX}"
         # It is locked before it can be found.  Windows does not rename what is open.
         place = self.path if sys.platform == "win32" else self.path.with_suffix(".new")
-        self._file = FileIO(place, "w+b")
-        _lock(self._file)
-        if place != self.path:
-            place.replace(self.path)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = FileIO(place, "w+b")
+            _lock(self._file)
+            if place != self.path:
+                place.replace(self.path)
+        except OSError as error:
+            raise UsageError(f"{folder}: cannot keep results there: {error.strerror}") from error
         self._encoder = msgspec.msgpack.Encoder()
         self._sizes: deque[int] = deque()
         """What each batch that is not acknowledged takes in the file."""
