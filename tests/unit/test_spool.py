@@ -120,14 +120,14 @@ def test_a_file_that_was_replaced_meanwhile_is_not_taken(
     spool = Spool(tmp_path, "r1", "s1")
     spool.add(BATCHES[:1])
     spool.close()
-    lock = spools._lock
+    lock = spools.lock
 
     def slow(file: FileIO) -> bool:
         spool.path.with_suffix(".new").touch()
         spool.path.with_suffix(".new").replace(spool.path)
         return lock(file)
 
-    monkeypatch.setattr(spools, "_lock", slow)
+    monkeypatch.setattr(spools, "lock", slow)
     assert found(tmp_path) == []
 
 
