@@ -312,6 +312,8 @@ def _packed(value: object) -> msgspec.Raw:
     if value is None:
         return NOTHING
     try:
+        if not isinstance(value, str | int | float):
+            msgspec.json.encode(value)  # which knows fewer keys than MessagePack does
         packed = msgspec.msgpack.encode(value)
     except (TypeError, OverflowError) as error:
         raise LoadgenError(f"the step returned what cannot go into the manifest: {error}") from error

@@ -151,11 +151,6 @@ class Pulse:
         with self._lock:
             self._event = text
 
-    def settled(self, step: int, counts: ItemCounts) -> None:
-        """How the items of a step stand that is not open: a finished one, or one of a resumed run."""
-        with self._lock:
-            self._counts[step] = counts
-
     def progress(self, step: int | None, view: QueueView, now_us: int) -> Progress:
         """The run now; `step` is the index of the one that `view` shows, None before the first."""
         with self._lock:

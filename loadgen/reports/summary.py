@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from loadgen.files import whole
 from loadgen.lag import Lag
 from loadgen.pacing import parse_duration
 from loadgen.record import (
@@ -192,15 +193,11 @@ def _gates(record: Record) -> Gates:
 
 def write(summary: Summary, path: Path) -> None:
     """Put the summary into the file at `path`, whole or not at all.  Raises OSError."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with fresh.open("wb") as file:
-            file.write(encode(summary))
-            file.flush()
+    with whole(path) as draft, draft.open("wb") as file:
+        file.write(encode(summary))
+        file.flush()
+        if draft != path:  # a pipe is on no disk
             os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def encode(summary: Summary) -> bytes:

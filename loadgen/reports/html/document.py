@@ -12,7 +12,6 @@ import gzip
 import hashlib
 import importlib.util
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from loadgen.files import whole
 from loadgen.record import ItemCounts
 from loadgen.reports.advice import all_well, next_steps, word
 from loadgen.reports.detail import DetailBuilder
@@ -101,18 +101,14 @@ def page(told: Story) -> str:
         tag("title", f"{word(told.summary)}: {told.summary.run.id}"),
         Markup(f"<style>{_asset('report.css')}</style>"),
     )
-    whole = join(Markup("<!DOCTYPE html>\n"), tag("html", head, Markup("\n"), body, lang="en"), Markup("\n"))
-    return whole.encode("ascii", "xmlcharrefreplace").decode()
+    page = join(Markup("<!DOCTYPE html>\n"), tag("html", head, Markup("\n"), body, lang="en"), Markup("\n"))
+    return page.encode("ascii", "xmlcharrefreplace").decode()
 
 
 def write(text: str, path: Path) -> None:
     """Put a report into the file at `path`, whole or not at all.  Raises OSError."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        fresh.write_text(text, encoding="ascii")
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    with whole(path) as draft:
+        draft.write_text(text, encoding="ascii")
 
 
 def _head(told: Story) -> Markup:
