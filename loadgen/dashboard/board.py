@@ -19,7 +19,7 @@ from loadgen.control import Answer
 from loadgen.dashboard.history import History, Point, nothing
 from loadgen.record import Event, StepFacts
 from loadgen.reports.pulse import Progress, Pulse
-from loadgen.reports.schema import Items, Summary, Verdict
+from loadgen.reports.schema import CallSummary, Items, StepSummary, Summary, Verdict
 from loadgen.reports.watch import Standing
 from loadgen.view import QueueView, WorkerView
 
@@ -346,7 +346,8 @@ def _digest(summary: Summary) -> dict[str, Any]:
     plain = msgspec.to_builtins(summary)
     names = ("items", "steps", "calls", "thresholds", "verification", "generator")
     told = {name: plain[name] for name in names}
-    for name, rows in (("steps", summary.steps), ("calls", summary.calls)):
+    judged: dict[str, Sequence[StepSummary | CallSummary]] = {"steps": summary.steps, "calls": summary.calls}
+    for name, rows in judged.items():
         for row, words in zip(rows, told[name], strict=True):
             words["times"] = msgspec.to_builtins(row.times)
     told["errors"] = plain["errors"][:ERRORS]

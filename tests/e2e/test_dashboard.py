@@ -42,8 +42,8 @@ return window.taken ?? 0
 """
 """How many messages another stream had."""
 STREAMS = """
-return performance.getEntriesByType('resource').map(each => new URL(each.name)).map(url => url.pathname + url.search)
-  .filter(path => path.startsWith('/events'))
+return performance.getEntriesByType('resource').map(each => new URL(each.name))
+  .map(url => url.pathname + url.search).filter(path => path.startsWith('/events'))
 """
 """Those that the page has closed."""
 HOSTILE = "<img src=x onerror=document.title='broken'>"
@@ -188,7 +188,9 @@ def in_the_background(page: Page, browser: Any) -> None:
     assert (page.picture("throughput"), page.number("done")) == before
     browser.execute_script(hide, False)
     page.wait(lambda: page.number("done") > before[1], "it is drawn again")
-    page.wait(lambda: browser.execute_script(STREAMS) == ["/events", "/events?idle"], "neither is open any more")
+    page.wait(
+        lambda: browser.execute_script(STREAMS) == ["/events", "/events?idle"], "neither is open any more"
+    )
 
 
 def test_a_run_that_nobody_watches(cli: Cli, target: Target) -> None:
