@@ -131,7 +131,7 @@ def _verdict(told: Story) -> Markup:
             "p",
             tag("b", f"Times are {generator.verdict}."),
             Markup(" "),
-            " ".join(generator.reasons),
+            "; ".join(generator.reasons),
             class_="doubt",
         )
     return join(
