@@ -27,6 +27,8 @@ class Verdict(msgspec.Struct, frozen=True):
     """Short sentences for people; empty when all is well."""
     resumable: bool = False
     """Whether it stopped early, so that a resume goes on with it."""
+    running: bool = False
+    """Whether it still goes on; `exit_code` is 4 meanwhile, since it is not complete."""
 
 
 class WarmUpSummary(msgspec.Struct, frozen=True):
