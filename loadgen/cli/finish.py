@@ -13,8 +13,8 @@ from loadgen.ledger import manifest
 from loadgen.ledger.lock import RunLock
 from loadgen.ledger.reader import Reader
 from loadgen.reports.forms import gather_all
-from loadgen.reports.gates import RESUMED
 from loadgen.reports.schema import Verdict
+from loadgen.reports.sessions import RESUMED
 from loadgen.reports.summary import encode, total, write
 from loadgen.reports.terminal import report
 from loadgen.reports.verdict import judge, under_way
