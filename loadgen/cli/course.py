@@ -99,12 +99,19 @@ class CourseOrder:
                 f"{pace.words}: items start at times of their own, so nobody thinks between them; "
                 "--think-time 0s leaves the scenario's out"
             )
-        if pace.is_open and ramp:
-            raise UsageError(f"{pace.words}: a rate that rises is --stages; --ramp {ramp} is for slots")
         levels = parse_ramp(ramp, "--ramp") if ramp else None
+        if levels is not None and levels.all_at_once:
+            ramp = levels = None
+        if pace.is_open and ramp:
+            raise UsageError(
+                f"{pace.words}: a rate that rises is --stages; --ramp {ramp} is for slots, and "
+                "--ramp 0s leaves the scenario's out"
+            )
         if levels is not None and levels.ends_at_none and not duration:
             raise UsageError(f"--ramp {ramp}: in the end nothing is in flight, so the run needs a --duration")
-        if seed is None and any(think.least_us < think.most_us for think in thinks):
+        if not any(think.least_us < think.most_us for think in thinks):
+            seed = None  # nothing is at random
+        elif seed is None:
             seed = secrets.randbelow(2**31)
         return cls(duration=duration, ramp=ramp, think_time=think_time, mix=weights, seed=seed)
 

@@ -18,6 +18,8 @@ from loadgen.scenario import Scenario
 
 PANEL = "When items start"
 EVEN, POISSON = "even", "poisson"
+NONE = "none"
+"""Says that items come as fast as slots are free, where the scenario has a pace."""
 MAX_LAG = "1s"
 
 Rate: TypeAlias = Annotated[
@@ -27,7 +29,7 @@ Rate: TypeAlias = Annotated[
         envvar="LOADGEN_RATE",
         metavar="N/s",
         rich_help_panel=PANEL,
-        help="So many items a second, however long they take.  [default: as fast as slots are free]",
+        help="So many items a second, however long they take.  [default: none, as fast as slots are free]",
     ),
 ]
 Stages: TypeAlias = Annotated[
@@ -98,10 +100,12 @@ class PaceOrder:
         max_lag: str | None,
     ) -> Self:
         """What was said, else what the scenario says.  Raises UsageError."""
-        theirs = scenario.arrivals
+        closed = rate == NONE
+        theirs = None if closed else scenario.arrivals
+        rate = None if closed else rate
         if rate or stages:
             theirs = None if _is_file(theirs) else theirs  # a rate was said instead of the scenario's times
-        elif not _is_file(arrivals):
+        elif not closed and not _is_file(arrivals):
             rate, stages = scenario.rate, scenario.stages
         arrivals = arrivals or (theirs if rate or stages or _is_file(theirs) else None)
         if rate and stages:
@@ -117,7 +121,9 @@ class PaceOrder:
             raise UsageError(
                 "--max-lag: nothing starts at its time to the microsecond; allow it 10ms or more"
             )
-        if arrivals == POISSON and seed is None:
+        if arrivals != POISSON:
+            seed = None  # nothing is at random
+        elif seed is None:
             seed = secrets.randbelow(2**31)
         path = Path(arrivals).resolve() if arrivals and _is_file(arrivals) else None
         digest = "" if path is None else hashlib.sha256(_read(path)).hexdigest()

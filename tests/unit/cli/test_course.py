@@ -172,3 +172,15 @@ def test_recorded_times_cannot_be_shared(shop: Shop, tmp_path: Path) -> None:
 def test_a_mix_that_is_none(shop: Shop, mix: str) -> None:
     with pytest.raises(ScenarioError, match=r"shop.py:5: mix"):
         shop.prepare(f"mix={mix}")
+
+
+def test_a_ramp_of_no_time_leaves_the_scenario_s_out(shop: Shop) -> None:
+    prepared = shop.prepare('ramp="10s"', ramp="0s", rate="5/s", think_time="0s")
+    assert prepared.course.ramp is None
+    with pytest.raises(UsageError, match="--ramp 0s leaves the scenario's out"):
+        shop.prepare('ramp="10s"', rate="5/s", think_time="0s")
+
+
+def test_a_seed_of_nothing_at_random_is_not_kept(shop: Shop) -> None:
+    assert shop.prepare(seed=3).course.seed is None
+    assert shop.prepare(seed=3, think_time="1s-2s").course.seed == 3
