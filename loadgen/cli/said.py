@@ -61,12 +61,13 @@ class Said:
 
     def heard(self, *, paced: bool) -> Self:
         """Without what gives way; `paced`: the scenario has a pace."""
-        paces = ["rate", "stages", *(() if self.values["arrivals"] in _SHAPES else ("arrivals",))]
+        shaped = self.values["arrivals"] in _SHAPES
+        paces = ["rate", "stages", *(() if shaped else ("arrivals",))]
         first = self._first(paces)
         given_way = {name for name in paces if self._source(name) < first}
         if first:
             given_way |= {name for name in ("ramp", "think_time") if self._source(name) < first}
-        elif not paced and self.values["arrivals"] in _SHAPES and not self.aloud("arrivals"):
+        elif not paced and shaped and not self.aloud("arrivals"):
             given_way.add("arrivals")
         return replace(self, values={**self.values, **dict.fromkeys(given_way)})
 
