@@ -66,7 +66,7 @@ def test_one_item_of_each_step_is_done_and_shown(cli: Cli, target: Target):
         "< HTTP/1.1 200 OK",
         '< {"id": 7, "token": "***"}',
         'returned {"id": 7, "token": "***"}',
-        "Estimate   56 s by its schedule, --rate 100/s:",
+        " s by its schedule, --rate 100/s:",
         "bytes out",
     ):
         assert words in ended.out, ended.out
