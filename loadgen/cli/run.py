@@ -135,6 +135,9 @@ def run(
         dashboard=dashboard_address(dashboard, off=said.no_dashboard),
     )
     course.check_warm_up(order.warm_up)
+    if not quiet:
+        for caution in order.cautions(prepared):
+            typer.echo(f"note: {caution}", err=True)
     if not prepared.sandbox:
         admit(prepared.target, prepared.work.plan.items, allow=allow_target)
     with Conductor(order, identity_for()) as conductor:
