@@ -123,12 +123,12 @@ def _unlike(base: Reader, other: Reader) -> tuple[str, ...]:
 
 
 def _read(reader: Reader) -> tuple[Side, Timeline]:
-    from loadgen.cli.finish import verdict_of
+    from loadgen.cli.finish import verdict_now
     from loadgen.reports.compare import Side
     from loadgen.reports.slices import sliced
     from loadgen.reports.summary import summarize
     from loadgen.reports.timeline import TimelineBuilder
 
     timeline = TimelineBuilder(reader.phases().started_us, _BUCKETS)
-    summary = summarize(reader, verdict_of(reader), timeline.add)
+    summary = summarize(reader, verdict_now(reader), timeline.add)
     return Side(summary, sliced(reader)), timeline.build()

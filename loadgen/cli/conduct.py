@@ -41,8 +41,8 @@ from loadgen.queues.members import Restored
 from loadgen.queues.memory import MemoryQueue
 from loadgen.queues.server import QueueManager
 from loadgen.record import Ended, Event, Mark, Reopened, RunFacts
-from loadgen.reports.gates import RESUMED
 from loadgen.reports.progress import display
+from loadgen.reports.sessions import RESUMED
 from loadgen.sample import Outcome
 from loadgen.view import QueueView
 

@@ -29,7 +29,7 @@ from loadgen.record import (
     WorkerFacts,
 )
 from loadgen.reports.collect import Called, Tried
-from loadgen.reports.gates import RESUMED, Gates
+from loadgen.reports.gates import Gates
 from loadgen.reports.load import load
 from loadgen.reports.measured import Measured
 from loadgen.reports.metrics import Distributions, ErrorKind
@@ -43,11 +43,11 @@ from loadgen.reports.schema import (
     VerificationSummary,
     WorkerSummary,
 )
+from loadgen.reports.sessions import begins
 from loadgen.reports.truth import Finding, hold, judge_generator, judge_starts, judge_worker
 from loadgen.reports.verdict import cross
 from loadgen.reports.watching import CallWatch, Watch
 from loadgen.reports.words import iso
-from loadgen.steering import CONTINUED
 from loadgen.thresholds import parse
 
 
@@ -136,7 +136,9 @@ def tell(record: Record, verdict: Verdict, watches: Sequence[Watch] = ()) -> tup
     counts = [record.counts(step) for step in steps]
     measured = Measured.of(facts.settings.get("warm_up"), steps, record.events())
     paced = bool(facts.settings.get("pace"))
-    tried, called, gates = Tried(phases.started_us, paced=paced), Called(paced=paced), _gates(record)
+    begins_us = begins(record.events())
+    tried, called = Tried(phases.started_us, begins_us, paced=paced), Called(begins_us, paced=paced)
+    gates = _gates(record, begins_us)
     for tries in map(measured.tries, record.try_tables()):
         tried.add_table(tries)
         gates.add_tries(tries)
@@ -184,11 +186,10 @@ def tell(record: Record, verdict: Verdict, watches: Sequence[Watch] = ()) -> tup
     return summary, Distributions(tried.distributions(steps), called.distributions())
 
 
-def _gates(record: Record) -> Gates:
+def _gates(record: Record, begins_us: Sequence[int]) -> Gates:
     """The run's thresholds, nothing measured yet."""
-    sessions_us = [event.at_us for event in record.events() if event.kind in (RESUMED, CONTINUED)]
     texts = record.facts().settings.get("thresholds", ())
-    return Gates([parse(text) for text in texts], record.steps(), sessions_us)
+    return Gates([parse(text) for text in texts], record.steps(), begins_us)
 
 
 def write(summary: Summary, path: Path) -> None:

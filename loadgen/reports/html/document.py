@@ -37,6 +37,7 @@ FILE = "report.html"
 _ASKED = {
     "Go on": "Do what is left",
     "Again": "Do what failed again",
+    "Stop": "Stop it",
     "Report": "This report in a terminal",
     "Undo": "Undo on the target what the run made",
 }
@@ -125,6 +126,7 @@ def _verdict(told: Story) -> Markup:
     summary = told.summary
     verdict, generator = summary.verdict, summary.generator
     first, *more = verdict.reasons or (all_well(summary),)
+    style = "verdict" if verdict.ok or verdict.running else "verdict not"
     doubt = None
     if generator.verdict not in (None, "ok"):
         doubt = tag(
@@ -141,7 +143,7 @@ def _verdict(told: Story) -> Markup:
             tag("ul", *(tag("li", reason) for reason in more)) if more else None,
             doubt,
             _next(told),
-            class_="verdict" if verdict.ok else "verdict not",
+            class_=style,
             id="verdict",
             aria_label="Verdict",
         ),
@@ -169,7 +171,8 @@ def _next(told: Story) -> Markup:
         (_ASKED.get(label, label), tag("code", command))
         for label, command in next_steps(summary, told.directory)
     ]
-    return pairs([("Exit code", str(summary.verdict.exit_code)), *links, *commands])
+    code = [] if summary.verdict.running else [("Exit code", str(summary.verdict.exit_code))]
+    return pairs([*code, *links, *commands])
 
 
 def _tiles(summary: Summary) -> Markup:
