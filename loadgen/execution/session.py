@@ -39,7 +39,7 @@ from loadgen.execution.http_auth import (
 )
 from loadgen.execution.http_base import Base, Place
 from loadgen.execution.http_headers import NO_STAMP
-from loadgen.execution.http_messages import Answer, Outgoing, Received, prepared
+from loadgen.execution.http_messages import Answer, Facts, Outgoing, Received, prepared
 from loadgen.execution.http_prepare import (
     Body,
     Labels,
@@ -112,6 +112,7 @@ class Session(Base):
         self._step, self._item, self._attempt = "", NO_ITEM, 1
         self._call: tuple[str | None, int | Collection[int]] = (None, ())
         self._labels = Labels()
+        self._facts = Facts(b"")
         self.headers = {
             "User-Agent": f"loadgen/{__version__}",
             "Accept-Encoding": self._transport.accept_encoding,
@@ -350,7 +351,9 @@ class Session(Base):
             if isinstance(broken, requests.RequestException):
                 broken.request = prepared(outgoing)
             raise broken
-        answer = Answer(outgoing, received)
+        if received.head != self._facts.head:
+            self._facts = Facts(received.head)
+        answer = Answer(outgoing, received, self._facts)
         if error:
             self._unexpected(answer)
         return answer
