@@ -24,8 +24,16 @@ def word(summary: Summary) -> str:
 def headline(summary: Summary) -> str:
     """What is said behind the word: the first reason, and what the run's caller was told."""
     verdict = summary.verdict
-    first = next(iter(verdict.reasons), all_well(summary))
+    first = first_reason(summary)
     return first if verdict.running else f"{first} (exit code {verdict.exit_code})"
+
+
+def first_reason(summary: Summary) -> str:
+    """The first reason, without what the word before it has said already."""
+    first = next(iter(summary.verdict.reasons), all_well(summary))
+    if word(summary) != WORDS[ExitCode.THRESHOLD]:
+        return first
+    return first.removeprefix("threshold crossed: ").replace("stopped by a threshold:", "stopped:", 1)
 
 
 def all_well(summary: Summary) -> str:
