@@ -48,11 +48,16 @@ def all_well(summary: Summary) -> str:
     )
 
 
+def named(run: str, directory: Path) -> str:
+    """A run whose files lie in `directory`, as it is said to any command."""
+    if directory.parent == DEFAULT_OUT:
+        return run
+    return f"{run} --out {shlex.quote(str(directory.parent))}"
+
+
 def next_steps(summary: Summary, directory: Path) -> list[tuple[str, str]]:
     """What one may want to do with a run whose files lie in `directory`: a word, a command."""
-    run = summary.run.id
-    if directory.parent != DEFAULT_OUT:
-        run = f"{run} --out {shlex.quote(str(directory.parent))}"
+    run = named(summary.run.id, directory)
     if summary.verdict.running:
         return [("Stop", f"loadgen stop {run}"), ("Report", f"loadgen report {run}")]
     steps = []
