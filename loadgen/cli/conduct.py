@@ -331,11 +331,9 @@ class Conductor:
                 with contextlib.suppress(OSError):
                     os.write(self._console.file.fileno(), SHOW_CURSOR)
             if self._directory is not None:
-                line = (
-                    f"left at once; to go on: loadgen resume {named(self._directory.name, self._directory)}\n"
-                )
+                run = named(self._directory.name, self._directory)
                 with contextlib.suppress(OSError):
-                    os.write(2, line.encode())
+                    os.write(2, f"left at once; to go on: loadgen resume {run}\n".encode())
             os._exit(128 + number)
         self._signalled = True
         self._master.stop(Incomplete(f"stopped by {signal.Signals(number).name}"))
