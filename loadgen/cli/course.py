@@ -187,15 +187,18 @@ def cautions(course: CourseOrder, plan: Plan, slots: int, *, settled: bool) -> I
     most = levels.most or slots
     if settled and slots < most:
         yield f"--ramp {course.ramp}: there are {slots} slots here; only workers that join bring {most}"
-    opened = min(most, slots)
-    for phase in plan.phases:
-        items = sum(step.items for step in phase)
-        if not any(step.endless for step in phase) and 0 < FAR_MORE * items < opened:
-            names = " and ".join(step.name for step in phase)
-            yield (
-                f"--ramp {course.ramp}: opens {opened} slots, most of them for nothing: "
-                f"{names} has {count(items, 'item')}"
-            )
+    opened, phases = min(most, slots), plan.phases
+    if any(step.endless for phase in phases for step in phase):
+        return
+    items, longest = max(
+        ((sum(step.items for step in phase), phase) for phase in phases), key=lambda each: each[0]
+    )
+    if 0 < FAR_MORE * items < opened:  # where one phase needs the slots, the others may be short
+        names = " and ".join(step.name for step in longest)
+        yield (
+            f"--ramp {course.ramp}: opens {opened} slots, most of them for nothing: "
+            f"{names} has {count(items, 'item')}"
+        )
 
 
 def _check_names(scenario: Scenario, mix: Mapping[str, float], said: str | None) -> None:
