@@ -178,7 +178,7 @@ def parse_breaker(text: str, where: str = "breaker") -> Rule:
     if text[at:].strip():
         patience_us, at = span(word(at, "for"))
     if text[at:].strip():
-        fail(_begin(text, at), "expected the end")
+        fail(_begin(text, at), "expected the end, as in 50% over 10s for 2m")
     return Rule(float(share[1]) / 100, window_us, patience_us, text)
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from typing import NoReturn
 
-from loadgen.rates import Fail, failing, parse_duration, read_points
+from loadgen.rates import Fail, failing, read_points, read_span
 
 _COUNT = re.compile(r"\d{1,9}(?![\d.])", re.ASCII)
 _POINTS = re.compile(r"[:,]")
@@ -72,14 +73,27 @@ def parse_ramp(text: str, where: str = "ramp") -> Levels:
 
     Raises UsageError, with the line and a caret below what is wrong in it.
     """
-    if not _POINTS.search(text):
-        seconds = parse_duration(text, where)
-        return Levels(((0.0, 1.0), (seconds, None)) if seconds else ((0.0, None),), text.strip())
     fail = failing(text, where)
-    points = read_points(text, "a number of items in flight: 30s:64", _number, fail)
+    if not _POINTS.search(text):
+        seconds = _duration(text, fail)
+        return Levels(((0.0, 1.0), (seconds, None)) if seconds else ((0.0, None),), text.strip())
+    points = read_points(text, ("point", "a number of items in flight: 0:1,30s:64"), _number, fail)
     if not any(number for _, number in points):
         fail(0, "nothing would ever be in flight: all numbers are 0")
     return Levels(tuple(points), text.strip())
+
+
+def _duration(text: str, fail: Fail) -> float:
+    """Seconds until all slots are open."""
+
+    def no_time(at: int, message: str) -> NoReturn:
+        fail(at, f"{message}, or points like 0:1,30s:64")
+
+    at = len(text) - len(text.lstrip())
+    us, end = read_span(text, at, no_time)
+    if end < len(text.rstrip()):
+        fail(end, "expected the end, as in 1m30s, or points like 0:1,30s:64")
+    return us / 1_000_000
 
 
 def _number(text: str, at: int, fail: Fail) -> tuple[float, int]:

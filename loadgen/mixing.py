@@ -7,9 +7,11 @@ from collections.abc import Collection, Mapping
 
 from loadgen.rates import failing
 
+_EXAMPLE = "like browse=3,order=1"
 _NONE_LEFT = 1e-6
 """Of an item: what a float is short of nothing."""
-_WEIGHT = re.compile(r"\s*([^\W\d]\w*)\s*=\s*(-?\d{1,9}(?:\.\d{1,6})?)\s*")
+_STEP = re.compile(r"\s*([^\W\d]\w*)\s*")
+_WEIGHT = re.compile(r"=\s*(-?\d{1,9}(?:\.\d{1,6})?)\s*")
 
 
 class Turns:
@@ -68,18 +70,20 @@ def parse_mix(text: str, where: str = "--mix") -> dict[str, float]:
     weights: dict[str, float] = {}
     at = 0
     while True:
-        found = _WEIGHT.match(text, at)
-        if not found:
-            fail(at, "expected STEP=WEIGHT,...: browse=3,order=1")
-        name, weight = found[1], float(found[2])
+        step = _STEP.match(text, at)
+        if not step:
+            fail(at, f"expected STEP=WEIGHT,..., {_EXAMPLE}")
+        name, found = step[1], _WEIGHT.match(text, step.end())
         if name in weights:
-            fail(found.start(1), f"{name} has a weight already")
-        if weight <= 0:
-            fail(found.start(2), "a weight is above 0; leave a step out that is to have none")
-        weights[name] = weight
+            fail(step.start(1), f"{name} has a weight already")
+        if not found:
+            fail(step.end(), f"expected = and the weight of {name}, a number, {_EXAMPLE}")
+        if float(found[1]) <= 0:
+            fail(found.start(1), "a weight is above 0; leave a step out that is to have none")
+        weights[name] = float(found[1])
         at = found.end()
         if at == len(text):
             return weights
         if text[at] != ",":
-            fail(at, "expected a comma or the end")
+            fail(at, f"expected a comma or the end, {_EXAMPLE}")
         at += 1

@@ -178,7 +178,7 @@ def parse_rate(text: str, where: str = "rate") -> Rates:
     at = _spaces(text, 0)
     rate, end = read_rate(text, at, fail)
     if _spaces(text, end) < len(text):
-        fail(_spaces(text, end), "expected the end")
+        fail(_spaces(text, end), "expected the end; rates over time are stages: 0:50/s,2m:200/s")
     if not rate:
         fail(at, "nothing would ever arrive at a rate of 0")
     return Rates(((0.0, rate),), text.strip())
@@ -190,7 +190,7 @@ def parse_stages(text: str, where: str = "stages") -> Rates:
     Raises UsageError, with the line and a caret below what is wrong in it.
     """
     fail = failing(text, where)
-    points = read_points(text, "a rate: 2m:200/s", read_rate, fail)
+    points = read_points(text, ("stage", "a rate: 0:50/s,2m:200/s"), read_rate, fail)
     rates = Rates(tuple(points), text.strip())
     if not rates.total:
         fail(0, "nothing would ever arrive: all rates are 0")
@@ -198,20 +198,26 @@ def parse_stages(text: str, where: str = "stages") -> Rates:
 
 
 def read_points(
-    text: str, what: str, read: Callable[[str, int, Fail], tuple[float, int]], fail: Fail
+    text: str, called: tuple[str, str], read: Callable[[str, int, Fail], tuple[float, int]], fail: Fail
 ) -> list[tuple[float, float]]:
     """(seconds, value) of points like 0:50/s,2m:200/s; `read` gets the value that starts at a place.
 
-    `what`: the value, for the message, and an example of a point.
+    `called`: what a point is called, and its value, with an example: for messages.
     """
+    noun, what = called
     points: list[tuple[float, float]] = []
     end = -1
+
+    def no_time(at: int, message: str) -> NoReturn:
+        fail(at, f"{message}, then a colon and {what}")
+
     while end < len(text):
         if end >= 0 and text[end] != ",":
             fail(end, "expected a comma or the end")
         at = _spaces(text, end + 1)
-        seconds, end = _time(text, at, fail)
-        _check_time([time for time, _ in points], seconds, at, fail)
+        seconds, end = _time(text, at, no_time)
+        if problem := _misplaced([time for time, _ in points], seconds, noun):
+            fail(at, problem)
         end = _spaces(text, end)
         if text[end : end + 1] != ":":
             fail(end, f"expected a colon and {what}")
@@ -229,7 +235,7 @@ def parse_duration(text: str, where: str = "duration") -> float:
     fail = failing(text, where)
     us, end = read_span(text, _spaces(text, 0), fail)
     if _spaces(text, end) < len(text):
-        fail(_spaces(text, end), "expected the end")
+        fail(_spaces(text, end), "expected the end, as in 1m30s")
     return us / 1_000_000
 
 
@@ -273,13 +279,15 @@ def _time(text: str, at: int, fail: Fail) -> tuple[float, int]:
     return us / 1_000_000, end
 
 
-def _check_time(before: list[float], seconds: float, at: int, fail: Fail) -> None:
+def _misplaced(before: list[float], seconds: float, noun: str) -> str:
+    """What is wrong with a time after those; empty: nothing."""
     if not before and seconds:
-        fail(at, "the first stage is at 0")
+        return f"the first {noun} is at 0: begin with 0:"
     if before and seconds < before[-1]:
-        fail(at, "a stage is not before the one on its left")
+        return f"a {noun} is not before the one on its left; times count from the start"
     if before[-2:] == [seconds, seconds]:
-        fail(at, "two stages at one time are a jump; a third one says nothing")
+        return f"two {noun}s at one time are a jump; a third one says nothing"
+    return ""
 
 
 def read_rate(text: str, at: int, fail: Fail) -> tuple[float, int]:

@@ -5,7 +5,7 @@
     500            the same
     0              nothing: a scenario's warm-up is left out
 
-    warm-up  = number ("ms" | "s" | "m" | "h") | count ["items" | "item"]
+    warm-up  = number ("ms" | "s" | "m" | "h") | duration | count ["items" | "item"]
 
 Connections are opened then, caches filled, code compiled, on both sides: times that a longer run would
 hardly have.  (How many items a worker keeps in flight is found out in the same seconds: that is widening.)
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from loadgen.errors import WarmUpError, pointed
-from loadgen.rates import SPANS_US, span
+from loadgen.rates import SPANS_US, read_span, span
 
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?(?![\d.])")
 _WORD = re.compile(r"[^\W\d]+")
@@ -55,24 +55,31 @@ def parse(text: str, where: str = "warm-up") -> WarmUp:
 
     Raises WarmUpError, with the line and a caret below what is wrong in it.
     """
-    at = len(text) - len(text.lstrip())
-    number = _NUMBER.match(text, at)
+
+    def fail(at: int, message: str) -> NoReturn:
+        raise WarmUpError(pointed(f"{where}: {message}", text, at))
+
+    begin = _begin(text, 0)
+    number = _NUMBER.match(text, begin)
     if not number:
-        _fail(text, at, f"{where}: expected a time like 10s, or a number of items like 500")
-    at = number.end() + len(text[number.end() :]) - len(text[number.end() :].lstrip())
+        fail(begin, "expected a time like 10s, or a number of items like 500")
+    at = _begin(text, number.end())
     word = _WORD.match(text, at)
-    unit = word.group() if word else ""
+    unit, end = (word.group(), word.end()) if word else ("", at)
     if unit and unit not in (*SPANS_US, *_ITEMS):
-        _fail(text, at, f"{where}: expected ms, s, m, h or items")
-    end = word.end() if word else at
+        fail(at, "expected ms, s, m, h or items")
+    us = round(float(number.group()) * SPANS_US.get(unit, 0))
+    if unit in SPANS_US and text[end : end + 1].isdecimal():
+        us, end = read_span(text, begin, fail)
     if text[end:].strip():
-        _fail(text, end + len(text[end:]) - len(text[end:].lstrip()), f"{where}: expected the end")
+        fail(_begin(text, end), "expected the end, as in 10s, 1m30s or 500 items")
     if unit in SPANS_US:
-        return WarmUp(us=round(float(number.group()) * SPANS_US[unit]), text=text)
+        return WarmUp(us=us, text=text)
     if "." in number.group():
-        _fail(text, text.index("."), f"{where}: a number of items is whole; a time needs a unit")
+        fail(text.index("."), "a number of items is whole; a time needs a unit")
     return WarmUp(items=int(number.group()), text=text)
 
 
-def _fail(text: str, at: int, message: str) -> NoReturn:
-    raise WarmUpError(pointed(message, text, at))
+def _begin(text: str, at: int) -> int:
+    """Where the next word begins."""
+    return at + len(text[at:]) - len(text[at:].lstrip())

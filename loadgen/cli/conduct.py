@@ -41,6 +41,7 @@ from loadgen.queues.members import Restored
 from loadgen.queues.memory import MemoryQueue
 from loadgen.queues.server import QueueManager
 from loadgen.record import Ended, Event, Mark, Reopened, RunFacts
+from loadgen.reports.advice import named
 from loadgen.reports.progress import display
 from loadgen.reports.sessions import RESUMED
 from loadgen.sample import Outcome
@@ -98,6 +99,7 @@ class Conductor:
         """Run from the start; returns the exit code."""
         started_us = self._clock.now_us()
         directory = directories.make(out, directories.new_id(prepared.loaded.name, started_us))
+        self._directory = directory
         self._lock(directory)
         self._identity.save(identity_file(directory.name))
         keep_scenario(directory, prepared.loaded)
@@ -327,6 +329,10 @@ class Conductor:
             if self._console.is_terminal:
                 with contextlib.suppress(OSError):
                     os.write(self._console.file.fileno(), SHOW_CURSOR)
+            if self._directory is not None:
+                run = named(self._directory.name, self._directory)
+                with contextlib.suppress(OSError):
+                    os.write(2, f"left at once; to go on: loadgen resume {run}\n".encode())
             os._exit(128 + number)
         self._signalled = True
         self._master.stop(Incomplete(f"stopped by {signal.Signals(number).name}"))

@@ -11,7 +11,7 @@ import typer
 
 from loadgen.cli import words
 from loadgen.cli.pace import PaceOrder
-from loadgen.errors import UsageError
+from loadgen.errors import UsageError, pointed
 from loadgen.levels import Levels, parse_ramp
 from loadgen.loader import Loaded
 from loadgen.mixing import parse_mix
@@ -94,7 +94,7 @@ class CourseOrder:
         """What was said, else what the scenario says.  Raises UsageError."""
         duration, ramp = duration or scenario.duration, ramp or scenario.ramp
         weights = parse_mix(mix) if mix else scenario.mix
-        _check_names(scenario, weights or {})
+        _check_names(scenario, weights or {}, mix)
         if duration is not None and not parse_duration(duration, "--duration"):
             raise UsageError(f"--duration {duration}: nothing would ever be done")
         thinks = [each for step in scenario.steps if (each := _think_of(think_time, scenario, step))]
@@ -187,22 +187,28 @@ def cautions(course: CourseOrder, plan: Plan, slots: int, *, settled: bool) -> I
     most = levels.most or slots
     if settled and slots < most:
         yield f"--ramp {course.ramp}: there are {slots} slots here; only workers that join bring {most}"
-    opened = min(most, slots)
-    for phase in plan.phases:
-        items = sum(step.items for step in phase)
-        if not any(step.endless for step in phase) and 0 < FAR_MORE * items < opened:
-            names = " and ".join(step.name for step in phase)
-            yield (
-                f"--ramp {course.ramp}: opens {opened} slots, most of them for nothing: "
-                f"{names} has {count(items, 'item')}"
-            )
+    opened, phases = min(most, slots), plan.phases
+    if any(step.endless for phase in phases for step in phase):
+        return
+    items, longest = max(
+        ((sum(step.items for step in phase), phase) for phase in phases), key=lambda each: each[0]
+    )
+    if 0 < FAR_MORE * items < opened:  # where one phase needs the slots, the others may be short
+        names = " and ".join(step.name for step in longest)
+        yield (
+            f"--ramp {course.ramp}: opens {opened} slots, most of them for nothing: "
+            f"{names} has {count(items, 'item')}"
+        )
 
 
-def _check_names(scenario: Scenario, mix: Mapping[str, float]) -> None:
+def _check_names(scenario: Scenario, mix: Mapping[str, float], said: str | None) -> None:
     names = [step.name for step in scenario.steps]
     for name in mix:
         if name not in names:
-            raise UsageError(f"--mix: no step {name}; expected {' or '.join(names)}")
+            message = f"no step {name}; expected {' or '.join(names)}"
+            if said is None:
+                raise UsageError(f"{scenario.location}: mix: {message}")
+            raise UsageError(pointed(f"--mix: {message}", said, said.index(name)))
 
 
 def _think_of(said: str | None, scenario: Scenario, step: Step[..., Any]) -> Think | None:

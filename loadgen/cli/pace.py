@@ -12,10 +12,12 @@ from typing import Annotated, Any, Self, TypeAlias
 
 import typer
 
+from loadgen.cli.spelled import check_words
 from loadgen.errors import UsageError
 from loadgen.mixing import parts
 from loadgen.pacing import Even, Pace, Poisson, parse_duration, parse_rate, parse_stages, parse_trace
 from loadgen.plan import Plan
+from loadgen.reports.words import count
 from loadgen.scenario import Scenario
 
 PANEL = "When items start"
@@ -102,6 +104,7 @@ class PaceOrder:
         max_lag: str | None,
     ) -> Self:
         """What was said, else what the scenario says.  Raises UsageError."""
+        check_words(scenario)
         closed = rate == NONE
         theirs = None if closed else scenario.arrivals
         rate = None if closed else rate
@@ -172,10 +175,9 @@ class PaceOrder:
                 steps.append(replace(step, items=pace.due(duration_us - 1), pace=pace))
                 continue
             if pace.total < step.items:
-                raise UsageError(
-                    f"{self.words}: brings {pace.total:.0f} items, step {step.name} has {step.items}; "
-                    "let the last rate go on, or have fewer items"
-                )
+                more = "record more" if _is_file(self.arrivals) else "let the last rate go on"
+                brought = f"brings {count(round(pace.total), 'item')}, step {step.name} has {step.items}"
+                raise UsageError(f"{self.words}: {brought}; {more}, or have fewer items")
             steps.append(replace(step, pace=pace))
         return Plan(tuple(steps))
 

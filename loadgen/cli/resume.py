@@ -84,7 +84,7 @@ def resume(
     from loadgen.loader import load
     from loadgen.warmup import parse as parse_warm_up
 
-    said = Said.of(context, dashboard=dashboard, no_dashboard=no_dashboard)
+    said = Said.of(context, chunk=chunk, dashboard=dashboard, no_dashboard=no_dashboard)
     path = directory.find(out, run)
     with Reader(path) as reader:
         facts, steps = reader.facts(), reader.steps()
@@ -110,6 +110,7 @@ def resume(
         pace=PaceOrder.kept(before),
         course=CourseOrder.kept(before),
     )
+    said.check(prepared.pace, prepared.course, prepared.work.plan)
     if [step.items for step in prepared.steps] != [step.items for step in steps]:
         raise ScenarioError(
             f"run {facts.id} has other item counts than {facts.path} gives with these options"

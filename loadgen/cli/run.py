@@ -87,6 +87,7 @@ def run(
     options: Any = scenario_options.parse(loaded.scenario.options, settings or (), os.environ)
     said = Said.of(
         context,
+        chunk=chunk,
         rate=rate,
         stages=stages,
         arrivals=arrivals,

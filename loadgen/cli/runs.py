@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -15,10 +16,16 @@ from loadgen.cli.tidy import prune, rm
 if TYPE_CHECKING:
     from loadgen.cli.shelf import Shelved
 
-HEADINGS = ("run", "started (UTC)", "target", "verdict", "size", "rate/s", "planned", "done", "failed")
-MORE_HEADINGS = ("unknown", "dropped", "pending")
+HEADINGS = (
+    *("run", "started (UTC)", "target", "verdict", "size", "rate/s"),
+    *("planned", "done", "failed", "unknown", "dropped", "pending"),
+)
 TEXTS = 4
 """Columns that are read from the left; the others are numbers."""
+IF_ANY = ("unknown", "dropped", "pending")
+"""What a narrow table leaves out first, where it is 0 in all rows,"""
+SPARE = ("started (UTC)", "target", "size", "rate/s", "planned", *IF_ANY, "failed", "done")
+"""and then, in this order: the run's name begins with when it started."""
 
 
 def make_runs() -> typer.Typer:
@@ -53,16 +60,45 @@ def runs(
 
 
 def _table(found: list[Shelved]) -> None:
-    headings = (*HEADINGS, *MORE_HEADINGS)
-    table = [headings, *map(_row, found)]
-    widths = [max(len(row[place]) for row in table if place < len(row)) for place in range(len(headings))]
-    widths[1] = len("2026-11-20 22:18:33")  # the reason why a run cannot be read stands there, too
-    for row in table:  # never cut to the terminal's width: names are there to be copied
-        cells = [
-            cell.ljust(width) if place < TEXTS else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=False))
-        ]
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    sys.stdout.write("".join(f"{line}\n" for line in lines([*map(_row, found)], width)))
+
+
+def lines(rows: list[tuple[str, ...]], width: int | None) -> list[str]:
+    """A heading and a line for each row; `width`: of the terminal, None: there is none, all is shown.
+
+    Names are never cut: they are there to be copied.
+    """
+    table = [HEADINGS, *rows]
+    widths = [
+        max(len(row[place]) for row in table if len(row) == len(HEADINGS)) for place in range(len(HEADINGS))
+    ]
+    widths[0] = max(len(row[0]) for row in table)
+    shown = _shown(rows, widths, width)
+    return [_line(row, widths, shown, width) for row in table]
+
+
+def _shown(rows: list[tuple[str, ...]], widths: list[int], width: int | None) -> list[int]:
+    """The columns that there is room for."""
+    shown = [*range(len(HEADINGS))]
+    zero = {
+        name for name in IF_ANY if {row[HEADINGS.index(name)] for row in rows if len(row) > TEXTS} <= {"0"}
+    }
+    for name in (*(name for name in IF_ANY if name in zero), *(name for name in SPARE if name not in zero)):
+        if width is None or sum(widths[place] for place in shown) + 2 * (len(shown) - 1) <= width:
+            break
+        shown.remove(HEADINGS.index(name))
+    return shown
+
+
+def _line(row: tuple[str, ...], widths: list[int], shown: list[int], width: int | None) -> str:
+    if len(row) < len(HEADINGS):  # a name, and why there is no more to tell
+        return "  ".join([row[0].ljust(widths[0]), *row[1:]])[:width]
+    cells = [
+        row[place].ljust(widths[place]) if place < TEXTS else row[place].rjust(widths[place])
+        for place in shown
+    ]
+    return "  ".join(cells).rstrip()
 
 
 def _row(run: Shelved) -> tuple[str, ...]:

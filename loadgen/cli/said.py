@@ -87,6 +87,10 @@ class Said:
                 f"--seed {self.values['seed']}: nothing of this run is at random; it goes with "
                 "--arrivals poisson, or with a think time like 0.5s-2s"
             )
+        if self.aloud("chunk") and self.values["chunk"] != "auto" and pace.is_open:
+            raise UsageError(
+                f"--chunk {self.values['chunk']}: with {pace.words} it is the schedule that parts the items"
+            )
         if self.aloud("mix") and not any(step.weight is not None for step in plan.steps):
             raise UsageError(f"--mix {self.values['mix']}: a mix has two steps or more of those that run")
 

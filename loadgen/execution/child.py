@@ -69,7 +69,7 @@ class Child:
         if loaded.scenario.transport == "curl" and any(step.described for step in self._steps):
             multi = Multi(self._options, self._session(), SystemClock(), setup.threads, setup.run)
             doors = (self._gate, self._valve)
-            self._engine = Engine(multi, self._queue(), self._steps, doors, outbox)
+            self._engine = Engine(multi, self._queue(), self._steps, doors, outbox, self._drop)
         scripted = self._engine is None or any(not step.described for step in self._steps)
         self._most = None if scripted else LOOKERS
         self._threads: list[threading.Thread] = []
@@ -281,7 +281,11 @@ class Engine:
         steps: Sequence[Step[..., Any]],
         doors: tuple[Gate, Valve],
         outbox: Outbox,
+        drop: Callable[[Task], None],
     ) -> None:
+        """`drop` is called with a task that was not let in in time."""
+        self._drop = drop
+        self._late: Task | None = None
         self.multi = multi
         self.tasks = tasks
         self._gate, self._valve = doors
@@ -316,10 +320,16 @@ class Engine:
         """For `Multi`: the next task that comes."""
         return None if self._finishing else self._lane(self.tasks.get())
 
-    def may_start(self, lease: int) -> bool | None:
-        """For `Multi`: whether both doors are open."""
-        opens = self._gate.may_start(lease)
-        return self._valve.enter() if opens else opens
+    def may_start(self, lane: Lane) -> bool | None:
+        """For `Multi`: whether both doors are open; who stands at the valve for too long is dropped."""
+        opens = self._gate.may_start(lane.lease)
+        if not opens:
+            return opens
+        entered, task = self._valve.enter(), lane.token
+        if entered is None and 0 < task.until_us < SystemClock().monotonic_us():
+            self._late = task
+            return False
+        return entered
 
     def done(self, lane: Lane, result: Result, samples: list[Sample]) -> None:
         """For `Multi`: an item has ended."""
@@ -329,6 +339,9 @@ class Engine:
     def lost(self, lane: Lane, position: int, samples: list[Sample] | None) -> None:
         """For `Multi`: the rest of a lane is not to be done."""
         task: Task = lane.token
+        if task is self._late:
+            self._drop(task)
+            return
         if samples is not None:
             self._valve.leave()
         self._outbox.skip(task, task.items[position:], samples or ())

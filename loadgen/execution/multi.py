@@ -56,8 +56,8 @@ class Client(Protocol):
         """The same when nothing is under way: may block; None: nothing will come any more."""
         ...
 
-    def may_start(self, lease: int) -> bool | None:
-        """Whether an item of the lease may be started.  None: ask again in a moment."""
+    def may_start(self, lane: Lane) -> bool | None:
+        """Whether the lane's next item may be started.  None: ask again in a moment."""
         ...
 
     def may_go_on(self, lease: int) -> bool | None:
@@ -153,7 +153,7 @@ class Multi:
                 continue
             if attempt is not None and self._session.needs_login and not self._log_in(way, attempt):
                 continue  # before the gate is asked: logging in can take longer than a lease lives
-            leave = client.may_start(lease) if attempt is None else client.may_go_on(lease)
+            leave = client.may_start(lane) if attempt is None else client.may_go_on(lease)
             if leave is None:
                 self._held.append(way)
                 return

@@ -24,8 +24,16 @@ def word(summary: Summary) -> str:
 def headline(summary: Summary) -> str:
     """What is said behind the word: the first reason, and what the run's caller was told."""
     verdict = summary.verdict
-    first = next(iter(verdict.reasons), all_well(summary))
+    first = first_reason(summary)
     return first if verdict.running else f"{first} (exit code {verdict.exit_code})"
+
+
+def first_reason(summary: Summary) -> str:
+    """The first reason, without what the word before it has said already."""
+    first = next(iter(summary.verdict.reasons), all_well(summary))
+    if word(summary) != WORDS[ExitCode.THRESHOLD]:
+        return first
+    return first.removeprefix("threshold crossed: ").replace("stopped by a threshold:", "stopped:", 1)
 
 
 def all_well(summary: Summary) -> str:
@@ -40,11 +48,16 @@ def all_well(summary: Summary) -> str:
     )
 
 
+def named(run: str, directory: Path) -> str:
+    """A run whose files lie in `directory`, as it is said to any command."""
+    if directory.parent == DEFAULT_OUT:
+        return run
+    return f"{run} --out {shlex.quote(str(directory.parent))}"
+
+
 def next_steps(summary: Summary, directory: Path) -> list[tuple[str, str]]:
     """What one may want to do with a run whose files lie in `directory`: a word, a command."""
-    run = summary.run.id
-    if directory.parent != DEFAULT_OUT:
-        run = f"{run} --out {shlex.quote(str(directory.parent))}"
+    run = named(summary.run.id, directory)
     if summary.verdict.running:
         return [("Stop", f"loadgen stop {run}"), ("Report", f"loadgen report {run}")]
     steps = []

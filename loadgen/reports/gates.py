@@ -13,11 +13,12 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from loadgen.rates import plain
 from loadgen.record import AttemptRow, CallTable, ItemCounts, StepFacts, TryTable
 from loadgen.reports.schema import ThresholdSummary
 from loadgen.reports.tally import Series, Tally
 from loadgen.sample import Outcome
-from loadgen.thresholds import Threshold
+from loadgen.thresholds import Threshold, parse
 
 _US = {"us": 1, "ms": 1_000, "s": 1_000_000}
 
@@ -110,8 +111,22 @@ def counted(threshold: Threshold, counts: Mapping[str, ItemCounts]) -> float | N
 
 
 def said(threshold: Threshold, value: float) -> str:
-    """A value, for people."""
-    return f"{value:.6g}{threshold.unit}"
+    """A value, for people: three digits that matter, or as many as it takes to see whether it holds.
+
+    >>> said(parse("p95<800ms"), 301.951), said(parse("p95<800ms"), 799.96), said(parse("failed<5"), 1234.0)
+    ('302ms', '799.96ms', '1234')
+    """
+    if not threshold.unit:
+        return f"{value:.0f}"
+    least = max(len(f"{value:.0f}"), 3)
+    texts = (plain(float(f"{value:.{digits}g}")) for digits in range(least, 16))
+    seen = (text for text in texts if threshold.holds(float(text)) == threshold.holds(value))
+    return f"{next(seen, plain(value))}{threshold.unit}"
+
+
+def shown(gate: ThresholdSummary) -> str:
+    """The value of one that was judged."""
+    return "-" if gate.value is None else said(parse(gate.expr), gate.value)
 
 
 def _judge(gate: Gate, counts: Mapping[str, ItemCounts]) -> ThresholdSummary:

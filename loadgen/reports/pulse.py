@@ -113,7 +113,9 @@ class Pulse:
         self._held_us: int | None = None
         """Since when the run is paused,"""
         self._rested_us = 0
-        """and for how long it was before."""
+        """and for how long it was before;"""
+        self._since_us = 0
+        """since when it goes on again."""
         self._event = ""
         self._lock = threading.Lock()
 
@@ -199,11 +201,12 @@ class Pulse:
         return [second for second in self._seconds if second.at >= since]
 
     def _rate(self, now_us: int, seconds: int) -> float:
-        """Items a second over the last `seconds`, or since the first report where that is less."""
+        """Items a second over the last `seconds`, or since the first report or pause where that is less."""
         if self._first_us is None:
             return 0.0
-        begin_us = max((now_us // 1_000_000 - seconds) * 1_000_000, self._first_us)
-        items = sum(second.items for second in self._recent(now_us, seconds))
+        begin_us = max((now_us // 1_000_000 - seconds) * 1_000_000, self._first_us, self._since_us)
+        since = begin_us // 1_000_000
+        items = sum(second.items for second in self._recent(now_us, seconds) if second.at >= since)
         return _per_second(items, now_us - begin_us)
 
     def _mean(self, now_us: int) -> float:
@@ -219,7 +222,7 @@ class Pulse:
             self._held_us = now_us
         elif not view.paused and self._held_us is not None:
             self._rested_us += now_us - self._held_us
-            self._held_us = None
+            self._held_us, self._since_us = None, now_us
 
 
 def _left_s(view: QueueView, pending: int, rate: float) -> float | None:

@@ -15,6 +15,7 @@ from rich.console import Console
 from loadgen.record import Event
 from loadgen.reports.advice import headline, next_steps, word
 from loadgen.reports.chart import chart
+from loadgen.reports.gates import shown
 from loadgen.reports.grid import Column
 from loadgen.reports.happened import chosen
 from loadgen.reports.metrics import OTHER, Stats
@@ -145,11 +146,10 @@ def _thresholds(page: Page, summary: Summary) -> None:
     if not gates:
         return
     page.blank()
-    values = ("-" if gate.value is None else f"{gate.value:.6g}{gate.unit}" for gate in gates)
     page.table(
         [
             Column("Thresholds", tuple(gate.expr for gate in gates), left=True),
-            Column("value", tuple(values)),
+            Column("value", tuple(map(shown, gates))),
             Column("held", tuple("yes" if gate.ok else "NO" for gate in gates)),
         ]
     )

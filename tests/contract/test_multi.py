@@ -71,8 +71,8 @@ class Desk:
     def wait(self):
         return self.lanes.get()
 
-    def may_start(self, lease):
-        return self._ask("start", lease)
+    def may_start(self, lane):
+        return self._ask("start", lane.lease)
 
     def may_go_on(self, lease):
         return self._ask("go on", lease)

@@ -340,3 +340,22 @@ def test_each_paced_step_of_a_mix_has_its_share_of_a_rate_by_hand() -> None:
             bench.had[answer.chunk.step] += len(answer.chunk)
     assert bench.had[0] == pytest.approx(75 * 4.5, rel=0.2)
     assert bench.had[1] == pytest.approx(25 * 4.5, rel=0.2)
+
+
+def test_of_a_rate_by_hand_a_step_without_items_has_no_share() -> None:
+    bench = Bench()
+    bench.join()
+    paced = [
+        Part(StepPlan(0, "browse", 0, weight=3.0, pace=Even(parse_rate("30/s")))),
+        Part(StepPlan(1, "order", 1000, weight=1.0, pace=Even(parse_rate("10/s")))),
+    ]
+    bench.queue.open_all(paced)
+    assert bench.lease() is None, "now it is announced"
+    bench.queue.steer(lambda steering: steering.rate(40.0, BY_HAND))
+    orders = bench.queue.beat(Beat("w1", (), 0.0, 0)).orders
+    for _ in range(60):
+        bench.clock.step(0.1)
+        answer = bench.queue.lease(LeaseRequest("w1", 1000, 4, orders.serial))
+        if isinstance(answer, Lease):
+            bench.had[answer.chunk.step] += len(answer.chunk)
+    assert bench.had[1] == pytest.approx(40 * 4.5, rel=0.2)

@@ -61,7 +61,7 @@ def test_abort_winds_down_and_resume_goes_on(cli: Cli, target: Target):
     args = ("--target", target.url, *QUIET, "--threshold", "failed<10% abort", "--chunk", 5)
     ended = cli.run(scenario, *args)
     assert (ended.code, ended.err) == (99, "")
-    assert "THRESHOLD  stopped by a threshold: failed<10% abort: it is 100%" in ended.out
+    assert "THRESHOLD  stopped: failed<10% abort: it is 100%" in ended.out
     assert f"loadgen resume {cli.directory().name}" in ended.out
     summary = cli.summary()
     adds_up(summary)

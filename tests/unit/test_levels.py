@@ -25,11 +25,14 @@ def test_straight_lines_between_the_points(text: str, levels: dict[float, int]) 
 @pytest.mark.parametrize(
     ("text", "word", "at"),
     [
-        ("thirty", "duration", 0),
+        ("thirty", "duration like 500ms, 30s, 2m, 1m30s or 1h, or points like 0:1,30s:64", 0),
+        ("30", "or points like 0:1,30s:64", 2),
+        ("30s up", "or points like 0:1,30s:64", 3),
+        ("0:1,30:64", "then a colon and a number of items", 6),
         ("0:1,30s", "colon", 7),
-        ("5s:1", "first stage", 0),
+        ("5s:1", "first point", 0),
         ("0:1,30s:2.5", "whole number", 8),
-        ("0:1,30s:8,20s:9", "not before", 10),
+        ("0:1,30s:8,20s:9", "a point is not before", 10),
         ("0:0,30s:0", "all numbers are 0", 0),
     ],
 )

@@ -50,7 +50,10 @@ def test_words() -> None:
 @pytest.mark.parametrize(
     ("text", "word", "at"),
     [
-        ("browse", "expected STEP=WEIGHT", 0),
+        ("browse", "= and the weight of browse", 6),
+        ("browse=x", "= and the weight of browse", 6),
+        ("browse:3,order:1", "= and the weight of browse", 6),
+        ("3=browse", "expected STEP=WEIGHT", 0),
         ("browse=3,", "expected STEP=WEIGHT", 9),
         ("browse=3;order=1", "comma", 8),
         ("browse=3,order=0", "above 0", 15),

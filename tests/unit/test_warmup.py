@@ -28,6 +28,7 @@ def test_what_is_written_is_read_again(warm_up: WarmUp) -> None:
     [
         ("10s", WarmUp(us=10_000_000)),
         ("1.5 m", WarmUp(us=90_000_000)),
+        ("1m30s", WarmUp(us=90_000_000)),
         ("500 items", WarmUp(items=500)),
         ("500", WarmUp(items=500)),
         ("1 item", WarmUp(items=1)),
@@ -50,6 +51,8 @@ def test_the_examples(text: str, said: WarmUp) -> None:
         ("1.5 items", 1, "is whole"),
         ("10s long", 4, "the end"),
         ("10;", 2, "the end"),
+        ("1m30s long", 6, "the end, as in 10s, 1m30s or 500 items"),
+        ("1s30m", 4, "from large to small"),
     ],
 )
 def test_a_mistake_is_pointed_at(text: str, at: int, words: str) -> None:

@@ -21,7 +21,7 @@ import msgspec
 
 from loadgen.files import whole
 from loadgen.record import ItemCounts
-from loadgen.reports.advice import all_well, next_steps, word
+from loadgen.reports.advice import first_reason, next_steps, word
 from loadgen.reports.detail import DetailBuilder
 from loadgen.reports.html.charts import Chart, span
 from loadgen.reports.html.markup import Markup, island, join, tag
@@ -125,7 +125,7 @@ def _head(told: Story) -> Markup:
 def _verdict(told: Story) -> Markup:
     summary = told.summary
     verdict, generator = summary.verdict, summary.generator
-    first, *more = verdict.reasons or (all_well(summary),)
+    more = verdict.reasons[1:]
     style = "verdict" if verdict.ok or verdict.running else "verdict not"
     doubt = None
     if generator.verdict not in (None, "ok"):
@@ -139,7 +139,7 @@ def _verdict(told: Story) -> Markup:
     return join(
         tag(
             "section",
-            tag("p", f"{word(summary)}: {first}", class_="word"),
+            tag("p", f"{word(summary)}: {first_reason(summary)}", class_="word"),
             tag("ul", *(tag("li", reason) for reason in more)) if more else None,
             doubt,
             _next(told),

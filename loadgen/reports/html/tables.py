@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from loadgen.reports.detail import Parts
+from loadgen.reports.gates import shown
 from loadgen.reports.html.findings import skews
 from loadgen.reports.html.markup import Markup, join, tag
 from loadgen.reports.metrics import Stats
@@ -228,7 +229,7 @@ def thresholds(rows: Sequence[ThresholdSummary]) -> Markup:
         "Thresholds",
         [
             Column[ThresholdSummary]("threshold", lambda row: row.expr),
-            Column("value", lambda row: "-" if row.value is None else f"{row.value:.6g}{row.unit}"),
+            Column("value", shown),
             Column("held", lambda row: "yes" if row.ok else "NO", wrong=lambda row: not row.ok),
             Column("why", lambda row: row.reason or "-", words=True),
         ],

@@ -159,3 +159,28 @@ def test_the_scenario_s_pace_can_be_left_out(trace: str) -> None:
 def test_a_seed_of_nothing_at_random_is_not_kept() -> None:
     assert settled(rate="5/s", seed=3).seed is None
     assert settled(rate="5/s", arrivals="poisson", seed=3).seed == 3
+
+
+@pytest.mark.parametrize(
+    ("mine", "words"),
+    [
+        ({"rate": "50"}, r"test_pace.py:\d+: rate: a rate needs its time.*\n  50\n    \^"),
+        ({"stages": "1s:5/s"}, r"test_pace.py:\d+: stages: the first stage is at 0"),
+        ({"max_lag": "1"}, r"test_pace.py:\d+: max_lag: expected a duration"),
+        ({"duration": "ten"}, r"test_pace.py:\d+: duration: expected a duration"),
+        ({"ramp": "9s:1"}, r"test_pace.py:\d+: ramp: the first point is at 0"),
+        ({"think_time": "2s-1s"}, r"test_pace.py:\d+: think_time: the longest is shorter"),
+        ({"rate": 50}, r"test_pace.py:\d+: rate: expected a text, not 50"),
+        ({"arrivals": 7}, r"test_pace.py:\d+: arrivals=7 is no text"),
+    ],
+)
+def test_what_the_scenario_says_wrong_is_told_where_it_stands(mine: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        settled(Scenario(**mine))
+
+
+def test_a_file_that_is_too_short_has_to_be_longer(trace: str) -> None:
+    with pytest.raises(UsageError, match="has 4; record more, or have fewer items"):
+        settled(arrivals=trace).lay(plan(4))
+    with pytest.raises(UsageError, match="brings 1 item, step step0 has 4; let the last rate go on"):
+        settled(stages="0:1/s,1s:1/s,1s:0/s").lay(plan(4))

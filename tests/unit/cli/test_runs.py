@@ -14,6 +14,7 @@ import pytest
 
 from loadgen.cli import tidy
 from loadgen.cli.app import run_app
+from loadgen.cli.runs import HEADINGS, lines
 from loadgen.cli.shelf import look, size
 from loadgen.columns import divide
 from loadgen.ledger.lock import RunLock
@@ -281,3 +282,23 @@ def test_the_forms_that_the_documents_show(shelf, tmp_path, capsys):
         code = run_app(words[:4])
         out, error = capsys.readouterr()
         assert (code == 0 and out and not error) or ("--output FILE" in error and words[3] == "parquet")
+
+
+ROW = ("20261120-221833123-azkaban_flows-3f2a", "2026-11-20 22:18:33", "http://127.0.0.1:8081", "INCOMPLETE")
+ROW = (*ROW, "1.2 MB", "312", "10000", "9000", "12", "0", "0", "988")
+
+
+def test_a_table_as_narrow_as_the_terminal():
+    broken = ("20261120-221833123-azkaban_flows-3f2b", "cannot read the ledger: file is not a database" * 3)
+    whole = lines([ROW, broken], None)
+    assert [part.split() for part in whole[:2]] == [" ".join(HEADINGS).split(), " ".join(ROW).split()]
+    assert whole[2].endswith(broken[1])
+    for width in (200, 136, 100, 80, 60):
+        table = lines([ROW, broken], width)
+        assert max(map(len, table)) <= width
+        assert table[1].split()[0] == ROW[0], "a name is there to be copied"
+        assert "INCOMPLETE" in table[1]
+    assert lines([ROW], 80)[0].split() == ["run", "verdict", "done", "failed", "pending"]
+    assert "unknown" not in lines([ROW], 120)[0], "nothing is unknown: that goes first"
+    assert lines([(*ROW[:9], "3", "0", "0")], 80)[0].split()[-1] == "unknown"
+    assert lines([ROW], 10)[0].split() == ["run", "verdict"]

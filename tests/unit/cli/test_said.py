@@ -14,7 +14,7 @@ from loadgen.cli.said import Said, Source
 from loadgen.errors import UsageError
 from loadgen.plan import Plan, StepPlan
 
-NAMES = ("rate", "stages", "arrivals", "ramp", "think_time", "seed", "max_lag", "mix", "dashboard")
+NAMES = ("chunk", "rate", "stages", "arrivals", "ramp", "think_time", "seed", "max_lag", "mix", "dashboard")
 FILE, ENVIRONMENT, LINE = Source.CONFIGURATION, Source.ENVIRONMENT, Source.COMMAND_LINE
 ONE = Plan((StepPlan(0, "browse", 1),))
 
@@ -62,6 +62,15 @@ def test_what_has_no_effect_is_told_of_the_command_line_only(name: str, value: A
         said(**{name: (value, LINE)}).check(PaceOrder(), CourseOrder(), ONE)
     for source in (ENVIRONMENT, FILE):
         said(**{name: (value, source)}).check(PaceOrder(), CourseOrder(), ONE)
+
+
+def test_a_schedule_needs_no_chunks() -> None:
+    paced = PaceOrder(rate="5/s")
+    with pytest.raises(UsageError, match="--chunk 7: with --rate 5/s it is the schedule"):
+        said(chunk=("7", LINE)).check(paced, CourseOrder(), ONE)
+    said(chunk=("auto", LINE)).check(paced, CourseOrder(), ONE)
+    said(chunk=("7", FILE)).check(paced, CourseOrder(), ONE)
+    said(chunk=("7", LINE)).check(PaceOrder(), CourseOrder(), ONE)
 
 
 def test_what_has_one_is_fine() -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from loadgen.columns import Harvest, Samples
 from loadgen.record import CallTable, Event, ItemCounts, Phases, StepFacts
-from loadgen.reports.gates import Gates
+from loadgen.reports.gates import Gates, said, shown
 from loadgen.reports.metrics import Timings, rank
-from loadgen.reports.schema import Verdict
+from loadgen.reports.schema import ThresholdSummary, Verdict
 from loadgen.reports.sessions import RESUMED
 from loadgen.reports.summary import summarize
 from loadgen.reports.tally import Series, Tally
@@ -214,3 +214,22 @@ def test_a_retry_has_not_ended():
     assert not it.look(0, ItemCounts(9), 2 * SECOND)
     it.record(0, harvest(1, 9000), 3 * SECOND)
     assert it.look(0, ItemCounts(9), 4 * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "words"),
+    [
+        ("p95<800ms", 301.951, "302ms"),
+        ("p95<800ms", 800.04, "800ms"),
+        ("p95<800ms", 799.96, "799.96ms"),
+        ("p95<1s", 0.301951, "0.302s"),
+        ("p95<800ms", 12_345.6, "12346ms"),
+        ("rate>=50/s", 49.99961, "49.9996/s"),
+        ("failed<1%", 100 / 3, "33.3%"),
+        ("failed<5", 12_345, "12345"),
+    ],
+)
+def test_values_have_three_digits_or_as_many_as_it_takes(text, value, words):
+    assert said(parse(text), value) == words
+    assert shown(ThresholdSummary(text, value, ok=False)) == words
+    assert shown(ThresholdSummary(text, None, ok=False)) == "-"

@@ -123,7 +123,9 @@ def test_what_is_shown_meanwhile_stands_still_in_a_pause():
     assert watch.standings((0,), 90 * SECOND)[0].value == pytest.approx(11, rel=0.01)
     assert pulse.progress(0, a_view("by hand"), 90 * SECOND).rate_mean == pytest.approx(11)
     watch.begin_anew(0, ItemCounts(planned=100, done=50), 100 * SECOND)
-    pulse.progress(0, a_view(""), 100 * SECOND)
+    assert pulse.progress(0, a_view(""), 100 * SECOND).eta_s is None
     for second in range(101, 111):
         more(second)
     assert rates(110) == pytest.approx((10.5, 10.5), rel=0.1)
+    seen = pulse.progress(0, a_view(""), 110 * SECOND)
+    assert seen.eta_s == pytest.approx(50 / 10, rel=0.1), "not slowed down by the pause"

@@ -154,6 +154,17 @@ def test_a_run_that_goes_on_says_how_far_it_is():
     assert "resume" not in text
 
 
+def test_the_verdict_does_not_say_threshold_twice():
+    record = fake_records.good()
+    record.run = fake_records.some_facts(settings={"thresholds": ["max<1ms", "failed<1%"]})
+    text = shown(record)
+    assert text.startswith("THRESHOLD  max<1ms: it was ")
+    stopped = judge(total(record), None, "stopped by a threshold: max<1ms abort: it is 2ms", 99)
+    file = io.StringIO()
+    render("terminal", record, stopped, Console(file=file, width=80))
+    assert file.getvalue().startswith("THRESHOLD  stopped: max<1ms abort: it is 2ms (exit code 99)")
+
+
 def test_an_empty_run():
     text = shown(fake_records.empty())
     assert text.startswith("OK  there was nothing to do (exit code 0)\n")

@@ -1,0 +1,41 @@
+"""What a scenario says of times and rates: a mistake is told with the place where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from loadgen.errors import ScenarioError
+from loadgen.levels import parse_ramp
+from loadgen.rates import parse_duration, parse_rate, parse_stages
+from loadgen.scenario import Scenario, where
+from loadgen.thinking import parse_think
+
+READERS: Mapping[str, Callable[[str, str], object]] = MappingProxyType(
+    {
+        "rate": parse_rate,
+        "stages": parse_stages,
+        "max_lag": parse_duration,
+        "duration": parse_duration,
+        "ramp": parse_ramp,
+        "think_time": parse_think,
+    }
+)
+
+
+def check_words(scenario: Scenario) -> None:
+    """Raises UsageError (ScenarioError), with the place and, in a text, a caret."""
+    for name, read in READERS.items():
+        _read(read, getattr(scenario, name), f"{scenario.location}: {name}")
+    if not isinstance(scenario.arrivals, str | None):
+        raise ScenarioError(f"{scenario.location}: arrivals={scenario.arrivals!r} is no text")
+    for step in scenario.steps:
+        _read(parse_think, step.think_time, f"{where(step.function)}: think_time of {step.name}")
+
+
+def _read(read: Callable[[str, str], object], text: object, place: str) -> None:
+    if text is None:
+        return
+    if not isinstance(text, str):
+        raise ScenarioError(f"{place}: expected a text, not {text!r}")
+    read(text, place)
