@@ -104,7 +104,7 @@ def test_a_second_signal_leaves_at_once(cli: Cli, target: Target, held: Running)
     held.signal(signal.SIGTERM)
     time.sleep(0.05)  # two signals of one kind that come together are one
     held.signal(signal.SIGTERM)
-    ended = held.wait(10)  # much less than what is in flight would take
+    ended = held.wait(20)  # much less than what is in flight would take
     assert ended.code == 128 + signal.SIGTERM
     assert "Traceback" not in ended.err
     until(lambda: not cli.processes(), "no process is left", 10)
@@ -138,7 +138,7 @@ def test_a_signal_while_setup_hangs_and_resume_sets_up(cli: Cli, target: Target)
     run = cli.start_run(cli.scenario(HOOKS), "--target", target.url)
     until(lambda: target.count("/setup"), "setup is under way")
     run.interrupt()
-    ended = run.wait(10)
+    ended = run.wait(20)
     assert (ended.code, ended.err) == (4, "")
     assert "stopped by SIGINT" in ended.out
     assert cli.processes() == {}
@@ -154,7 +154,7 @@ def test_a_signal_while_verify_hangs_and_resume_verifies(cli: Cli, target: Targe
     run = cli.start_run(cli.scenario(HOOKS), "--target", target.url)
     until(lambda: target.count("/verify"), "verify is under way")
     run.interrupt()
-    ended = run.wait(10)
+    ended = run.wait(20)
     assert (ended.code, ended.err) == (4, "")
     assert cli.summary()["items"]["done"] == 20
     assert cli.summary()["verification"] is None
@@ -169,7 +169,7 @@ def test_a_signal_while_it_waits_for_workers(cli: Cli, target: Target) -> None:
     run = cli.start_run(cli.scenario(), "--target", target.url, "--processes", 0, "--wait-for-workers", 3)
     until(lambda: "waiting for workers" in run.out, "it waits")
     run.interrupt()
-    assert run.wait(10).code == 4
+    assert run.wait(20).code == 4
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.03, 0.1, 0.2])
