@@ -70,6 +70,7 @@ def test_a_terminal_that_is_closed_winds_the_run_down(cli: Cli, target: Target) 
     path = cli.scenario()
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under `nohup`
         args = ["run", str(path), "--set", "things=900", "--target", target.url, "--out", str(cli.out)]
         os.execve(
             sys.executable, [sys.executable, "-m", "loadgen", *args, "--listen", "127.0.0.1:0"], cli.env
