@@ -1,5 +1,6 @@
 """The documents say what is so: every command line in them parses, every link leads somewhere."""
 
+import functools
 import re
 import shlex
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ NOT_YET = {"init", "token"}
 """Commands of later issues: a document may promise them, if it says so."""
 
 
+@functools.cache
 def commands() -> dict[str, Any]:
     """The commands, by name."""
     return dict(typer.main.get_command(make_app()).commands)  # type: ignore[attr-defined]

@@ -84,12 +84,12 @@ def test_a_mix_for_a_time_with_a_ramp_and_think_time(cli: Cli, target: Target) -
 def test_an_interrupted_run_goes_on_for_what_is_left_of_its_time(cli: Cli, target: Target) -> None:
     """Its workers may be killed, and its master: what they had done counts, what was armed is done again."""
     target.delay_s = 0.005
-    words = ("--target", target.url, "--concurrency", 2, "--lease-ttl", 1, "--duration", "3s")
+    words = ("--target", target.url, "--concurrency", 2, "--lease-ttl", 1, "--duration", "4s")
     run = cli.start_run(cli.scenario(SHOP), *words)
-    until(lambda: seen(target, "/order") > 30, "it is under way")
+    until(lambda: seen(target, "/order") > 10, "it is under way")
     os.kill(cli.pid_of("spawn_main"), signal.SIGKILL)  # a pool process: its worker starts another
     so_far = len(target.seen)
-    until(lambda: len(target.seen) > so_far + 30, "it goes on")
+    until(lambda: len(target.seen) > so_far + 10, "it goes on")
     directory = cli.directory()
 
     def noted() -> bool:
@@ -122,7 +122,7 @@ def test_an_interrupted_run_goes_on_for_what_is_left_of_its_time(cli: Cli, targe
     assert repeated <= 20, "what was in flight when something was killed, at most"
     assert most_in_flight(target) <= 2, "described and scripted steps share the slots"
     with Reader(directory) as reader:
-        assert reader.phases().timed_us == pytest.approx(3_000_000, rel=0.3)
+        assert reader.phases().timed_us == pytest.approx(4_000_000, rel=0.3)
 
 
 def test_several_steps_have_no_time_in_common_unless_they_are_mixed(cli: Cli) -> None:

@@ -70,6 +70,7 @@ def test_a_terminal_that_is_closed_winds_the_run_down(cli: Cli, target: Target) 
     path = cli.scenario()
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under `nohup`
         args = ["run", str(path), "--set", "things=900", "--target", target.url, "--out", str(cli.out)]
         os.execve(
             sys.executable, [sys.executable, "-m", "loadgen", *args, "--listen", "127.0.0.1:0"], cli.env
@@ -104,7 +105,7 @@ def test_a_second_signal_leaves_at_once(cli: Cli, target: Target, held: Running)
     held.signal(signal.SIGTERM)
     time.sleep(0.05)  # two signals of one kind that come together are one
     held.signal(signal.SIGTERM)
-    ended = held.wait(10)  # much less than what is in flight would take
+    ended = held.wait(20)  # much less than what is in flight would take
     assert ended.code == 128 + signal.SIGTERM
     assert "Traceback" not in ended.err
     until(lambda: not cli.processes(), "no process is left", 10)
@@ -138,7 +139,7 @@ def test_a_signal_while_setup_hangs_and_resume_sets_up(cli: Cli, target: Target)
     run = cli.start_run(cli.scenario(HOOKS), "--target", target.url)
     until(lambda: target.count("/setup"), "setup is under way")
     run.interrupt()
-    ended = run.wait(10)
+    ended = run.wait(20)
     assert (ended.code, ended.err) == (4, "")
     assert "stopped by SIGINT" in ended.out
     assert cli.processes() == {}
@@ -154,7 +155,7 @@ def test_a_signal_while_verify_hangs_and_resume_verifies(cli: Cli, target: Targe
     run = cli.start_run(cli.scenario(HOOKS), "--target", target.url)
     until(lambda: target.count("/verify"), "verify is under way")
     run.interrupt()
-    ended = run.wait(10)
+    ended = run.wait(20)
     assert (ended.code, ended.err) == (4, "")
     assert cli.summary()["items"]["done"] == 20
     assert cli.summary()["verification"] is None
@@ -169,7 +170,7 @@ def test_a_signal_while_it_waits_for_workers(cli: Cli, target: Target) -> None:
     run = cli.start_run(cli.scenario(), "--target", target.url, "--processes", 0, "--wait-for-workers", 3)
     until(lambda: "waiting for workers" in run.out, "it waits")
     run.interrupt()
-    assert run.wait(10).code == 4
+    assert run.wait(20).code == 4
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.03, 0.1, 0.2])

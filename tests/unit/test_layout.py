@@ -9,8 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import loadgen
 
 HOUSE = Path(loadgen.__file__).parent
@@ -29,7 +27,7 @@ LONGER = {
 }
 """The lease machine is one table, to be read as one."""
 
-every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(HOUSE)))
+TREES = {file.relative_to(HOUSE).as_posix(): ast.parse(file.read_bytes()) for file in FILES}
 
 
 def test_there_is_a_house() -> None:
@@ -38,50 +36,56 @@ def test_there_is_a_house() -> None:
     assert (HOUSE / "py.typed").is_file()
 
 
-@every_file
-def test_a_module_tells_its_story(file: Path) -> None:
+def test_a_module_tells_its_story() -> None:
     """In a docstring."""
-    assert ast.get_docstring(ast.parse(file.read_bytes()))
+    assert [name for name, tree in TREES.items() if not ast.get_docstring(tree)] == []
 
 
-@every_file
-def test_a_file_is_not_long(file: Path) -> None:
+def test_a_file_is_not_long() -> None:
     """What no longer fits is two things."""
-    allowed = LONGER.get(file.relative_to(HOUSE).as_posix(), LONGEST_FILE)
-    assert len(file.read_text(encoding="utf-8").splitlines()) <= allowed
+    lines = {name: len((HOUSE / name).read_text(encoding="utf-8").splitlines()) for name in TREES}
+    assert {name: count for name, count in lines.items() if count > LONGER.get(name, LONGEST_FILE)} == {}
 
 
-@every_file
-def test_a_module_only_declares(file: Path) -> None:
+def test_a_module_only_declares() -> None:
     """Imports, constants, types, functions, classes; no loop, no call for its effect, no open file."""
-    for node in ast.parse(file.read_bytes()).body:
-        match node:
-            case (
-                ast.Import() | ast.ImportFrom() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef()
-            ):
-                pass
-            case ast.Expr(value=ast.Constant(value=str())):
-                pass  # the story, or what explains the constant above it
-            case ast.Assign() | ast.AnnAssign():
-                called = {ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
-                assert not called & {"open", "print", "input", "os.getenv", "time.time", "threading.Lock"}, (
-                    called
-                )
-            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
-                pass  # nothing of it runs
-            case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
-                assert file.name == "__main__.py"
-            case ast.If() | ast.Try():
-                raise AssertionError(f"line {node.lineno}: what a module is must not depend on where it is")
-            case _:
-                assert file.name == "__main__.py", f"line {node.lineno}: {ast.unparse(node)[:60]}"
+    others = {
+        f"{name}:{node.lineno}": ast.unparse(node)[:60]
+        for name, tree in TREES.items()
+        for node in tree.body
+        if not _declares(node, main=name.endswith("__main__.py"))
+    }
+    assert others == {}
 
 
-@every_file
-def test_a_module_has_no_state(file: Path) -> None:
+def _declares(node: ast.stmt, *, main: bool) -> bool:
+    match node:
+        case ast.Import() | ast.ImportFrom() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return True
+        case ast.Expr(value=ast.Constant(value=str())):
+            return True  # the story, or what explains the constant above it
+        case ast.Assign() | ast.AnnAssign():
+            called = {ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
+            return not called & {"open", "print", "input", "os.getenv", "time.time", "threading.Lock"}
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            return True  # nothing of it runs
+        case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+            return main
+        case ast.If() | ast.Try():
+            return False  # what a module is must not depend on where it is
+        case _:
+            return main
+
+
+def test_a_module_has_no_state() -> None:
     """No function reassigns a global of its module."""
-    tree = ast.parse(file.read_bytes())
-    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Global)]
+    reassigned = [
+        f"{name}:{node.lineno}"
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Global)
+    ]
+    assert reassigned == []
 
 
 WATCH = """

@@ -16,6 +16,12 @@ from loadgen.cli.outlets import FileSink, Outlet, check, influx_sink
 from loadgen.errors import UsageError
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """A machine that stands still for a moment makes no end of it."""
+    monkeypatch.setattr(outlets, "_PATIENCE_S", 20)
+
+
 def an_outlet(open_, said):
     return Outlet("--events x", open_, lambda event: (json.dumps(event) + "\n").encode(), said.append)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import doctest
+import functools
 import gzip
 import hashlib
 import importlib
@@ -13,6 +14,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import pairwise
 
 import fake_records
@@ -50,6 +52,14 @@ def read(record) -> tuple[Page, dict]:
     """The page, and the summary it must agree with."""
     verdict = judge(total(record), record.verified())
     return Page(document.report(record, verdict)), json.loads(encode(summarize(record, verdict)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def packed_once() -> Iterator[None]:
+    """The bundle is the same each time, and what takes longest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(document, "_bundle", functools.cache(document._bundle))
+        yield
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -50,7 +50,7 @@ def test_each_answer_takes_the_delay_and_no_longer_for_being_one_of_many(url: st
     for connection in connections:
         assert received(connection, 1).startswith(b"HTTP/1.1 200 OK\r\n")
     took = time.monotonic() - began
-    assert DELAY_S - 0.001 <= took < 20 * DELAY_S
+    assert DELAY_S - 0.001 <= took < 100 * DELAY_S
     for connection in connections:
         connection.close()
 
