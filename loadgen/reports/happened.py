@@ -1,4 +1,4 @@
-"""Which of a run's events a report of one screen shows, when there are many.  Pure."""
+"""Which of a run's events a report shows, when there are many.  Pure."""
 
 from __future__ import annotations
 
@@ -22,3 +22,10 @@ def chosen(events: Sequence[Event]) -> tuple[list[Event], int]:
     steered = [n for n, event in enumerate(told) if event.kind in _STEERED][-_MOST:]
     others = [n for n, event in enumerate(told) if event.kind not in _STEERED][-_OTHERS:]
     return [told[n] for n in sorted([*steered, *others])], len(told) - len(steered) - len(others)
+
+
+def weighty(events: Sequence[Event], most: int) -> list[Event]:
+    """At most so many, in order: of more, workers that came and went give way, then what is later."""
+    routine = [n for n, event in enumerate(events) if event.kind in _ROUTINE]
+    others = [n for n, event in enumerate(events) if event.kind not in _ROUTINE][:most]
+    return [events[n] for n in sorted([*others, *routine[: most - len(others)]])]

@@ -25,26 +25,28 @@ const charts = [
 ];
 
 const others = new BroadcastChannel("loadgen");
-let state = null, source = null, idle = false, waited = 0, drawn = false;
+let state = null, source = null, idle = false, since = 0, waited = 0, drawn = false;
 
 // the stream
 
 /** Who does not look is told now and then, and in the end. */
 function connect() {
   idle = document.hidden;
+  since = Date.now() + Math.random();
   source = new EventSource(idle ? "/events?idle" : "/events");
   source.onmessage = event => {
     const message = JSON.parse(event.data);
     waited = 0;
-    if (idle || message.end) others.postMessage(message);
+    if (idle || message.end) others.postMessage({...message, since});
     take(message);
   };
   source.onerror = () => { source.close(); if (!state?.end) offline(); };
 }
 
-/** Of all tabs in the background one has a stream and tells the others: browsers open only six to one address. */
+/** Of all tabs in the background the last has a stream and tells the others: browsers open only six to one address. */
 others.onmessage = ({data}) => {
   if (!document.hidden || data.server !== state?.server || !$("offline").hidden) return;
+  if (source && data.since < since && !data.end) return;
   source?.close();
   source = null;
   take(data);

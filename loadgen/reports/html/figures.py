@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from loadgen.record import Event
 from loadgen.reports.bands import Band, Bands
 from loadgen.reports.detail import Detail, StepDetail
+from loadgen.reports.happened import weighty
 from loadgen.reports.html.charts import LETTERS, Axis, Chart, Mark, Role, Series, Sign
 from loadgen.reports.metrics import Timings
-from loadgen.reports.words import count
 
 MARKS = 60
 """Events that are drawn: more would hide each other."""
@@ -172,14 +172,14 @@ def histogram(number: int, name: str, timings: Timings, what: str) -> Chart:
 
 
 def moments(events: Sequence[Event], started_us: int, clock: Clock) -> list[Mark]:
-    """Events as marks: the first ones, when there are very many."""
+    """Events as marks: the weighty ones, when there are very many."""
     return [
         Mark(
             round((event.at_us - started_us) / clock.us, 4),
             _SIGNS.get(event.kind, "event"),
             f"{event.kind}: {event.text}",
         )
-        for event in events[:MARKS]
+        for event in weighty(events, MARKS)
     ]
 
 
@@ -269,5 +269,6 @@ def in_keys(bands: Bands) -> str:
 
 def unseen(events: Sequence[Event]) -> str:
     """Which events are not drawn; empty: all are."""
-    more = len(events) - MARKS
-    return f"Marks: the first {MARKS} events; {count(more, 'later one')} not drawn." if more > 0 else ""
+    if len(events) <= MARKS:
+        return ""
+    return f"Marks: {MARKS} of {len(events)} events; the others are of workers that came and went, or later."

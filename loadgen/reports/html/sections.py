@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from loadgen.record import Event
+from loadgen.reports.happened import weighty
 from loadgen.reports.html import findings, tables
 from loadgen.reports.html.markup import Markup, join, tag
 from loadgen.reports.html.parts import Section, Story, note, pairs
@@ -165,6 +166,6 @@ def _events(story: Story) -> Markup:
     def line(event: Event) -> str:
         return f"{(event.at_us - story.started_us) / 1_000_000:.1f} s  {event.kind}: {event.text}"
 
-    more = f", the first {EVENTS}" if len(events) > EVENTS else ""
-    listed: Iterator[Markup] = (tag("li", line(event)) for event in events[:EVENTS])
+    more = f", {EVENTS} of them shown" if len(events) > EVENTS else ""
+    listed: Iterator[Markup] = (tag("li", line(event)) for event in weighty(events, EVENTS))
     return tag("details", tag("summary", f"{count(len(events), 'event')}{more}"), tag("ul", *listed))

@@ -204,8 +204,9 @@ def test_who_does_not_read_is_cut_off(served: Served, monkeypatch: pytest.Monkey
         until(lambda: message(other) and len(served.parts.hub._seats) == 1, "the deaf one was cut off")
 
 
-def test_the_last_message_is_told_before_it_closes(served: Served) -> None:
-    with served.watching() as file:
+@pytest.mark.parametrize("path", ["/events", "/events?idle"])
+def test_the_last_message_is_told_before_it_closes(served: Served, path: str) -> None:
+    with served.watching(path) as file:
         message(file)
         served.parts.board.end(End(ok=True, exit_code=0, reasons=(), resumable=False))
         threading.Thread(target=served.dashboard.__exit__, args=(None, None, None)).start()

@@ -23,9 +23,10 @@ from fake_records import EVIL, some_facts
 from html_reader import Page
 from rich.console import Console
 
-from loadgen.record import ItemCounts, WorkerFacts
+from loadgen.record import Event, ItemCounts, WorkerFacts
 from loadgen.reports.bands import Band, Bands
 from loadgen.reports.forms import render
+from loadgen.reports.happened import weighty
 from loadgen.reports.html import document, findings
 from loadgen.reports.schema import Verdict
 from loadgen.reports.summary import encode, summarize, total
@@ -269,3 +270,24 @@ def test_plotly_itself_is_never_imported():
 @pytest.mark.parametrize("module", MODULES)
 def test_examples_in_docstrings(module):
     assert doctest.testmod(importlib.import_module(f"loadgen.reports.html.{module}")).failed == 0
+
+
+def test_of_many_steps_the_longest_are_seen_at_once():
+    """And it is said of each picture what is not in it."""
+    record = fake_records.a_run({f"step_{number}_{'long' * 9}": 300 + number for number in range(9)})
+    page, _ = read(record)
+    assert "3 more pictures" in page.text
+    assert "The 6 steps that took the most time; 3 more are in the table." in page.text
+    assert "4 later steps not drawn." in page.text
+    charts = page.island("charts")
+    assert len(charts["curve-items"]["series"]) == 6
+    assert {f"time-{number}" for number in range(9)} <= set(charts), "the others wait for a click"
+
+
+def test_of_many_events_those_of_workers_give_way():
+    joined = [Event(n, "worker joined", str(n)) for n in range(90)]
+    paused = [Event(100 + n, "paused", "by hand") for n in range(3)]
+    shown = weighty([*joined, *paused], 60)
+    assert [event.kind for event in shown] == ["worker joined"] * 57 + ["paused"] * 3
+    assert weighty(joined[:5], 60) == joined[:5]
+    assert weighty(paused, 2) == paused[:2]
