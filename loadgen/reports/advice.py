@@ -31,11 +31,16 @@ def all_well(summary: Summary) -> str:
     )
 
 
+def named(run: str, directory: Path) -> str:
+    """How a command is told of a run whose files lie in `directory`."""
+    if directory.parent == DEFAULT_OUT:
+        return run
+    return f"{run} --out {shlex.quote(str(directory.parent))}"
+
+
 def next_steps(summary: Summary, directory: Path) -> list[tuple[str, str]]:
     """What one may want to do with a run whose files lie in `directory`: a word, a command."""
-    run = summary.run.id
-    if directory.parent != DEFAULT_OUT:
-        run = f"{run} --out {shlex.quote(str(directory.parent))}"
+    run = named(summary.run.id, directory)
     steps = []
     if summary.verdict.resumable:
         steps.append(("Go on", f"loadgen resume {run}"))
