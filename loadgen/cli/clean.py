@@ -59,7 +59,7 @@ def clean(
             console.print(f"run {facts.id} was cleaned at {_moment(cleaned_us)}")
         loaded = kept_scenario(path)
         if dry_run:
-            console.print(*_findings(reader, loaded), sep="\n")
+            console.print(*_findings(reader, loaded, path), sep="\n")
             return
     if cleaned_us is not None and not again:
         return
@@ -84,12 +84,12 @@ def _ask(path: Path, loaded: Loaded, console: Console) -> None:
                 f"clean would undo this run on {target}, and there is no terminal to ask at: "
                 "look with --dry-run, then say --yes"
             )
-        console.print(*_findings(reader, loaded), sep="\n")
+        console.print(*_findings(reader, loaded, path), sep="\n")
     if not typer.confirm(f"Undo it on {target}?"):
         raise UsageError("not confirmed: nothing was undone")
 
 
-def _findings(reader: Reader, loaded: Loaded) -> Iterator[str]:
+def _findings(reader: Reader, loaded: Loaded, path: Path) -> Iterator[str]:
     """What a clean would undo, as the ledger tells it."""
     facts, phases = reader.facts(), reader.phases()
     yield f"Run        {facts.id}, {_moment(phases.started_us)}"
@@ -104,12 +104,13 @@ def _findings(reader: Reader, loaded: Loaded) -> Iterator[str]:
     if phases.clean_started_us is not None and phases.cleaned_us is None:
         yield f"Clean      began at {_moment(phases.clean_started_us)} and did not come to its end"
     from loadgen.ledger.manifest import lines
+    from loadgen.reports.advice import named
 
     entries = list(itertools.islice(lines(reader.manifest()), SHOWN + 1))
     for entry in entries[:SHOWN]:
         yield f"Manifest   {entry.strip()}"
     if len(entries) > SHOWN:
-        yield f"           ... loadgen manifest {facts.id} has them all"
+        yield f"           ... loadgen manifest {named(facts.id, path)} has them all"
     has_one = "teardown" in loaded.scenario.hooks
     yield f"Teardown   {'there is one' if has_one else 'none: clean could do nothing'}"
 

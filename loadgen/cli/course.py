@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Self, TypeAlias
 
-import typer
-
 from loadgen.cli import words
+from loadgen.cli.declare import option
 from loadgen.cli.pace import PaceOrder
 from loadgen.errors import UsageError, pointed
 from loadgen.levels import Levels, parse_ramp
@@ -27,42 +26,38 @@ FAR_MORE = 2
 
 Duration: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--duration",
-        envvar="LOADGEN_DURATION",
+    option(
+        "duration",
+        "Go on for so long, like 10m, however many items that is; rows come again and again.",
+        words.AT_A_TIME,
         metavar="TIME",
-        rich_help_panel=words.AT_A_TIME,
-        help="Go on for so long, like 10m, however many items that is; rows come again and again.",
     ),
 ]
 Ramp: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--ramp",
-        envvar="LOADGEN_RAMP",
+    option(
+        "ramp",
+        "From one item in flight to all slots in so long, like 30s; or points, like 0:1,30s:64,5m:64.",
+        words.AT_A_TIME,
         metavar="TIME|T:N,...",
-        rich_help_panel=words.AT_A_TIME,
-        help="From one item in flight to all slots in so long, like 30s; or points, like 0:1,30s:64,5m:64.",
     ),
 ]
 ThinkTime: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--think-time",
-        envvar="LOADGEN_THINK_TIME",
+    option(
+        "think-time",
+        "A slot waits so long after each item, like 1s, or at random within 0.5s-2s.",
+        words.AT_A_TIME,
         metavar="TIME[-TIME]",
-        rich_help_panel=words.AT_A_TIME,
-        help="A slot waits so long after each item, like 1s, or at random within 0.5s-2s.",
     ),
 ]
 Mix: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--mix",
-        envvar="LOADGEN_MIX",
+    option(
+        "mix",
+        "These steps run side by side, so many items of one to so many of the other.",
+        words.AT_A_TIME,
         metavar="STEP=WEIGHT,...",
-        rich_help_panel=words.AT_A_TIME,
-        help="These steps run side by side, so many items of one to so many of the other.",
     ),
 ]
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeAlias
 
-import typer
-
+from loadgen.cli.declare import option
 from loadgen.cli.spelled import check_words
 from loadgen.errors import UsageError
 from loadgen.mixing import parts
@@ -28,53 +27,48 @@ MAX_LAG = "1s"
 
 Rate: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--rate",
-        envvar="LOADGEN_RATE",
+    option(
+        "rate",
+        "So many items a second, however long they take.  [default: none, as fast as slots are free]",
+        PANEL,
         metavar="N/s",
-        rich_help_panel=PANEL,
-        help="So many items a second, however long they take.  [default: none, as fast as slots are free]",
     ),
 ]
 Stages: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--stages",
-        envvar="LOADGEN_STAGES",
+    option(
+        "stages",
+        "A rate that changes, like 0:50/s,2m:200/s,10m:200/s: from point to point in a straight line.",
+        PANEL,
         metavar="T:RATE,...",
-        rich_help_panel=PANEL,
-        help="A rate that changes, like 0:50/s,2m:200/s,10m:200/s: from point to point in a straight line.",
     ),
 ]
 Arrivals: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--arrivals",
-        envvar="LOADGEN_ARRIVALS",
+    option(
+        "arrivals",
+        "Evenly, at random as people come, or at the times of a file, a line each.  [default: even]",
+        PANEL,
         metavar="even|poisson|FILE",
-        rich_help_panel=PANEL,
-        help="Evenly, at random as people come, or at the times of a file, a line each.  [default: even]",
     ),
 ]
 Seed: TypeAlias = Annotated[
     int | None,
-    typer.Option(
-        "--seed",
-        envvar="LOADGEN_SEED",
+    option(
+        "seed",
+        "Of what is at random: the same again.  [default: another each time; it is in the report]",
+        PANEL,
         metavar="N",
         min=0,
-        rich_help_panel=PANEL,
-        help="Of what is at random: the same again.  [default: another each time; it is in the report]",
     ),
 ]
 MaxLag: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--max-lag",
-        envvar="LOADGEN_MAX_LAG",
+    option(
+        "max-lag",
+        f"An item that is due waits so long for a slot, then it is dropped.  [default: {MAX_LAG}]",
+        PANEL,
         metavar="TIME",
-        rich_help_panel=PANEL,
-        help=f"An item that is due waits so long for a slot, then it is dropped.  [default: {MAX_LAG}]",
     ),
 ]
 

@@ -14,6 +14,7 @@ from loadgen.errors import LoadgenError
 from loadgen.ledger.lock import RunLock
 from loadgen.ledger.reader import Reader
 from loadgen.record import ItemCounts, RunFacts
+from loadgen.reports.advice import named
 from loadgen.reports.schema import Items, Verdict
 from loadgen.reports.summary import total
 from loadgen.reports.verdict import WORDS
@@ -54,11 +55,12 @@ class Shelved:
             return self.error
         if self.running:
             return "it is running"
+        name = named(self.facts.id, self.path)
         if self.verdict.resumable:
-            return f"it can be resumed ({self.counts.pending} items pending): loadgen resume {self.facts.id}"
+            return f"it can be resumed ({self.counts.pending} items pending): loadgen resume {name}"
         made = self.counts.done + self.counts.failed + self.counts.unknown
         if self.facts.undoable and made and not self.cleaned:
-            return f"what it made on {self.facts.target} is still there: loadgen clean {self.facts.id}"
+            return f"what it made on {self.facts.target} is still there: loadgen clean {name}"
         return ""
 
     def told(self) -> dict[str, Any]:

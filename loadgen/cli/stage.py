@@ -25,6 +25,7 @@ from loadgen.queues.members import Restored
 from loadgen.queues.memory import MemoryQueue
 from loadgen.queues.messages import Batch, Welcome
 from loadgen.record import Event, Past, RunFacts
+from loadgen.reports.advice import named
 from loadgen.reports.pulse import Progress, Pulse
 from loadgen.view import QueueView
 
@@ -104,7 +105,12 @@ class Stage:
             job = session.prepared.job(session.facts.target, reader.phases().timed_us or 0)
         self.master = Master(job, self.queue, session.ledger, clock)
         self.steersman = Steersman(
-            self.queue, self.master, clock, order.breaker, self.pulse.happened, session.facts.id
+            self.queue,
+            self.master,
+            clock,
+            order.breaker,
+            self.pulse.happened,
+            named(session.facts.id, session.directory),
         ).knowing(session.prepared.pace.brief, session.prepared.course.duration or "")
         self.gates = Gatekeeper(
             order, steps, session.directory, self.tell, self.master.stop, self.steersman.pause

@@ -60,15 +60,16 @@ def _steer(run: str, out: Path, request: Request) -> None:
 
     from loadgen.control import ask, socket_path
     from loadgen.ledger import directory
+    from loadgen.reports.advice import named
 
     path = directory.find(out, run)
     name = path.resolve().name
     answer = ask(socket_path(path, os.environ), request, name)
-    sys.stdout.write(said(answer, name) + "\n")
+    sys.stdout.write(said(answer, named(name, path)) + "\n")
 
 
 def said(answer: Answer, run: str) -> str:
-    """How the run stands, in a line."""
+    """How the run stands, in a line; `run`: as commands are told of it."""
     kept = [f"{name} {value}" for name, value in answer.limits.items() if value != "none"]
     pace = [f"({answer.pace})" if kept else answer.pace] if answer.pace else []
     limits = ", ".join(kept) + " " * bool(kept and pace) + "".join(pace)

@@ -46,7 +46,10 @@ class Steersman:
         show: Callable[[str], None],
         run: str,
     ) -> None:
-        """`rule`: the breaker's; None: there is none.  `show` gets what people should see now."""
+        """`rule`: the breaker's; None: there is none.  `show` gets what people should see now.
+
+        `run`: as commands are told of it.
+        """
         self._run = run
         self._queue = queue_
         self._master = master

@@ -7,149 +7,99 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from loadgen.cli.declare import option, plain
+
 AT_A_TIME = "How long, and how many at a time"
 GATES = "What is measured, and what stops a run"
 OUTPUT = "What comes out"
 
-Out: TypeAlias = Annotated[
-    Path, typer.Option("--out", envvar="LOADGEN_OUT", metavar="DIR", help="Where run directories lie.")
-]
+Out: TypeAlias = Annotated[Path, option("out", "Where run directories lie.", metavar="DIR")]
 Run: TypeAlias = Annotated[
     str, typer.Argument(metavar="RUN", help="A run: its id, a part of it, its directory, or `latest`.")
 ]
 Processes: TypeAlias = Annotated[
     int | None,
-    typer.Option(
-        "--processes",
-        envvar="LOADGEN_PROCESSES",
-        min=0,
+    option(
+        "processes",
+        "Processes that call the target; 0: only workers that join.  [default: one per core]",
         metavar="N",
-        help="Processes that call the target; 0: only workers that join.  [default: one per core]",
+        min=0,
     ),
 ]
 WorkerProcesses: TypeAlias = Annotated[
-    int | None,
-    typer.Option("--processes", min=0, metavar="N", help="Processes that call the target; 0: one per core."),
+    int | None, plain("processes", "Processes that call the target; 0: one per core.", metavar="N", min=0)
 ]
 Concurrency: TypeAlias = Annotated[
     int | None,
-    typer.Option(
-        "--concurrency",
-        envvar="LOADGEN_CONCURRENCY",
+    option(
+        "concurrency",
+        "Items in flight per process.  [default: as the scenario says, or 16 and more as they pay]",
+        metavar="N",
         min=1,
         max=10_000,
-        metavar="N",
-        help="Items in flight per process.  [default: as the scenario says, or 16 and more as they pay]",
     ),
 ]
 Connections: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--connections",
-        envvar="LOADGEN_CONNECTIONS",
+    option(
+        "connections",
+        "Calls share connections, or open a new one each.  [default: keep, or as the scenario says]",
         metavar="keep|new",
-        help="Calls share connections, or open a new one each.  [default: keep, or as the scenario says]",
     ),
 ]
 Listen: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--listen",
-        envvar="LOADGEN_LISTEN",
-        metavar="HOST:PORT",
-        help="Where workers reach the master; port 0 takes a free one.",
-    ),
+    str, option("listen", "Where workers reach the master; port 0 takes a free one.", metavar="HOST:PORT")
 ]
 WaitForWorkers: TypeAlias = Annotated[
     int,
-    typer.Option(
-        "--wait-for-workers",
-        envvar="LOADGEN_WAIT_FOR_WORKERS",
-        min=0,
-        metavar="N",
-        help="Hand nothing out before this many workers have joined.",
-    ),
+    option("wait-for-workers", "Hand nothing out before this many workers have joined.", metavar="N", min=0),
 ]
 Json: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--json", metavar="FILE", rich_help_panel=OUTPUT, help="Write the summary there too; - for stdout."
-    ),
+    Path | None, plain("json", "Write the summary there too; - for stdout.", OUTPUT, metavar="FILE")
 ]
 Events: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--events",
+    plain(
+        "events",
+        "Append what happens there, as JSON lines, as it happens; - for stdout.",
+        OUTPUT,
         metavar="FILE",
-        rich_help_panel=OUTPUT,
-        help="Append what happens there, as JSON lines, as it happens; - for stdout.",
     ),
 ]
 Influx: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--influx",
+    plain(
+        "influx",
+        "The same in InfluxDB's line protocol; udp://HOST:PORT, or the http URL to post it to.",
+        OUTPUT,
         metavar="FILE|URL",
-        rich_help_panel=OUTPUT,
-        help="The same in InfluxDB's line protocol; udp://HOST:PORT, or the http URL to post it to.",
     ),
 ]
 Otel: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--otel",
-        rich_help_panel=OUTPUT,
-        help="Send metrics to an OpenTelemetry collector, as the OTEL_* variables say.",
-    ),
+    bool, plain("otel", "Send metrics to an OpenTelemetry collector, as the OTEL_* variables say.", OUTPUT)
 ]
-Quiet: TypeAlias = Annotated[
-    bool,
-    typer.Option("--quiet", envvar="LOADGEN_QUIET", rich_help_panel=OUTPUT, help="Print the verdict only."),
-]
+Quiet: TypeAlias = Annotated[bool, option("quiet", "Print the verdict only.", OUTPUT)]
 Strict: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--strict",
-        envvar="LOADGEN_STRICT",
-        rich_help_panel=GATES,
-        help="Exit code 1 when the generator was too slow for its times to be true.",
-    ),
+    bool, option("strict", "Exit code 1 when the generator was too slow for its times to be true.", GATES)
 ]
 Settings: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Set an option of the scenario; may be repeated."),
+    list[str] | None, plain("set", "Set an option of the scenario; may be repeated.", metavar="NAME=VALUE")
 ]
 Chunk: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--chunk",
-        envvar="LOADGEN_CHUNK",
-        metavar="N|auto",
-        help="Items in one job on the queue; auto decides while it runs.",
-    ),
+    str, option("chunk", "Items in one job on the queue; auto decides while it runs.", metavar="N|auto")
 ]
 
 ChunkAgain: TypeAlias = Annotated[
-    str | None, typer.Option("--chunk", metavar="N|auto", help="Items in one job.  [default: as before]")
+    str | None, plain("chunk", "Items in one job.  [default: as before]", metavar="N|auto")
 ]
 
 ScenarioFile: TypeAlias = Annotated[Path, typer.Argument(metavar="SCENARIO.py", help="The scenario file.")]
 Target: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--target",
-        envvar="LOADGEN_TARGET",
-        metavar="URL",
-        help="Base URL, or sandbox:azkaban.  [default: the scenario's]",
-    ),
+    str | None, option("target", "Base URL, or sandbox:azkaban.  [default: the scenario's]", metavar="URL")
 ]
 AllowTarget: TypeAlias = Annotated[
     bool,
-    typer.Option(
-        "--allow-target",
-        envvar="LOADGEN_ALLOW_TARGET",
-        help="The target may be written to although it is not on this machine; remembered.",
-    ),
+    option("allow-target", "The target may be written to although it is not on this machine; remembered."),
 ]
 
 _LEASE_TTL = typer.Option(
@@ -160,69 +110,62 @@ LeaseTtlAgain: TypeAlias = Annotated[float | None, _LEASE_TTL]
 
 Thresholds: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option(
-        "--threshold",
+    plain(
+        "threshold",
+        "A gate, like 'STEP.p95<800ms' or 'failed<1%'; may be repeated.  [default: the scenario's]",
+        GATES,
         metavar="EXPR",
-        rich_help_panel=GATES,
-        help="A gate, like 'STEP.p95<800ms' or 'failed<1%'; may be repeated.  [default: the scenario's]",
     ),
 ]
 
 WarmUp: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--warm-up",
-        envvar="LOADGEN_WARM_UP",
+    option(
+        "warm-up",
+        "Do, but do not measure: what begins in the first '10s', or '500 items'.  [default: none]",
+        GATES,
         metavar="TIME|N",
-        rich_help_panel=GATES,
-        help="Do, but do not measure: what begins in the first '10s', or '500 items'.  [default: none]",
     ),
 ]
 MaxInFlight: TypeAlias = Annotated[
     int | None,
-    typer.Option(
-        "--max-in-flight",
-        envvar="LOADGEN_MAX_IN_FLIGHT",
+    option(
+        "max-in-flight",
+        "Items in flight at most, on all workers together.",
+        AT_A_TIME,
+        metavar="N",
         min=1,
         max=1_000_000,
-        metavar="N",
-        rich_help_panel=AT_A_TIME,
-        help="Items in flight at most, on all workers together.",
     ),
 ]
 MaxRate: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--max-rate",
-        envvar="LOADGEN_MAX_RATE",
+    option(
+        "max-rate",
+        "Items started a second (or N/m: a minute) at most, by all workers together.",
+        AT_A_TIME,
         metavar="N/s",
-        rich_help_panel=AT_A_TIME,
-        help="Items started a second (or N/m: a minute) at most, by all workers together.",
     ),
 ]
 Breaker: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--breaker",
-        envvar="LOADGEN_BREAKER",
+    option(
+        "breaker",
+        "Pause while the target is ill, like '50% over 10s': so many of the items failed.",
+        GATES,
         metavar="EXPR",
-        rich_help_panel=GATES,
-        help="Pause while the target is ill, like '50% over 10s': so many of the items failed.",
     ),
 ]
 
 Dashboard: TypeAlias = Annotated[
     str,
-    typer.Option(
-        "--dashboard",
-        envvar="LOADGEN_DASHBOARD",
+    option(
+        "dashboard",
+        "Where the run is watched in a browser; the next free port, if that is taken.",
         metavar="HOST:PORT",
-        help="Where the run is watched in a browser; the next free port, if that is taken.",
     ),
 ]
-NoDashboard: TypeAlias = Annotated[
-    bool, typer.Option("--no-dashboard", envvar="LOADGEN_NO_DASHBOARD", help="Serve no dashboard.")
-]
+NoDashboard: TypeAlias = Annotated[bool, option("no-dashboard", "Serve no dashboard.")]
 
 OUT = Path("runs")
 LISTEN = "127.0.0.1:8888"

@@ -187,7 +187,10 @@ class Session(Base):
             return self.settle(outgoing, *self._sent(outgoing), name, expect)
         rest = {"params": params, "cookies": cookies, "timeout": timeout, "allow_redirects": allow_redirects}
         rest |= {"proxies": proxies, "hooks": hooks, "stream": stream, "verify": verify, "cert": cert}
-        url, headers = join(self.base_url, text(url)), {**dict(self._letterhead.item_headers()), **(headers or {})}
+        url, headers = (
+            join(self.base_url, text(url)),
+            {**dict(self._letterhead.item_headers()), **(headers or {})},
+        )
         if files and body is not None:
             data, json = body[0], None
             if "content-type" not in self._letterhead.fields(headers):

@@ -42,7 +42,10 @@ class Member:
     items: int = 0
     calls: int = 0
     in_flight: int = 0
+    cpu_before_s: float | None = 0.0
+    """What it had used when it joined; None: that is what it says first."""
     cpu_s: float = 0.0
+    """Since then."""
     alive_s: float = 0.0
     lost: bool = False
     """It was not heard of in time, at least once."""
@@ -59,8 +62,10 @@ class Member:
         self.in_flight = message.in_flight
         if isinstance(message, Beat) and message.clock_error_us is not None:
             self.clock_error_us = message.clock_error_us
-        if message.cpu_s >= self.cpu_s:
-            self.cpu_s, self.lag = message.cpu_s, message.lag
+        if self.cpu_before_s is None:
+            self.cpu_before_s = message.cpu_s
+        if message.cpu_s - self.cpu_before_s >= self.cpu_s:
+            self.cpu_s, self.lag = message.cpu_s - self.cpu_before_s, message.lag
 
     def load(self) -> WorkerLoad:
         """For the ledger."""

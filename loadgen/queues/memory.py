@@ -227,8 +227,9 @@ class MemoryQueue:
             worker = self._workers.get(message.session)
             if worker is None:
                 number, seq = self._left.pop(message.session, (self._next_worker, 0))
+                again = number < self._next_worker  # what it did so far, it did for another master
                 self._next_worker = max(self._next_worker, number + 1)
-                worker = Member(number, message, now_us, now_us, seq)
+                worker = Member(number, message, now_us, now_us, seq, cpu_before_s=None if again else 0.0)
                 self._crew.enrol(worker)
                 text = f"{message.name} joined with {message.slots} slots"
                 joined = Joined(number, message.session, message.name, message.host, message.slots)

@@ -8,7 +8,6 @@ value.
 
 from __future__ import annotations
 
-import datetime
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from loadgen.rates import plain
 from loadgen.record import AttemptRow, CallTable, ItemCounts, StepFacts, TryTable
 from loadgen.reports.schema import ThresholdSummary
 from loadgen.reports.tally import Series, Tally
+from loadgen.reports.words import clock, iso
 from loadgen.sample import Outcome
 from loadgen.thresholds import Threshold, parse
 
@@ -157,7 +157,7 @@ def _over_windows(threshold: Threshold, series: Series, window_us: int) -> Thres
             threshold.text, None, ok=True, unit=threshold.unit, reason="there was no full window"
         )
     more = (
-        f", in {crossed} of {windows} windows; worst in the one until {_clock(worst_us)} UTC"
+        f", in {crossed} of {windows} windows; worst in the one until {clock(iso(worst_us))} UTC"
         if crossed
         else ""
     )
@@ -183,8 +183,3 @@ def _ends(starts_us: Sequence[int], durations_us: Sequence[int], at_us: int | No
     if at_us is not None:
         return [at_us] * len(starts_us)
     return [start + us for start, us in zip(starts_us, durations_us, strict=True)]
-
-
-def _clock(at_us: int) -> str:
-    at = datetime.datetime.fromtimestamp(at_us // 1_000_000, datetime.UTC)
-    return f"{at:%H:%M:%S}"

@@ -24,7 +24,7 @@ from loadgen.reports.page import Page
 from loadgen.reports.schema import CallSummary, StepSummary, Summary, WorkerSummary
 from loadgen.reports.timeline import Timeline
 from loadgen.reports.truth import untrue
-from loadgen.reports.words import count, duration, percent, three
+from loadgen.reports.words import clock, count, duration, iso, percent, three
 
 _RARE = ("dropped", "cancelled", "pending")
 """Ends of items that are named only when there are any."""
@@ -86,7 +86,7 @@ def _next(page: Page, summary: Summary, directory: Path) -> None:
 
 def _facts(page: Page, summary: Summary) -> None:
     run = summary.run
-    page.fact("Run", f"{run.id}, {run.started_at[:10]} {_clock(run.started_at)} UTC")
+    page.fact("Run", f"{run.id}, {run.started_at[:10]} {clock(run.started_at)} UTC")
     page.fact("Scenario", f"{run.scenario} ({run.digest[:12]}): {run.title}".rstrip(": "))
     page.fact("Target", run.target)
     options = [f"{name}={_value(value)}" for name, value in run.options.items()]
@@ -99,11 +99,6 @@ def _facts(page: Page, summary: Summary) -> None:
 
 def _value(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
-
-
-def _clock(iso: str) -> str:
-    """HH:MM:SS of an ISO 8601 point in time."""
-    return iso[11:19]
 
 
 def _numbers(page: Page, summary: Summary) -> None:
@@ -273,7 +268,7 @@ def _errors(page: Page, summary: Summary) -> None:
     more = f", the first {_ERRORS} of {len(errors)} kinds" if len(errors) > _ERRORS else ""
     page.title(f"Errors ({sum(error.count for error in errors)}{more})")
     for error in errors[:_ERRORS]:
-        since, until = _clock(error.first), _clock(error.last)
+        since, until = clock(error.first), clock(error.last)
         when = f"at {since}" if since == until else f"{since} to {until}"
         page.note(f"{error.count} x {error.fingerprint}", 2)
         sample = "" if error.sample == error.fingerprint else f", e.g. {error.sample}"
@@ -332,6 +327,4 @@ def _events(page: Page, events: Sequence[Event]) -> None:
     more = f", the last {len(shown)} of {len(shown) + left_out}; more in report.html" if left_out else ""
     page.title(f"Events (UTC{more})")
     for event in shown:
-        seconds = event.at_us // 1_000_000 % 86_400
-        at = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-        page.note(f"{at} {event.kind}: {event.text}", 2)
+        page.note(f"{clock(iso(event.at_us))} {event.kind}: {event.text}", 2)

@@ -77,6 +77,15 @@ def iso(at_us: int) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def clock(at: str) -> str:
+    """The time of day of a point in time in ISO 8601.
+
+    >>> clock("2023-11-14T22:13:20.123Z")
+    '22:13:20'
+    """
+    return at[11:19]
+
+
 def percent(part: float, whole: float) -> str:
     """A share; 100 % only when it is all, 0 % only when it is nothing.
 

@@ -359,3 +359,15 @@ def test_of_a_rate_by_hand_a_step_without_items_has_no_share() -> None:
         if isinstance(answer, Lease):
             bench.had[answer.chunk.step] += len(answer.chunk)
     assert bench.had[1] == pytest.approx(40 * 4.5, rel=0.2)
+
+
+def test_cpu_time_that_a_worker_spent_for_another_master_is_not_held_against_the_time_with_this_one() -> None:
+    """It was 833 % of two cores, where a run was resumed."""
+    bench = Bench(restored=Restored({"w1": (1, 0)}, 1, 2, 0))
+    bench.queue.open_all(mixed(), Term(60 * SECOND))
+    for session in ("w1", "w2"):
+        bench.join(session)
+        for cpu_s in (5.0, 5.5):
+            bench.clock.step(1)
+            bench.queue.beat(Beat(session, (), cpu_s, 0))
+    assert [round(worker.cpu * worker.number, 2) for worker in bench.queue.view().workers] == [0.25, 5.5]

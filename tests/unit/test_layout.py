@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -126,3 +127,11 @@ def test_importing_everything_does_nothing() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == [], "and nothing else was printed"
+
+
+def test_the_map_shows_every_room() -> None:
+    """Whoever looks for a file finds it in CONTRIBUTING.md."""
+    guide = Path(__file__).parents[2].joinpath("CONTRIBUTING.md").read_text(encoding="utf-8")
+    places = set(re.findall(r"`([a-z_]+(?:\.py|/))`", guide.partition("## The map")[2].partition("\n## ")[0]))
+    rooms = {f"{path.name}/" if path.is_dir() else path.name for path in HOUSE.iterdir()}
+    assert {room for room in rooms if not room.startswith("_") and room != "py.typed"} <= places

@@ -31,7 +31,7 @@ from loadgen.reports.html.svg import marks
 from loadgen.reports.metrics import Distributions
 from loadgen.reports.schema import Summary, Verdict
 from loadgen.reports.summary import Record, encode, tell
-from loadgen.reports.words import percent, three
+from loadgen.reports.words import clock, percent, three
 
 FILE = "report.html"
 _ASKED = {
@@ -114,7 +114,7 @@ def write(text: str, path: Path) -> None:
 
 def _head(told: Story) -> Markup:
     run = told.summary.run
-    when = f"{run.started_at[:10]} {run.started_at[11:19]} UTC"
+    when = f"{run.started_at[:10]} {clock(run.started_at)} UTC"
     return tag(
         "header",
         tag("h1", run.title or run.scenario),

@@ -19,7 +19,7 @@ from loadgen.reports.schema import (
     ThresholdSummary,
     WorkerSummary,
 )
-from loadgen.reports.words import percent, three
+from loadgen.reports.words import clock, percent, three
 
 Row = TypeVar("Row")
 TIMES = {
@@ -300,8 +300,8 @@ def errors(rows: Sequence[ErrorSummary]) -> Markup:
         tag(
             "tr",
             tag("td", f"{row.count:,}"),
-            tag("td", row.first[11:19]),
-            tag("td", row.last[11:19]),
+            tag("td", clock(row.first)),
+            tag("td", clock(row.last)),
             tag(
                 "td",
                 row.fingerprint,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from loadgen.sandbox.azkaban.java import integer
+from loadgen.sandbox.azkaban.java import integer, integer_or
 from loadgen.sandbox.azkaban.timeline import FailureAction
 
 ACTIONS = {
@@ -78,7 +78,7 @@ def parse_options(params: Mapping[str, str]) -> FlowOptions:
             raise OptionError("Missing required parameter 'pipelineLevel'.")
         level = integer(params["pipelineLevel"])
     elif concurrent == "queue":  # "Not yet implemented", says Azkaban: it only notes the level
-        level = _integer_or(params.get("queueLevel"), 1)
+        level = integer_or(params.get("queueLevel"), 1)
     whole_flow, by_job = _properties(params)
     return FlowOptions(
         concurrent=concurrent,
@@ -107,13 +107,6 @@ def admit(options: FlowOptions, *, admin: bool) -> FlowOptions:
         if not options.flow_params.get(name, "0").isdecimal():
             raise OptionError(f"{name} should be an integer")
     return options
-
-
-def _integer_or(text: str | None, default: int) -> int:
-    try:
-        return default if text is None else integer(text)
-    except ValueError:
-        return default
 
 
 def _true(params: Mapping[str, str], name: str) -> bool:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from loadgen.sandbox.azkaban.execution_json import shown
-from loadgen.sandbox.azkaban.java import integer
+from loadgen.sandbox.azkaban.java import date, integer_or
 from loadgen.sandbox.azkaban.pages import ServletError, table, write_json
 from loadgen.sandbox.messages import Answer
 
@@ -47,7 +47,10 @@ class History:
         if "ajax" in request.params:
             return write_json({})
         now_ms = self._engine.advance()
-        page, size = max(_number(request, "page", 1), 1), max(_number(request, "size", SIZE), 1)
+        page, size = (
+            max(integer_or(request.params.get(name), default), 1)
+            for name, default in (("page", 1), ("size", SIZE))
+        )
         found = self._engine.executions.newest_first()
         if "advfilter" in request.params:
             found = _filtered(found, request, now_ms)
@@ -69,7 +72,7 @@ def _filtered(found: Iterator[Execution], request: Request, now_ms: int) -> Iter
     """Those whose names contain what was asked for, in any case."""
     names = ("projcontain", "flowcontain", "usercontain")
     project, flow, user = (request.params.get(name, "").lower() for name in names)
-    status = STATUSES.get(_number(request, "status", 0))
+    status = STATUSES.get(integer_or(request.params.get("status"), 0))
     begin_ms, end_ms = _time_ms(request, "begin"), _time_ms(request, "end")
     for each in found:
         if (
@@ -86,20 +89,9 @@ def _filtered(found: Iterator[Execution], request: Request, now_ms: int) -> Iter
 def _row(execution: Execution, now_ms: int) -> tuple[str, ...]:
     order = execution.order
     times = (
-        _date(time_ms) if time_ms <= now_ms else "-" for time_ms in (execution.start_ms, execution.end_ms)
+        date(time_ms) if time_ms <= now_ms else "-" for time_ms in (execution.start_ms, execution.end_ms)
     )
     return (str(execution.id), order.flow.id, order.project, order.user, *times, execution.status(now_ms))
-
-
-def _date(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _number(request: Request, name: str, default: int) -> int:
-    try:
-        return integer(request.params[name])
-    except (KeyError, ValueError):
-        return default
 
 
 def _time_ms(request: Request, name: str) -> int | None:

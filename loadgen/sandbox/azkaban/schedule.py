@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from loadgen.sandbox.azkaban.execution_json import options_json
 from loadgen.sandbox.azkaban.flow_options import FlowOptions, OptionError, admit, parse_options
+from loadgen.sandbox.azkaban.java import date, integer_or
 from loadgen.sandbox.azkaban.pages import message_cookie, needed, needed_integer, page, write_json
 from loadgen.sandbox.azkaban.quartz import CronError
 from loadgen.sandbox.azkaban.schedules import END_MS, Terms
@@ -105,7 +105,7 @@ class ScheduleServlet:
             cron,
             user,
             options,
-            end_ms=_long(request.params.get("endSchedTime"), END_MS),
+            end_ms=integer_or(request.params.get("endSchedTime"), END_MS, bits=64),
             back_execute_once=self._makes_up and request.params.get("backExecuteOnce", "").lower() == "true",
         )
         try:
@@ -131,8 +131,8 @@ class ScheduleServlet:
         said: Said = {
             "scheduleId": str(schedule.id),
             "submitUser": terms.user,
-            "firstSchedTime": _date(schedule.first_ms),
-            "nextExecTime": _date(schedule.next_ms),
+            "firstSchedTime": date(schedule.first_ms),
+            "nextExecTime": date(schedule.next_ms),
             "period": "null",
             "cronExpression": terms.cron,
             "executionOptions": options_json(terms.options),
@@ -156,14 +156,3 @@ def _item(schedule: Schedule) -> Said:
 
 def _error(message: str) -> Said:
     return {"status": "error", "message": message}
-
-
-def _date(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _long(text: str | None, default: int) -> int:
-    try:
-        return default if text is None else int(text)
-    except ValueError:
-        return default

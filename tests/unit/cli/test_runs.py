@@ -146,6 +146,7 @@ def test_what_would_be_lost_stays_unless_forced(shelf, capsys, how, words):
     path, other = a_run(shelf, "r", **how), a_run(shelf, "other")
     assert run_app(["runs", "rm", "other", "r", "--yes"]) == 2
     assert words in capsys.readouterr().err
+    assert look(path.resolve()).objection == f"{words} --out {path.parent.resolve()}", "it can be pasted"
     assert path.is_dir()
     assert other.is_dir(), "all or nothing"
     assert run_app(["runs", "rm", "r", "--yes", "--force"]) == 0
