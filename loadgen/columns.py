@@ -160,12 +160,7 @@ def divide(results: Sequence[Result]) -> tuple[Plain, tuple[Result, ...]]:
 
 def is_plain(result: Result) -> bool:
     """Whether nothing need be said of it but when, and how long."""
-    return (
-        result.outcome is _DONE
-        and result.attempt == 1
-        and result.value is NOTHING
-        and not result.found
-    )
+    return result.outcome is _DONE and result.attempt == 1 and result.value is NOTHING and not result.found
 
 
 def _spans(items: Sequence[int]) -> tuple[tuple[int, int], ...]:

@@ -164,7 +164,7 @@ class Multi:
                 self._held.append(way)
                 return
             if not leave:
-                client.lost(way.lane, way.position, None if attempt is None else attempt.samples)
+                client.lost(way.lane, way.position, None if attempt is None else attempt.case.samples)
                 break
             if attempt is None:
                 self._start(way, errand)
@@ -175,7 +175,8 @@ class Multi:
 
     def _start(self, way: _Way, errand: Errand) -> None:
         """Start an item: have its calls described."""
-        way.attempt = attempt = Attempt(errand, self._clock.now_us(), self._clock.monotonic_us())
+        case = self._session.begin(errand.step.name, errand.item, errand.attempt, self._run)
+        way.attempt = attempt = Attempt(errand, case, self._clock.now_us(), self._clock.monotonic_us())
         way.calls, way.next = (), 0
         try:
             way.calls = described_calls(errand.step, errand.step.function(errand.argument, self._options))
@@ -184,19 +185,18 @@ class Multi:
 
     def _log_in(self, way: _Way, attempt: Attempt) -> bool:
         """Log in for all; False: the item has failed by it."""
-        self._take_up(way, attempt)
+        self._session.case = attempt.case
         try:
             self._session.log_in()
         except BaseException as failure:
             attempt.raised = failure
             way.calls, way.next = (), 0
-        attempt.samples += self._session.samples
         return attempt.raised is None
 
     def _send(self, way: _Way, attempt: Attempt) -> bool:
         """Make the next call; False: there is none to be made of it, and the item has failed."""
         session, call = self._session, way.calls[way.next]
-        self._take_up(way, attempt)
+        session.case = attempt.case
         try:
             way.outgoing = outgoing = session.prepare_call(
                 call.method,
@@ -225,27 +225,20 @@ class Multi:
         session, call, attempt, outgoing = self._session, way.calls[way.next], way.attempt, way.outgoing
         assert attempt is not None
         assert outgoing is not None
-        self._take_up(way, attempt)
+        session.case = case = attempt.case
         way.next += 1
         try:
             answer = session.settle(outgoing, received, way.start_us, call.name, call.expect)
-            if session.failure is None and call.check is not None:
+            if case.failure is None and call.check is not None:
                 attempt.value = call.check(answer)
         except BaseException as failure:
             attempt.raised = failure
-        attempt.samples += session.samples
-        attempt.refused, attempt.retry_after = session.failure, session.retry_after
-        if attempt.raised is not None or attempt.refused is not None:
+        if attempt.raised is not None or case.failure is not None:
             way.next = len(way.calls)
         self._advance(way, client)
 
-    def _take_up(self, way: _Way, attempt: Attempt) -> None:
-        """The session has this item's call in hand."""
-        errand = attempt.errand
-        self._session.begin(errand.step.name, errand.item, errand.attempt, self._run)
-
     def _settle(self, way: _Way, attempt: Attempt, client: Client) -> None:
         """The item has ended."""
-        client.done(way.lane, self._judge.judge(attempt), attempt.samples)
+        client.done(way.lane, self._judge.judge(attempt), attempt.case.samples)
         way.attempt, way.errand = None, next(way.lane.errands, None)
         way.position += 1

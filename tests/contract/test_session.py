@@ -801,7 +801,11 @@ def test_a_call_can_be_performed_by_somebody_else(server):
         answer = session.settle(outgoing, transport.received(), 1_000_000 + item)
         assert answer.json()["body"] == '{"a": 1}'
         (seen,) = server.log.take()
-        assert (seen.method, seen.target, seen.header("X-Loadgen-Item")) == ("POST", f"/echo/{item}?q=1", str(item))
+        assert (seen.method, seen.target, seen.header("X-Loadgen-Item")) == (
+            "POST",
+            f"/echo/{item}?q=1",
+            str(item),
+        )
         assert (seen.header("X-A"), seen.header("Content-Type")) == ("b", "application/json")
         (sample,), failure = session.finish()
         assert failure is None
