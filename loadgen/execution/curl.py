@@ -62,7 +62,7 @@ _VERSIONS: dict[Http, tuple[int, int]] = {
 hear of it: fine for "auto", a false measurement for the others.  These fail before anything is sent.
 """
 _BY_OPTION = {"User-Agent": pycurl.USERAGENT, "Accept-Encoding": pycurl.ACCEPT_ENCODING}
-"""Headers that libcurl has options for; with empty ones they are not sent, but answers are decoded as ever."""
+"""Headers that libcurl has options for; with empty ones it sends none, and decodes answers all the same."""
 _Sheet: TypeAlias = tuple[list[bytes | str], tuple[bytes, ...]]
 """Header lines, and what the options are set to."""
 _TROUBLES = {
