@@ -20,7 +20,7 @@ from loadgen.clock import SystemClock
 from loadgen.errors import LoadgenError
 from loadgen.execution import cores
 from loadgen.execution.agenda import Agenda
-from loadgen.execution.errands import Errands
+from loadgen.execution.errands import errands
 from loadgen.execution.gate import Gate
 from loadgen.execution.multi import Lane, Multi
 from loadgen.execution.outbox import Outbox
@@ -47,6 +47,8 @@ from loadgen.scenario import Step
 
 SWITCH_S = 0.0005
 """How long a thread may keep the others waiting: with Python's 5 ms, one that computes delays all calls."""
+YOUNG = 2000
+"""New objects after which Python looks for cycles among them; its own 700 are a few dozen calls."""
 Tasks_: TypeAlias = "queue.SimpleQueue[Task | None] | Agenda"
 
 LOOKERS = 16
@@ -228,7 +230,7 @@ class Slot:
     def do(self, task: Task, runner: Runner) -> None:
         """Do a task's items one after the other, as long as the lease is ours."""
         self._lease = task.lease
-        for position, errand in enumerate(Errands(task, self._steps[task.step])):
+        for position, errand in enumerate(errands(task, self._steps[task.step])):
             entered = self._enter(task)
             if entered is None:
                 self._drop(task)
@@ -350,7 +352,7 @@ class Engine:
         if task is None:
             self._finishing = True
             return None
-        return Lane(task.lease, Errands(task, self._steps[task.step]), task)
+        return Lane(task.lease, errands(task, self._steps[task.step]), task)
 
     def _run(self) -> None:
         try:
@@ -363,6 +365,7 @@ def _quieten() -> None:
     """Let Python's own housekeeping disturb the timing as little as it can."""
     gc.collect()
     gc.freeze()  # what the scenario and the libraries made stays: no need to walk through it again and again
+    gc.set_threshold(YOUNG)
     sys.setswitchinterval(SWITCH_S)
 
 

@@ -62,7 +62,7 @@ _VERSIONS: dict[Http, tuple[int, int]] = {
 hear of it: fine for "auto", a false measurement for the others.  These fail before anything is sent.
 """
 _BY_OPTION = {"User-Agent": pycurl.USERAGENT, "Accept-Encoding": pycurl.ACCEPT_ENCODING}
-"""Headers that libcurl has an option for; empty, there is no such header, but answers are decoded all the same."""
+"""Headers that libcurl has options for; with empty ones it sends none, and decodes answers all the same."""
 _Sheet: TypeAlias = tuple[list[bytes | str], tuple[bytes, ...]]
 """Header lines, and what the options are set to."""
 _TROUBLES = {
@@ -366,7 +366,8 @@ def _sheet(headers: Headers, alone: bool) -> _Sheet:
 
     Lines cost libcurl more than options, for it looks through all of them for each header that it knows.
     """
-    lines, options, given = [], dict.fromkeys(_BY_OPTION, b""), set()
+    lines: list[bytes | str] = []
+    options, given = dict.fromkeys(_BY_OPTION, b""), set()
     for name, value in headers:
         given.add(name.lower())
         raw = value if isinstance(value, bytes) else value.encode("latin-1")

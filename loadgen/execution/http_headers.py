@@ -1,7 +1,7 @@
 """Headers that hardly ever change: checked, merged and laid out once, then sent with a million calls.
 
-`Letterhead` holds the session's headers and those of the item in hand.  What it hands out for the session
-is the same tuple as long as nothing changed, by which the transport knows that it has those already.
+`Letterhead` holds the session's headers and those of the item whose call it is.  What it hands out for the
+session is the same tuple as long as nothing changed, by which the transport knows that it has those already.
 The item's (X-Loadgen-*, by which it is found in the target's logs) come as a tuple of their own: they change
 with each item, and are loadgen's, so nobody checks them.
 """
@@ -14,7 +14,7 @@ from typing import Any, Final
 from requests.structures import CaseInsensitiveDict
 from requests.utils import check_header_validity, to_native_string
 
-from loadgen.sample import NO_ITEM
+from loadgen.execution.case import Case
 
 Headers = tuple[tuple[str, str | bytes], ...]
 ItemHeaders = tuple[tuple[str, str], ...]
@@ -24,10 +24,6 @@ Added = tuple[str | None, str | None, str | bytes | None]
 """What the call itself brings: Content-Type, Cookie, Authorization."""
 
 _SHEETS_KEPT: Final = 64
-
-Stamp = tuple[str, int, int]
-"""Run, item and attempt that a call belongs to."""
-NO_STAMP: Final[Stamp] = ("", NO_ITEM, 1)
 _STAMPED: Final = ("X-Loadgen-Run", "X-Loadgen-Item", "X-Loadgen-Attempt")
 
 
@@ -46,13 +42,11 @@ class WatchedHeaders(CaseInsensitiveDict[Any]):
 
 
 class Letterhead:
-    """The session's headers, and above them the item's."""
+    """The session's headers, and above them those of an item."""
 
     def __init__(self) -> None:
         self.session = WatchedHeaders()
-        self.stamp = NO_STAMP
-        """Of the item in hand; without a run its calls bear none."""
-        self._laid = NO_STAMP
+        self._laid = Case()
         self._item_headers: ItemHeaders = ()
         self._session_stamps = False
         self._fields: HeaderMap = {}
@@ -64,13 +58,15 @@ class Letterhead:
         self.session = WatchedHeaders(headers)
         self._version = -1
 
-    def sheet(self, headers: Mapping[str, Any] | None, added: Added) -> tuple[Headers, ItemHeaders]:
-        """What to send with a call that has these headers: (the same as ever, the item's)."""
-        stamped = self.item_headers()
+    def sheet(
+        self, case: Case, headers: Mapping[str, Any] | None, added: Added
+    ) -> tuple[Headers, ItemHeaders]:
+        """What to send with an item's call that has these headers: (the same as ever, the item's)."""
+        stamped = self.item_headers(case)
         if self._version != self.session.version:
             self._read()
         if headers or (stamped and self._session_stamps):
-            return _complete(self.fields(headers), added), ()
+            return _complete(self.fields(case, headers), added), ()
         sheet = self._sheets.get(added)
         if sheet is None:
             if len(self._sheets) >= _SHEETS_KEPT:
@@ -78,16 +74,17 @@ class Letterhead:
             self._sheets[added] = sheet = _complete(self._fields, added)
         return sheet, stamped
 
-    def fields(self, headers: Mapping[str, Any] | None) -> HeaderMap:
+    def fields(self, case: Case, headers: Mapping[str, Any] | None) -> HeaderMap:
         """The session's, the item's and the call's headers merged.  Raises InvalidHeader."""
-        merged = overlay(overlay({}, self.session), dict(self.item_headers()))
+        merged = overlay(overlay({}, self.session), dict(self.item_headers(case)))
         return overlay(merged, headers) if headers else merged
 
-    def item_headers(self) -> ItemHeaders:
+    def item_headers(self, case: Case) -> ItemHeaders:
         """The item's, laid out when it makes its first call: not all make one."""
-        if self.stamp is not self._laid:
-            self._laid = run, item, attempt = self.stamp
-            self._item_headers = tuple(zip(_STAMPED, (run, str(item), str(attempt)))) if run else ()
+        if case is not self._laid:
+            values = (case.run, str(case.item), str(case.attempt))
+            self._laid = case
+            self._item_headers = tuple(zip(_STAMPED, values, strict=True)) if case.run else ()
         return self._item_headers
 
     def _read(self) -> None:

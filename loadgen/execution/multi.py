@@ -11,7 +11,7 @@ can be made anyway, and a client that has nothing to do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -35,8 +35,8 @@ class Lane:
     """Items of one lease to be done one after the other."""
 
     lease: int
-    errands: Sequence[Errand]
-    """Asked for one by one, as far as the lane is gone."""
+    errands: Iterator[Errand]
+    """Made one by one, as far as the lane is gone."""
     token: Any = None
     """Its owner's name for it."""
 
@@ -76,12 +76,15 @@ class Client(Protocol):
 class _Way:
     """A lane's way through its items."""
 
-    __slots__ = ("attempt", "calls", "lane", "next", "outgoing", "position", "start_us", "wire")
+    __slots__ = ("attempt", "calls", "errand", "lane", "next", "outgoing", "position", "start_us", "wire")
 
     def __init__(self, lane: Lane, wire: Wire) -> None:
         self.lane = lane
         self.wire = wire
+        self.errand = next(lane.errands, None)
+        """The item in hand; None: there are no more."""
         self.position = 0
+        """Which one that is."""
         self.attempt: Attempt | None = None
         """The item's that was started."""
         self.calls: Sequence[Call] = ()
@@ -145,32 +148,35 @@ class Multi:
 
     def _advance(self, way: _Way, client: Client) -> None:
         """On with the lane, until it is in flight, has to wait, or is at its end."""
-        lane, lease = way.lane, way.lane.lease
-        while way.attempt is not None or way.position < len(lane.errands):
+        lease = way.lane.lease
+        while (errand := way.errand) is not None:
             attempt = way.attempt
-            if attempt is not None and way.next == len(way.calls):
+            if attempt is None:
+                leave = client.may_start(way.lane)
+            elif way.next == len(way.calls):
                 self._settle(way, attempt, client)
                 continue
-            if attempt is not None and self._session.needs_login and not self._log_in(way, attempt):
+            elif self._session.needs_login and not self._log_in(way, attempt):
                 continue  # before the gate is asked: logging in can take longer than a lease lives
-            leave = client.may_start(lane) if attempt is None else client.may_go_on(lease)
+            else:
+                leave = client.may_go_on(lease)
             if leave is None:
                 self._held.append(way)
                 return
             if not leave:
-                client.lost(lane, way.position, None if attempt is None else attempt.samples)
+                client.lost(way.lane, way.position, None if attempt is None else attempt.case.samples)
                 break
             if attempt is None:
-                self._start(way)
+                self._start(way, errand)
             elif self._send(way, attempt):
                 self._in_flight += 1
                 return
         self._hub.give_back(way.wire)
 
-    def _start(self, way: _Way) -> None:
+    def _start(self, way: _Way, errand: Errand) -> None:
         """Start an item: have its calls described."""
-        errand = way.lane.errands[way.position]
-        way.attempt = attempt = Attempt(errand, self._clock.now_us(), self._clock.monotonic_us())
+        case = self._session.begin(errand.step.name, errand.item, errand.attempt, self._run)
+        way.attempt = attempt = Attempt(errand, case, self._clock.now_us(), self._clock.monotonic_us())
         way.calls, way.next = (), 0
         try:
             way.calls = described_calls(errand.step, errand.step.function(errand.argument, self._options))
@@ -179,19 +185,18 @@ class Multi:
 
     def _log_in(self, way: _Way, attempt: Attempt) -> bool:
         """Log in for all; False: the item has failed by it."""
-        self._take_up(way, attempt)
+        self._session.case = attempt.case
         try:
             self._session.log_in()
         except BaseException as failure:
             attempt.raised = failure
             way.calls, way.next = (), 0
-        attempt.samples += self._session.samples
         return attempt.raised is None
 
     def _send(self, way: _Way, attempt: Attempt) -> bool:
         """Make the next call; False: there is none to be made of it, and the item has failed."""
         session, call = self._session, way.calls[way.next]
-        self._take_up(way, attempt)
+        session.case = attempt.case
         try:
             way.outgoing = outgoing = session.prepare_call(
                 call.method,
@@ -220,27 +225,20 @@ class Multi:
         session, call, attempt, outgoing = self._session, way.calls[way.next], way.attempt, way.outgoing
         assert attempt is not None
         assert outgoing is not None
-        self._take_up(way, attempt)
+        session.case = case = attempt.case
         way.next += 1
         try:
             answer = session.settle(outgoing, received, way.start_us, call.name, call.expect)
-            if session.failure is None and call.check is not None:
+            if case.failure is None and call.check is not None:
                 attempt.value = call.check(answer)
         except BaseException as failure:
             attempt.raised = failure
-        attempt.samples += session.samples
-        attempt.refused, attempt.retry_after = session.failure, session.retry_after
-        if attempt.raised is not None or attempt.refused is not None:
+        if attempt.raised is not None or case.failure is not None:
             way.next = len(way.calls)
         self._advance(way, client)
 
-    def _take_up(self, way: _Way, attempt: Attempt) -> None:
-        """The session has this item's call in hand."""
-        errand = attempt.errand
-        self._session.begin(errand.step.name, errand.item, errand.attempt, self._run)
-
     def _settle(self, way: _Way, attempt: Attempt, client: Client) -> None:
         """The item has ended."""
-        client.done(way.lane, self._judge.judge(attempt), attempt.samples)
-        way.attempt = None
+        client.done(way.lane, self._judge.judge(attempt), attempt.case.samples)
+        way.attempt, way.errand = None, next(way.lane.errands, None)
         way.position += 1

@@ -15,6 +15,7 @@ import requests
 
 from loadgen.clock import Clock
 from loadgen.errors import LoadgenError, one_line
+from loadgen.execution.case import Case
 from loadgen.execution.session import Session
 from loadgen.sample import NOTHING, Outcome, Presence, Result, Sample
 from loadgen.scenario import Call, Connections, Scenario, Step, Timed, where
@@ -23,6 +24,8 @@ LONGEST_ERROR = 500
 """Characters of an error message that travel."""
 LONGEST_SHOWN = 60
 """Characters of a value in a message."""
+_DONE = Outcome.DONE
+"""Asking the enum, as is done here for each item, takes as long as calling a function."""
 LARGEST_VALUE = 16 * 1024
 """Bytes of what a step returns; the manifest is for ids, not for bodies."""
 
@@ -76,6 +79,8 @@ class Attempt(msgspec.Struct):
     """One try at an item, and what is known of it so far."""
 
     errand: Errand
+    case: Case
+    """What its calls came to."""
     start_us: int
     """Wall clock."""
     began_us: int
@@ -84,12 +89,6 @@ class Attempt(msgspec.Struct):
     """What the step returned."""
     raised: BaseException | None = None
     """What the step raised."""
-    refused: str | None = None
-    """The first answer that was not expected, in words."""
-    retry_after: str | None = None
-    """Its Retry-After."""
-    samples: list[Sample] = []
-    """One for each HTTP request."""
 
 
 class Judge:
@@ -101,10 +100,14 @@ class Judge:
 
     def judge(self, attempt: Attempt) -> Result:
         """The attempt has ended just now."""
-        errand, duration_us = attempt.errand, self._clock.monotonic_us() - attempt.began_us
+        errand, case, duration_us = (
+            attempt.errand,
+            attempt.case,
+            self._clock.monotonic_us() - attempt.began_us,
+        )
         lag_us = max(attempt.began_us - errand.due_us, 0) if errand.due_us else 0
-        if lag_us and attempt.samples:  # the calls after the first start when the one before has ended
-            attempt.samples[0] = msgspec.structs.replace(attempt.samples[0], lag_us=lag_us)
+        if lag_us and case.samples:  # the calls after the first start when the one before has ended
+            case.samples[0] = msgspec.structs.replace(case.samples[0], lag_us=lag_us)
         value, raised = NOTHING, attempt.raised
         if raised is None and attempt.value is not None:
             try:
@@ -115,21 +118,21 @@ class Judge:
                 value = _packed(attempt.value)
             except Exception as unfit:
                 raised = unfit
-        if raised is None and attempt.refused is None:
+        if raised is None and case.failure is None:
             return Result(
                 errand.item,
                 errand.attempt,
-                Outcome.DONE,
+                _DONE,
                 attempt.start_us,
                 duration_us,
                 value=value,
                 lag_us=lag_us,
             )
         causes = set() if raised is None else _causes(raised)
-        if attempt.refused is not None:  # else all such answers were forgiven
-            causes |= {sample.status for sample in attempt.samples if sample.error and sample.status}
+        if case.failure is not None:  # else all such answers were forgiven
+            causes |= {sample.status for sample in case.samples if sample.error and sample.status}
         # An unexpected status comes first: what the step then raised follows from it.
-        error = attempt.refused or ("" if raised is None else explain(raised))
+        error = case.failure or ("" if raised is None else explain(raised))
         return Result(
             errand.item,
             errand.attempt,
@@ -137,7 +140,7 @@ class Judge:
             attempt.start_us,
             duration_us,
             error[:LONGEST_ERROR],
-            retry_ms=self._retry_ms(errand, causes, attempt.retry_after),
+            retry_ms=self._retry_ms(errand, causes, case.retry_after),
             lag_us=lag_us,
         )
 
@@ -164,28 +167,27 @@ class Runner:
     def run(self, errand: Errand) -> tuple[Result, list[Sample]]:
         """Make one attempt at an item.  Raises LeaseLost."""
         session = self._session
-        session.begin(errand.step.name, errand.item, errand.attempt, self._run)
-        attempt = Attempt(errand, self._clock.now_us(), self._clock.monotonic_us())
+        case = session.begin(errand.step.name, errand.item, errand.attempt, self._run)
+        attempt = Attempt(errand, case, self._clock.now_us(), self._clock.monotonic_us())
         try:
             attempt.value = self._execute(errand)
         except LeaseLost:
             raise
         except BaseException as failure:  # a step that exits, or is cancelled, must not take its thread along
             attempt.raised = failure
-        attempt.retry_after = session.retry_after
-        attempt.samples, attempt.refused = session.finish()
-        return self._judge.judge(attempt), attempt.samples
+        session.finish()
+        return self._judge.judge(attempt), case.samples
 
     def look(self, errand: Errand) -> tuple[Presence, list[Sample]]:
         """Look for an item in doubt on the target, with the step's `exists`."""
         presence, attempt = self._look(errand)
-        return presence, attempt.samples
+        return presence, attempt.case.samples
 
     def _look(self, errand: Errand) -> tuple[Presence, Attempt]:
         """The same, and what kept it from being told."""
         step, session = errand.step, self._session
-        session.begin(f"{step.name}.exists", errand.item, errand.attempt, self._run)
-        attempt = Attempt(errand, self._clock.now_us(), self._clock.monotonic_us())
+        case = session.begin(f"{step.name}.exists", errand.item, errand.attempt, self._run)
+        attempt = Attempt(errand, case, self._clock.now_us(), self._clock.monotonic_us())
         presence = Presence.UNSURE
         try:
             if step.exists_function is not None:
@@ -195,9 +197,8 @@ class Runner:
             raise
         except BaseException as failure:  # it could not be told: the item's outcome stays unknown
             attempt.raised = failure
-        attempt.retry_after = session.retry_after
-        attempt.samples, attempt.refused = session.finish()
-        return (Presence.UNSURE if attempt.refused else presence), attempt
+        session.finish()
+        return (Presence.UNSURE if case.failure else presence), attempt
 
     def _execute(self, errand: Errand) -> Any:
         step = errand.step
@@ -220,12 +221,12 @@ class TopUpRunner(Runner):
         presence, looked = self._look(errand)
         if presence is Presence.ABSENT:
             result, samples = super().run(errand)
-            return result, looked.samples + samples
+            return result, looked.case.samples + samples
         if presence is Presence.UNSURE:
-            why = looked.refused or ("" if looked.raised is None else explain(looked.raised))
-            looked.refused = f"it could not be looked for, so it was not done: {why}"
+            why = looked.case.failure or ("" if looked.raised is None else explain(looked.raised))
+            looked.case.failure = f"it could not be looked for, so it was not done: {why}"
         result = self._judge.judge(looked)
-        return msgspec.structs.replace(result, found=presence is Presence.EXISTS), looked.samples
+        return msgspec.structs.replace(result, found=presence is Presence.EXISTS), looked.case.samples
 
 
 def described_calls(step: Step[..., Any], returned: Any) -> Sequence[Call]:

@@ -28,6 +28,7 @@ from requests.models import REDIRECT_STATI
 from loadgen.clock import Clock, SystemClock
 from loadgen.errors import one_line, sayable
 from loadgen.execution import http_multipart
+from loadgen.execution.case import Case
 from loadgen.execution.http_adapter import Hop
 from loadgen.execution.http_auth import (
     HEADER_AUTH,
@@ -38,7 +39,6 @@ from loadgen.execution.http_auth import (
     is_challenge,
 )
 from loadgen.execution.http_base import Base, Place
-from loadgen.execution.http_headers import NO_STAMP
 from loadgen.execution.http_messages import Answer, Facts, Outgoing, Received, prepared
 from loadgen.execution.http_prepare import (
     Body,
@@ -49,7 +49,7 @@ from loadgen.execution.http_prepare import (
     prepare_url,
     text,
 )
-from loadgen.sample import NO_ITEM, Sample
+from loadgen.sample import Sample
 from loadgen.scenario import Connections, Http
 from loadgen.version import __version__
 
@@ -95,12 +95,8 @@ class Session(Base):
         clock = clock or SystemClock()
         super().__init__(base_url, clock, Hop(self._carry, lambda: self.timeout))
         self.timeout = timeout
-        self.samples: list[Sample] = []
-        """What was measured since `begin`; empty with `on_sample`."""
-        self.failure: str | None = None
-        """The first unexpected answer since `begin`."""
-        self.retry_after: str | None = None
-        """The first Retry-After of an unexpected answer since `begin`."""
+        self.case = Case()
+        """Whose calls these are: made by `begin`, and put back by who has several in hand."""
         self.on_sample = on_sample
         self.before_call: Callable[[], None] | None = None
         """Called before each HTTP request, which what it raises prevents."""
@@ -109,7 +105,6 @@ class Session(Base):
         self.http, self.connections = http, connections
         self._transport = _make_transport(transport, clock, http, connections)
         self._logged_in = self._in_login = False
-        self._step, self._item, self._attempt = "", NO_ITEM, 1
         self._call: tuple[str | None, int | Collection[int]] = (None, ())
         self._labels = Labels()
         self._facts = Facts(b"")
@@ -122,17 +117,30 @@ class Session(Base):
 
     # ---- what the pool calls ----
 
-    def begin(self, step: str, item: int, attempt: int, run: str = "") -> None:
+    def begin(self, step: str, item: int, attempt: int, run: str = "") -> Case:
         """From now on calls belong to this attempt at this item; with the run's id, their headers tell."""
-        self.samples, self.failure, self.retry_after = [], None, None
-        self._step, self._item, self._attempt = step, item, attempt
-        self._letterhead.stamp = (run, item, attempt)
+        self.case = case = Case(step, item, attempt, run)
+        return case
 
     def finish(self) -> tuple[list[Sample], str | None]:
         """Samples and failure since `begin`.  What is called from now on belongs to no item."""
-        samples, failure = self.samples, self.failure
-        self.begin("", NO_ITEM, 1)
-        return samples, failure
+        case, self.case = self.case, Case()
+        return case.samples, case.failure
+
+    @property
+    def samples(self) -> list[Sample]:
+        """What was measured since `begin`; empty with `on_sample`."""
+        return self.case.samples
+
+    @property
+    def failure(self) -> str | None:
+        """The first unexpected answer since `begin`."""
+        return self.case.failure
+
+    @property
+    def retry_after(self) -> str | None:
+        """The first Retry-After of an unexpected answer since `begin`."""
+        return self.case.retry_after
 
     def expire(self) -> None:
         """The target has forgotten us: log in again before the next request."""
@@ -140,7 +148,7 @@ class Session(Base):
 
     def forgive(self) -> None:
         """Let no answer so far fail the item, or be a cause to retry; errors of their calls they stay."""
-        self.failure = None
+        self.case.failure = None
 
     def observe(self, wrap: Callable[[Carrier], C]) -> C:
         """From now on calls are carried by what `wrap` makes of the transport; returns that."""
@@ -189,11 +197,11 @@ class Session(Base):
         rest |= {"proxies": proxies, "hooks": hooks, "stream": stream, "verify": verify, "cert": cert}
         url, headers = (
             join(self.base_url, text(url)),
-            {**dict(self._letterhead.item_headers()), **(headers or {})},
+            {**dict(self._letterhead.item_headers(self.case)), **(headers or {})},
         )
         if files and body is not None:
             data, json = body[0], None
-            if "content-type" not in self._letterhead.fields(headers):
+            if "content-type" not in self._letterhead.fields(self.case, headers):
                 headers["Content-Type"] = body[1]
         outer, self._call = self._call, (name, expect)
         try:
@@ -279,18 +287,10 @@ class Session(Base):
         content, content_type = body
         credentials = None if auth is None else authorization(auth)
         added = content_type, self._cookie_headers.header(url), credentials
-        sheet, item_headers = self._letterhead.sheet(headers, added)
+        sheet, item_headers = self._letterhead.sheet(self.case, headers, added)
         deadlines = deadline(timeout, self.timeout)
         return Outgoing(
-            method,
-            url,
-            sheet,
-            *deadlines,
-            content,
-            route.proxy,
-            route.verify,
-            route.cert,
-            item_headers,
+            method, url, sheet, *deadlines, content, route.proxy, route.verify, route.cert, item_headers
         )
 
     # ---- where both ways meet ----
@@ -327,17 +327,17 @@ class Session(Base):
         expect: int | Collection[int],
     ) -> Answer:
         """One HTTP request, one sample."""
-        status, broken, error = received.status, received.error, ""
+        case, status, broken, error = self.case, received.status, received.error, ""
         if broken is not None:
             error = (one_line(broken) or type(broken).__name__)[:_LONGEST_WORDS]
         elif status >= _FIRST_FAILURE and not _expects(expect, status):
             error = f"HTTP {status}"
         sample = Sample(
-            self._item,
-            self._attempt,
+            case.item,
+            case.attempt,
             sayable(str(name))[:_LONGEST_WORDS]
             if name
-            else self._labels.of(self._step, outgoing.method, outgoing.url)[:_LONGEST_WORDS],
+            else self._labels.of(case.step, outgoing.method, outgoing.url)[:_LONGEST_WORDS],
             start_us,
             received.total_us,
             received.connect_us,
@@ -349,7 +349,7 @@ class Session(Base):
             error,
             received.dns_us,
         )
-        (self.on_sample or self.samples.append)(sample)
+        (self.on_sample or case.samples.append)(sample)
         if broken is not None:
             if isinstance(broken, requests.RequestException):
                 broken.request = prepared(outgoing)
@@ -370,13 +370,14 @@ class Session(Base):
             line = f"{line}: {excerpt}"
         if self._in_login:
             raise requests.HTTPError(line, request=answer.request, response=answer)
-        self.failure = self.failure or line
-        self.retry_after = self.retry_after or answer.headers.get("Retry-After")
+        case = self.case
+        case.failure = case.failure or line
+        case.retry_after = case.retry_after or answer.headers.get("Retry-After")
 
     @property
     def attempt(self) -> int:
         """Which try at its item this is, from 1 on: an earlier one may have had its effect."""
-        return self._attempt
+        return self.case.attempt
 
     @property
     def needs_login(self) -> bool:
@@ -387,15 +388,13 @@ class Session(Base):
         """Log in now, unless that was done: otherwise the first request does it."""
         if self.on_login is None or self._logged_in or self._in_login:
             return
-        step, item, attempt, stamp = self._step, self._item, self._attempt, self._letterhead.stamp
-        self._step, self._item, self._attempt, self._in_login = "login", NO_ITEM, 1, True
-        self._letterhead.stamp = NO_STAMP
+        case, self._in_login = self.case, True
+        self.case = Case("login", samples=case.samples)
         try:
             self.on_login(self)
             self._logged_in = True
         finally:
-            self._step, self._item, self._attempt, self._in_login = step, item, attempt, False
-            self._letterhead.stamp = stamp
+            self.case, self._in_login = case, False
 
 
 def _make_transport(kind: str, clock: Clock, http: Http, connections: Connections) -> Carrier:

@@ -34,7 +34,8 @@ http {{
 }}
 """
 PLACES = """
-location / { return 200 "$server_protocol $request_method $http_x_loadgen_item $connection$ssl_session_reused"; }
+set $item $http_x_loadgen_item;
+location / { return 200 "$server_protocol $request_method $item $connection$ssl_session_reused"; }
 location /move { return 302 /there; }
 location /no { return 503 busy; }
 """

@@ -53,7 +53,7 @@ class Desk:
     ended: threading.Condition = field(default_factory=threading.Condition)
 
     def put(self, step, items, lease=1):
-        errands = [Errand(step, item, item, 1) for item in items]
+        errands = iter([Errand(step, item, item, 1) for item in items])
         self.lanes.put(Lane(lease, errands, token=f"lane of {items}"))
         self.multi.wake()
 
