@@ -106,6 +106,15 @@ Quiet: TypeAlias = Annotated[
     bool,
     typer.Option("--quiet", envvar="LOADGEN_QUIET", rich_help_panel=OUTPUT, help="Print the verdict only."),
 ]
+Verbose: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        envvar="LOADGEN_VERBOSE",
+        rich_help_panel=OUTPUT,
+        help="Print the whole report: calls, workers, phases, errors, circumstances.",
+    ),
+]
 Strict: TypeAlias = Annotated[
     bool,
     typer.Option(

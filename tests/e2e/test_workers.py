@@ -105,7 +105,7 @@ def test_a_worker_leaves_at_a_signal_and_gives_back_what_it_did_not_start(cli: C
 def test_a_worker_killed_in_the_middle(cli: Cli, target: Target) -> None:
     target.gate.clear()
     args = ("--target", target.url, "--set", "things=40", "--processes", 0, "--chunk", 10, *TTL)
-    run = cli.start_run(cli.scenario(AGAIN), *args)
+    run = cli.start_run(cli.scenario(AGAIN), *args, "--verbose")
     victim = start_worker(cli)
     until(lambda: len(target.seen) == 4, "four items are in flight")
     victim.signal(signal.SIGKILL)
