@@ -15,12 +15,14 @@ from typing import Self
 from rich.console import Console
 
 from loadgen.cli import keyboard, keys
+from loadgen.cli.order import Order
 from loadgen.cli.stage import Session, Stage
 from loadgen.clock import Clock
 from loadgen.errors import LoadgenError
 from loadgen.reports.progress import LiveProgress, display
 from loadgen.reports.pulse import Progress, Second
 from loadgen.reports.screen import Scene, State
+from loadgen.reports.watch import Standing
 from loadgen.reports.words import count
 from loadgen.steering import Limits, shown
 from loadgen.view import QueueView
@@ -32,20 +34,18 @@ _SECONDS, _NOTICES = 200, 3
 class Bridge:
     """A context manager; `show` is for the stage."""
 
-    def __init__(
-        self, console: Console, stage: Stage, session: Session, clock: Clock, processes: int, *, quiet: bool
-    ) -> None:
-        """`processes`: those of the worker that is started with the run; 0: none is."""
+    def __init__(self, console: Console, stage: Stage, session: Session, order: Order, clock: Clock) -> None:
         self._console = console
-        self._stage, self._session, self._clock = stage, session, clock
-        self._processes = processes
-        self._display = display(console, quiet=quiet)
+        self._stage, self._order, self._clock = stage, order, clock
+        self._pace = session.prepared.pace
+        self._display = display(console, quiet=order.quiet)
         self._is_live = isinstance(self._display, LiveProgress)
         self._stack = contextlib.ExitStack()
         self._keyboard: keyboard.Keyboard | None = None
         self._drawing = self._leaving = self._explains = False
         self._seconds: deque[Second] = deque(maxlen=_SECONDS)
         self._next = clock.now_us() // 1_000_000
+        self._standings: Sequence[Standing] = ()
         self._notices: deque[tuple[float, str]] = deque(maxlen=_NOTICES)
         self._event = ""
         self._rate_now = 0.0
@@ -75,8 +75,11 @@ class Bridge:
 
     def show(self, step: int | None, progress: Progress, view: QueueView) -> None:
         """How it stands now."""
+        if not self._is_live:
+            self._display.show(Scene(progress))
+            return
         self._remember(progress)
-        if self._is_live and not keyboard.in_foreground(self._console.file.fileno()):
+        if not keyboard.in_foreground(self._console.file.fileno()):
             return  # others are writing there
         self._drawing = True
         self._display.show(self._scene(step, progress, view))
@@ -91,7 +94,7 @@ class Bridge:
             state=state(step, progress, view, stopping=standing.stopping),
             limits=limits_text(standing.limits, view, progress.workers),
             workers=view.workers,
-            standings=self._stage.gates.standings(self._clock.now_us()),
+            standings=self._standings,
             seconds=tuple(self._seconds),
             notices=tuple(self._notices),
             keys=keys.footer(standing) if here else "",
@@ -100,8 +103,10 @@ class Bridge:
 
     def _remember(self, progress: Progress) -> None:
         self._rate_now = progress.rate_now
-        since, now = self._next, self._clock.now_us() // 1_000_000
+        now_us = self._clock.now_us()
+        since, now = self._next, now_us // 1_000_000
         if now > since:
+            self._standings = self._stage.gates.standings(now_us)
             told = {second.at: second for second in self._stage.pulse.seconds(since, now)}
             self._seconds += [told.get(at) or nothing(at) for at in range(max(since, now - _SECONDS), now)]
             self._next = now
@@ -112,16 +117,16 @@ class Bridge:
             self._notices.appendleft((progress.elapsed_s, progress.event))
 
     def _stand(self, view: QueueView) -> keys.Standing:
-        pace, limits = self._session.prepared.pace, self._stage.steersman.limits
+        limits = self._stage.steersman.limits
         slots = [each.slots for each in view.workers if each.here]
-        width = max(slots, default=0) // self._processes if self._processes else 0
+        found_out = slots[0] // max(self._order.processes, 1) if len(slots) == 1 else None
         return keys.Standing(
             paused=bool(view.paused),
             stopping=self._stage.master.stopped is not None,
             limits=limits,
-            own_rate=(pace.steady_rate or self._rate_now) if pace.is_open else None,
+            own_rate=(self._pace.steady_rate or self._rate_now) if self._pace.is_open else None,
             slots=sum(slots),
-            width=limits.concurrency or width or None,
+            width=limits.concurrency or self._order.concurrency or found_out,
         )
 
     # Keys: in the keyboard's thread

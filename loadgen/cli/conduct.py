@@ -192,9 +192,8 @@ class Conductor:
         self._open_control(session.directory, stage.steersman, stack)
         watching = self._dash.watching(session, stage.pulse, stage.steersman, stage.gates)
         shows = stack.enter_context(watching)
-        bridge = self._bridge = stack.enter_context(
-            Bridge(self._console, stage, session, self._clock, order.processes, quiet=order.quiet)
-        )
+        bridge = stack.enter_context(Bridge(self._console, stage, session, order, self._clock))
+        self._bridge = bridge
         stage.shown += [
             bridge.show,
             shows,

@@ -31,7 +31,7 @@ class Standing:
     slots: int = 0
     """Of all workers."""
     width: int | None = None
-    """Slots of each process; None: nobody knows."""
+    """Slots of each process; None: nobody knows, as where several workers found out for themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,8 @@ def order(key: str, standing: Standing) -> Request | None:
     moved = lever(standing)
     if key not in MORE + LESS or moved is None:
         return None
+    if key in MORE and moved.name == "max-in-flight" and standing.limits.in_flight is None:
+        return None  # all slots are in use: a limit above them would change nothing
     return Set((moved.moved(key in MORE),))
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from loadgen.record import Event
 from loadgen.reports.advice import next_steps
 from loadgen.reports.grid import cut
-from loadgen.reports.happened import chosen
+from loadgen.reports.happened import summed_up
 from loadgen.reports.open import kept_pace
 from loadgen.reports.page import LABEL, Page
 from loadgen.reports.schema import CallSummary, Generator, Summary
@@ -111,14 +111,14 @@ def _fact(page: Page, label: str, text: str) -> None:
 
 
 def _thresholds(page: Page, summary: Summary) -> None:
-    """Those that were crossed; of the others, how many there are."""
+    """Those that were crossed, with why; the others in a line."""
     gates = summary.thresholds
-    if len(gates) <= _GATES:
-        thresholds_table(page, gates)
-        return
-    crossed = [gate for gate in gates if not gate.ok]
-    thresholds_table(page, crossed[:_GATES])
-    page.note(f"{len(gates) - len(crossed)} of {count(len(gates), 'threshold')} held", 0)
+    held = [gate for gate in gates if gate.ok]
+    if held:
+        measured = ((gate, "-" if gate.value is None else f"{gate.value:.4g}{gate.unit}") for gate in held)
+        told = ", ".join(f"{gate.expr} ({value})" for gate, value in measured)
+        _fact(page, "Thresholds", f"{len(held)} of {len(gates)} held: {told}")
+    thresholds_table(page, [gate for gate in gates if not gate.ok][:_GATES])
 
 
 def _steps(page: Page, summary: Summary) -> None:
@@ -151,12 +151,12 @@ def _errors(page: Page, summary: Summary) -> None:
 
 
 def _events(page: Page, events: Sequence[Event]) -> None:
-    """The last ones that the figures cannot be understood without."""
-    told, left_out = chosen(events)
+    """The last ones: without those that steered the run its figures cannot be understood."""
+    told = summed_up(events)
     if not told:
         return
     page.blank()
-    earlier = len(told) + left_out - len(told[-_EVENTS:])
+    earlier = len(told) - len(told[-_EVENTS:])
     page.title(f"Events (UTC{f'; {earlier} earlier, with {FULL}' if earlier else ''})")
     for event in told[-_EVENTS:]:
         page.note(f"{at_clock(event.at_us)} {event.kind}: {event.text}", 2, lines=1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from loadgen.record import Event
 from loadgen.reports.gates import RESUMED
@@ -22,3 +24,18 @@ def chosen(events: Sequence[Event]) -> tuple[list[Event], int]:
     steered = [n for n, event in enumerate(told) if event.kind in _STEERED][-_MOST:]
     others = [n for n, event in enumerate(told) if event.kind not in _STEERED][-_OTHERS:]
     return [told[n] for n in sorted([*steered, *others])], len(told) - len(steered) - len(others)
+
+
+def summed_up(events: Sequence[Event]) -> list[Event]:
+    """All, for less room: of each kind that did not steer the run only the last, and how many there were."""
+    told = [event for event in events if event.kind not in _ROUTINE]
+    last = {event.kind: n for n, event in enumerate(told)}
+    numbers = Counter(event.kind for event in told)
+
+    def one(event: Event) -> Event:
+        times = numbers[event.kind]
+        if event.kind in _STEERED or times == 1:
+            return event
+        return replace(event, text=f"{times} times, the last: {event.text}")
+
+    return [one(event) for n, event in enumerate(told) if event.kind in _STEERED or last[event.kind] == n]

@@ -97,7 +97,7 @@ class _Block:
             if number:
                 yield Segment.line()
             if number >= len(self._before) or not _same(line, self._before[number]):
-                yield from line.render(console)
+                yield from Text().append_text(line).render(console)  # else its own style would be left out
                 yield _code(_ERASE_REST)
         if len(self._before) > len(self._lines):
             yield _code(f"\n{_ERASE_BELOW}\x1b[A" if self._lines else f"\r{_ERASE_BELOW}")

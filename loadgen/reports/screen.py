@@ -312,13 +312,13 @@ def _steps(progress: Progress, marks: Glyphs, encoding: str) -> _List | None:
 
 def _workers(workers: Sequence[WorkerView], encoding: str) -> _List | None:
     """Those that are lost first, those that left not at all."""
-    told = sorted((each for each in workers if each.here or each.lost), key=lambda each: not each.lost)
+    told = sorted((each for each in workers if each.here or each.lost), key=lambda each: each.here)
     if not told:
         return None
     items = sum(each.items for each in workers)
     columns = [
         Column("Workers", tuple(clean(each.name, encoding) for each in told), left=True),
-        Column("", tuple("LOST" if each.lost else "" for each in told)),
+        Column("", tuple(_whereabouts(each) for each in told)),
         Column("slots", tuple(str(each.slots) for each in told), spare=2),
         Column("in flight", tuple(str(each.in_flight) for each in told)),
         Column("items", tuple(str(each.items) for each in told)),
@@ -328,8 +328,14 @@ def _workers(workers: Sequence[WorkerView], encoding: str) -> _List | None:
     ]
     if not any(each.lost for each in told):
         del columns[1]
-    bad = frozenset(place for place, each in enumerate(told) if each.lost)
+    bad = frozenset(place for place, each in enumerate(told) if not each.here)
     return _List(tuple(columns), len(told), "worker", bad, left=False)
+
+
+def _whereabouts(worker: WorkerView) -> str:
+    if worker.lost:
+        return "back" if worker.here else "LOST"
+    return ""
 
 
 def _thresholds(standings: Sequence[Standing], encoding: str) -> _List | None:

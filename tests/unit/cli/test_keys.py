@@ -7,6 +7,7 @@ import os
 import queue
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -60,7 +61,9 @@ def test_what_is_no_key_of_ours_is_ignored_with_all_that_came_with_it(typed, key
         ("+", replace(CLOSED, width=64), Set(("concurrency=70",))),
         ("-", replace(CLOSED, width=70), Set(("concurrency=64",))),
         ("+", replace(CLOSED, width=10_000), Set(("concurrency=10000",))),
-        ("+", replace(CLOSED, width=None), Set(("max-in-flight=35",))),
+        ("-", replace(CLOSED, width=None), Set(("max-in-flight=29",))),
+        ("+", replace(CLOSED, width=None), None),
+        ("+", replace(CLOSED, width=None, limits=Limits(in_flight=29)), Set(("max-in-flight=32",))),
         ("-", replace(CLOSED, limits=Limits(in_flight=100)), Set(("max-in-flight=91",))),
         ("-", replace(CLOSED, limits=Limits(in_flight=1)), Set(("max-in-flight=1",))),
         ("+", replace(CLOSED, limits=Limits(rate=20.0, in_flight=5)), Set(("rate=22/s",))),
@@ -180,7 +183,8 @@ def test_ctrl_z_leaves_a_sane_terminal_and_coming_back_takes_it_again(terminal, 
     before, while_stopped = settings(theirs), []
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, _environ={"TERM": "x"})
-    bridge = Bridge(console, None, None, SystemClock(), 1, quiet=False)
+    session = SimpleNamespace(prepared=SimpleNamespace(pace=None))
+    bridge = Bridge(console, None, session, SimpleNamespace(quiet=False), SystemClock())
     monkeypatch.setattr(
         signal, "raise_signal", lambda _: while_stopped.append((settings(theirs), screen.getvalue()[-6:]))
     )

@@ -72,6 +72,7 @@ def test_a_run_that_went_badly_says_why_and_folds():
         for n, row in enumerate(record.tries)
     ]
     record.log = [Event(STARTED_US + n, "changed", f"change {n}") for n in range(9)]
+    record.log += [Event(STARTED_US + n, "lease expired", f"lease {n}") for n in range(9)]
     text = shown(record)
     assert text.startswith("FAILED  60 of 3100 items failed (exit code 3)\n")
     for fact in (
@@ -79,11 +80,12 @@ def test_a_run_that_went_badly_says_why_and_folds():
         "1 LOST: loader-2:4002",
         "Errors (63)",
         "of 7 other kinds, with --verbose",
-        "Events (UTC; 6 earlier, with --verbose)",
+        "Events (UTC; 7 earlier, with --verbose)",
         "changed: change 8",
+        "lease expired: 9 times, the last: lease 8",
     ):
         assert fact in flat(text)
-    assert "change 5" not in text
+    assert "change 6" not in text
     assert "e.g." not in text
 
 
@@ -95,9 +97,8 @@ def test_many_of_anything_are_folded():
     text = flat(shown(record))
     assert "and 3 steps more, with --verbose" in text
     assert "6 LOST: w3, w4, w5 and 3 more" in text
-    assert "7 of 8 thresholds held" in text
-    assert "done>99 18 NO" in text
-    assert "failed<3" not in text
+    assert "Thresholds 7 of 8 held: failed<1 (0), failed<2 (0)" in text
+    assert "Thresholds value held done>99 18 NO" in text
 
 
 def test_an_interrupted_run_says_how_to_go_on():

@@ -108,6 +108,8 @@ def test_what_is_bad_is_said_first_in_words_and_in_orange():
     lost = [a_worker(), replace(a_worker(here=False, lost=True), name="gone"), a_worker(here=False)]
     assert not any(line.startswith("Workers") for line in shown(a_scene(workers=0)))
     lines = draw(replace(a_scene(), workers=lost), 80, 40, "utf-8")
+    back = replace(a_scene(), workers=[a_worker(lost=True)])
+    assert any(line.split()[:2] == ["w", "back"] for line in shown(back))
     rows = [line for line in lines if line.plain.startswith(("gone", "w "))]
     assert rows[0].plain.split()[:2] == ["gone", "LOST"]
     assert (rows[0].style, rows[1].style, len(rows)) == (BAD, "", 2), "those that left are not shown"
@@ -208,6 +210,15 @@ def test_it_is_drawn_now_and_then_and_at_once_when_the_state_changes():
         live.show(a_scene(progress=a_progress(elapsed_s=1.3)))
         assert "RUNNING" in news(file)
     assert news(file).endswith("\r\x1b[J\x1b[?25h"), "gone at the end"
+
+
+def test_a_line_has_its_own_style():
+    file, console = a_terminal(color_system="truecolor")
+    painter = Painter(console)
+    painter.start()
+    painter.paint([Text("lost", BAD)])
+    assert "\x1b[38;2;215;95;0mlost\x1b[0m" in file.getvalue()
+    painter.stop()
 
 
 def test_no_colour_is_no_code(monkeypatch):
