@@ -128,7 +128,8 @@ def test_a_worker_killed_in_the_middle(cli: Cli, target: Target) -> None:
 
 def test_a_local_worker_that_is_killed_is_replaced(cli: Cli, target: Target) -> None:
     target.gate.clear()
-    run = cli.start_run(cli.scenario(AGAIN), "--target", target.url, "--concurrency", 2, *TTL)
+    args = ("--target", target.url, "--concurrency", 2, "--verbose", *TTL)
+    run = cli.start_run(cli.scenario(AGAIN), *args)
     until(lambda: len(target.seen) == 2, "items are in flight")
     os.kill(cli.pid_of("loadgen worker"), signal.SIGKILL)
     target.gate.set()

@@ -57,6 +57,7 @@ def test_what_is_no_key_of_ours_is_ignored_with_all_that_came_with_it(typed, key
         ("+", CLOSED, Set(("concurrency=9",))),
         ("=", CLOSED, Set(("concurrency=9",))),
         ("-", CLOSED, Set(("concurrency=7",))),
+        ("-", replace(CLOSED, width=5), Set(("concurrency=4",))),
         ("-", replace(CLOSED, width=1), Set(("concurrency=1",))),
         ("+", replace(CLOSED, width=64), Set(("concurrency=70",))),
         ("-", replace(CLOSED, width=70), Set(("concurrency=64",))),

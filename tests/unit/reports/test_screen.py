@@ -62,6 +62,7 @@ def test_no_screen_is_too_small(width, height, encoding):
         assert max(map(cell_len, lines)) <= width
         "".join(lines).encode(encoding)
         assert lines[0][:3] == scene.state.word[:3], "how it is comes first"
+        assert height == 1 or not scene.keys or lines[-1][:1] == scene.keys[:1], "and the keys last"
 
 
 def test_a_usual_screen_of_24_lines_says_it_all():
@@ -132,6 +133,13 @@ def test_the_bar_is_full_only_at_the_end():
     done = a_scene(progress=a_progress(run_counts=ItemCounts(planned=3, done=3)))
     assert shown(done, encoding="ascii")[1] == "#" * 74 + " 100 %"
     assert "left" not in shown(done)[0]
+
+
+def test_nobody_knows_how_long_a_pause_takes():
+    assert shown(a_scene(), 100)[0].endswith("1 min 23 s elapsed, about 21 s left")
+    paused = shown(a_scene(state=State("PAUSED by hand", well=False)), 100)[0]
+    assert paused.startswith("PAUSED by hand  step_1")
+    assert paused.endswith("1 min 23 s elapsed")
 
 
 def test_a_task_of_the_master_stands_where_the_step_would():
