@@ -20,6 +20,8 @@ from loadgen.reports.summary import encode, total, write
 from loadgen.reports.verdict import judge
 from loadgen.reports.waiting import Waiting
 
+REPORTING = "putting the report together"
+
 
 class Wanted(Protocol):
     """What its user wants to read at the end of a run."""
@@ -55,15 +57,15 @@ def verdict_of(reader: Reader, stopped: Incomplete | None = None) -> Verdict:
 def finish(directory: Path, console: Console, stopped: Incomplete | None, wanted: Wanted) -> Verdict:
     """Write the run's files, show the report, and return the verdict."""
     with Reader(directory) as reader:
-        with Waiting(console, SystemClock(), "reading the ledger", quiet=wanted.quiet) as waiting:
+        with Waiting(console, SystemClock(), REPORTING, quiet=wanted.quiet) as waiting:
             summary, timeline, draw = gather_all(reader, verdict_of(reader, stopped), console)
-            waiting.tell("writing summary.json and the manifest")
+            waiting.tell(f"{REPORTING}: summary.json and the manifest")
             try:
                 write(summary, directory / "summary.json")
                 manifest.write(directory, reader.manifest())
             except OSError as error:  # the ledger has it all: `loadgen report` shows it when there is room
                 _say(console, f"{directory}: cannot write the summary: {error.strerror}")
-            waiting.tell("drawing report.html")
+            waiting.tell(f"{REPORTING}: report.html")
             _write_page(draw, directory, console)
         if wanted.json == Path("-"):
             sys.stdout.write(encode(summary).decode())

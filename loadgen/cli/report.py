@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from loadgen.cli import words
-from loadgen.errors import UsageError
 
 
 def report(
@@ -41,18 +40,11 @@ def report(
     from loadgen.reports.forms import export, render
     from loadgen.reports.waiting import Waiting
 
-    if verbose:
-        form = _whole(form)
+    if verbose and form == "terminal":  # the others have it all
+        form = "verbose"
     wait = Waiting(Console(stderr=True), SystemClock(), f"reading the ledger of {run}")
     with Reader(directory.find(out, run)) as reader, wait:
         if output is None:
             render(form, reader, verdict_of(reader), Console(file=wait.before(sys.stdout)))
         else:
             export(form, reader, verdict_of(reader), output)
-
-
-def _whole(form: str) -> str:
-    """The form that has it all.  Raises UsageError where there is nothing more to it."""
-    if form not in ("terminal", "verbose"):
-        raise UsageError(f"--verbose is for the terminal: --format {form} has it all")
-    return "verbose"

@@ -131,7 +131,8 @@ def _steps(page: Page, summary: Summary) -> None:
         page.note(f"and {count(len(steps) - _STEPS, 'step')} more, with {FULL}", 2)
     if summary.paced:
         for step in steps[:_STEPS]:
-            page.note(kept_pace(step), 2, lines=1)
+            if step.rate_per_s is not None:
+                page.note(kept_pace(step), 2, lines=1)
     if summary.run.warm_up is not None:
         page.note(summary.run.warm_up.text, 2)
 

@@ -103,7 +103,6 @@ class LiveProgress:
         self._last: Scene | None = None
 
     def __enter__(self) -> Self:
-        self._painter.start()
         return self
 
     def __exit__(

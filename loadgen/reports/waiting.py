@@ -31,7 +31,8 @@ class Waiting:
     """A context manager around what may take long; `tell` says how far it is."""
 
     def __init__(self, console: Console, clock: Clock, text: str, *, quiet: bool = False) -> None:
-        self._console, self._clock, self._text = console, clock, text
+        self._console, self._clock = console, clock
+        self._whole = self._text = text
         self._quiet = quiet
         self._since_us = 0
         self._live: Live | None = None
@@ -94,7 +95,7 @@ class Waiting:
             return
         self._say(f"{self._text} ...")
         self._over.wait()
-        self._say(f"{self._text}: took {duration(self._passed_s)}")
+        self._say(f"{self._whole}: took {duration(self._passed_s)}")
 
     def _say(self, text: str) -> None:
         self._console.out(clean(text, self._console.encoding), highlight=False)
