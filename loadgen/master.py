@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -47,6 +48,8 @@ SETTLE_S = 30.0
 """How long in-flight items may take to settle once the run was told to stop, on top of a call's timeout."""
 EXAMPLES = 20
 """Names of missing and unexpected things that are kept."""
+TASKS: Mapping[str, str] = MappingProxyType({"setup": "setting up", "verify": "verifying"})
+"""What the master does itself, for people."""
 OUTSIDE = -1
 """The step of calls that belong to none: setup, verify, teardown."""
 
@@ -82,6 +85,10 @@ class Master:
         self._clock = clock
         self._stopped: Incomplete | None = None
         self._stopped_us = 0
+        self.task = ""
+        """What it does itself just now; empty: nothing.  Set by one thread, for others to see."""
+        self.task_calls = 0
+        """Calls that it has made for that."""
 
     def stop(self, reason: Incomplete) -> None:
         """Hand out nothing more and let what is in flight settle.  Safe in a signal handler."""
@@ -100,6 +107,7 @@ class Master:
         Raises TargetDown and SetupFailed.
         """
         target, hooks = self._job.target, self._job.loaded.scenario.hooks
+        self.task = TASKS["setup"]
         reach(target)
         value: object = None
         with self._session("setup") as session:
@@ -214,14 +222,21 @@ class Master:
     def _session(self, name: str) -> Iterator[Session]:
         """A Session of the master's own; its calls are kept, under the name of what they are for."""
         samples: list[Sample] = []
+
+        def made(sample: Sample) -> None:
+            samples.append(sample)
+            self.task_calls = len(samples)
+
         session = open_session(
-            self._job.loaded.scenario, self._job.target, self._job.options, self._clock, samples.append
+            self._job.loaded.scenario, self._job.target, self._job.options, self._clock, made
         )
         session.begin(name, NO_ITEM, 1)
+        self.task, self.task_calls = TASKS.get(name, ""), 0
         try:
             with session:
                 yield session
         finally:
+            self.task = ""
             self._ledger.submit([Reported(OUTSIDE, 0, samples=Samples.of(samples))]).wait()
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -120,6 +120,8 @@ def _clean(path: Path, loaded: Loaded, console: Console) -> None:
     from loadgen.clock import SystemClock
     from loadgen.ledger.reader import Reader
     from loadgen.master import made_by, reach, undo
+    from loadgen.reports.waiting import Waiting
+    from loadgen.reports.words import count
 
     clock = SystemClock()
     with Reader(path) as reader:
@@ -127,8 +129,15 @@ def _clean(path: Path, loaded: Loaded, console: Console) -> None:
     options: Any = scenario_options.parse(loaded.scenario.options, (), os.environ, kept=facts.options)
     reach(facts.target)  # where nothing answers, nothing has begun
     _mark(path, "clean_started_us", clock.now_us())
-    with Reader(path) as reader, _counted(console, facts.target) as count:
-        undo(loaded, options, facts.target, made_by(loaded, reader), clock, count)
+    text = f"cleaning {facts.target}"
+    if not console.is_terminal:
+        console.print(text)
+    calls = itertools.count(1)
+    with Reader(path) as reader, Waiting(console, clock, text) as waiting:
+        undo(
+            *(loaded, options, facts.target, made_by(loaded, reader), clock),
+            lambda _: waiting.tell(f"{text}: {count(next(calls), 'call')}"),
+        )
     _mark(path, "cleaned_us", clock.now_us())
 
 
@@ -141,14 +150,6 @@ def _mark(path: Path, phase: str, at_us: int) -> None:
         started_us = reader.phases().started_us
     with closing(Ledger(path, started_us=started_us)) as ledger:
         ledger.submit([Mark(phase, at_us)]).wait()
-
-
-@contextmanager
-def _counted(console: Console, target: str) -> Iterator[Callable[[object], None]]:
-    """A line that counts calls, where there is a terminal; given to whoever makes them."""
-    calls = itertools.count(1)
-    with console.status(f"cleaning {target}") as status:
-        yield lambda _: status.update(f"cleaning {target}: {next(calls)} calls")
 
 
 def _moment(at_us: int) -> str:

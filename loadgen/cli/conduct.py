@@ -16,6 +16,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from loadgen.cli import signals
+from loadgen.cli.bridge import Bridge
 from loadgen.cli.dash import Dash
 from loadgen.cli.finish import finish
 from loadgen.cli.lasting import lasting_console
@@ -42,7 +43,6 @@ from loadgen.queues.memory import MemoryQueue
 from loadgen.queues.server import QueueManager
 from loadgen.record import Ended, Event, Mark, Reopened, RunFacts
 from loadgen.reports.advice import named
-from loadgen.reports.progress import display
 from loadgen.reports.sessions import RESUMED
 from loadgen.sample import Outcome
 from loadgen.view import QueueView
@@ -73,6 +73,7 @@ class Conductor:
         self._local: LocalWorker | None = None
         self._sandbox: SandboxProcess | None = None
         self._master: Master | None = None
+        self._bridge: Bridge | None = None
         self._signalled = False
 
     def __enter__(self) -> Self:
@@ -162,7 +163,7 @@ class Conductor:
                 ledger.submit([Ended(self._clock.now_us(), reason, code)]).wait()
         finally:
             ledger.close()
-        verdict = finish(directory, self._console, stopped, json=self._order.json, quiet=self._order.quiet)
+        verdict = finish(directory, self._console, stopped, self._order)
         self._dash.ended(verdict, directory)
         self._outlets.ended(verdict, directory)
         if not verdict.resumable:  # else a resume needs both
@@ -192,13 +193,15 @@ class Conductor:
         self._open_control(session.directory, stage.steersman, stack)
         watching = self._dash.watching(session, stage.pulse, stage.steersman, stage.gates)
         shows = stack.enter_context(watching)
-        screen = stack.enter_context(display(self._console, quiet=order.quiet))
+        bridge = stack.enter_context(Bridge(self._console, stage, session, order, self._clock))
+        self._bridge = bridge
         stage.shown += [
-            lambda _step, progress, _view: screen.show(progress),
+            bridge.show,
             shows,
             lambda step, progress, view: self._outlets.look(step, view, progress),
         ]
         self._attended(lambda: self._prepare(session), lambda: stage.tick(None, queue_.view()))
+        bridge.listen()  # before that, a scenario might ask for something
         self._start_workers(session, stack, stage)
         stage.master.await_workers(order.wait_for_workers, lambda _, view: stage.tick(None, view))
         try:
@@ -326,6 +329,8 @@ class Conductor:
             if self._local is not None:
                 self._local.kill()
             self._token_file.unlink(missing_ok=True)
+            if self._bridge is not None:
+                self._bridge.release()
             if self._console.is_terminal:
                 with contextlib.suppress(OSError):
                     os.write(self._console.file.fileno(), SHOW_CURSOR)

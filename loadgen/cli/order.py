@@ -38,6 +38,7 @@ class Order:
     wait_for_workers: int
     json: Path | None
     quiet: bool
+    verbose: bool = False
     correlate: bool
     strict: bool
     top_up: bool
@@ -68,6 +69,8 @@ class Order:
         """Fill in what was not said.  Raises UsageError."""
         if json is not None and json != Path("-") and (json.is_dir() or not json.parent.is_dir()):
             raise UsageError(f"--json {json}: {'a folder' if json.is_dir() else 'its folder does not exist'}")
+        if rest.get("quiet") and rest.get("verbose"):
+            raise UsageError("--quiet and --verbose: say one of them")
         check("--events", rest.get("events"))
         check("--influx", rest.get("influx"))
         check_otel(rest.get("otel", False))

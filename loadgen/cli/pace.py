@@ -148,6 +148,11 @@ class PaceOrder:
         return self.rate or self.stages or self.arrivals or ""
 
     @property
+    def steady_rate(self) -> float | None:
+        """Items a second, where it is the same all the time; else None."""
+        return parse_rate(self.rate, "--rate").points[0][1] if self.rate else None
+
+    @property
     def max_lag_us(self) -> int | None:
         """How long an item waits for a slot; None: in a closed model, for ever."""
         return round(parse_duration(self.max_lag, "--max-lag") * 1_000_000) if self.is_open else None

@@ -50,6 +50,7 @@ def resume(
     influx: words.Influx = None,
     otel: words.Otel = False,
     quiet: words.Quiet = False,
+    verbose: words.Verbose = False,
     strict: words.Strict = False,
     threshold: words.Thresholds = None,
     fail_fast: Annotated[
@@ -127,6 +128,7 @@ def resume(
         influx=influx,
         otel=otel,
         quiet=quiet,
+        verbose=verbose,
         strict=strict or bool(before.get("strict")),
         top_up=bool(before.get("top_up")),
         warm_up=parse_warm_up(before.get("warm_up") or "0"),

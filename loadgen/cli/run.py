@@ -33,6 +33,7 @@ def run(
     influx: words.Influx = None,
     otel: words.Otel = False,
     quiet: words.Quiet = False,
+    verbose: words.Verbose = False,
     strict: words.Strict = False,
     top_up: Annotated[
         bool, typer.Option("--top-up", help="Look for each item first, and do only what is missing.")
@@ -124,6 +125,7 @@ def run(
         influx=influx,
         otel=otel,
         quiet=quiet,
+        verbose=verbose,
         strict=strict,
         top_up=top_up,
         warm_up=loaded.scenario.warm_up if warm_up is None else parse_warm_up(warm_up, "--warm-up"),

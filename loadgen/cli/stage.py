@@ -7,7 +7,7 @@ times a second.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -144,7 +144,11 @@ class Stage:
             self.pulse.happened(f"{self.master.stopped}: what is in flight settles; once more leaves at once")
         if view.counts.planned and not (view.counts.pending or view.settled or view.left_s):
             self.pulse.happened(f"{view.counts.unknown} unknown: waiting for results that may still come")
-        progress = self.pulse.progress(step, view, now_us)
+        progress = replace(
+            self.pulse.progress(step, view, now_us),
+            task=self.master.task,
+            task_calls=self.master.task_calls,
+        )
         self.steersman.look(view, progress.run_counts, now_us)
         for show in self.shown:
             show(step, progress, view)

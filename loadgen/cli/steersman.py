@@ -73,6 +73,15 @@ class Steersman:
 
         Thread-safe.  Raises UsageError.
         """
+        self.heed(request)
+        deadline_us = self._clock.monotonic_us() + round(EFFECT_S * 1_000_000)
+        view = self._queue.view()
+        while view.late and self._clock.monotonic_us() < deadline_us and not isinstance(request, Stop):
+            view = self._queue.wait(0.05)
+        return self._answer(view)
+
+    def heed(self, request: Request) -> None:
+        """Do what somebody asks for.  Thread-safe.  Raises UsageError."""
         match request:
             case Pause():
                 self.pause(BY_HAND)
@@ -83,11 +92,11 @@ class Steersman:
             case Set():
                 for setting in parse_settings(request.settings):
                     self._steer(lambda steering, setting=setting: setting.apply(steering, BY_HAND))  # type: ignore[misc]
-        deadline_us = self._clock.monotonic_us() + round(EFFECT_S * 1_000_000)
-        view = self._queue.view()
-        while view.late and self._clock.monotonic_us() < deadline_us and not isinstance(request, Stop):
-            view = self._queue.wait(0.05)
-        return self._answer(view)
+
+    @property
+    def limits(self) -> Limits:
+        """What the run is kept to.  Thread-safe."""
+        return self._limits
 
     def standing(self) -> Answer:
         """How it stands.  Thread-safe."""

@@ -79,6 +79,10 @@ Otel: TypeAlias = Annotated[
     bool, plain("otel", "Send metrics to an OpenTelemetry collector, as the OTEL_* variables say.", OUTPUT)
 ]
 Quiet: TypeAlias = Annotated[bool, option("quiet", "Print the verdict only.", OUTPUT)]
+Verbose: TypeAlias = Annotated[
+    bool,
+    option("verbose", "Print the whole report: calls, workers, phases, errors, circumstances.", OUTPUT),
+]
 Strict: TypeAlias = Annotated[
     bool, option("strict", "Exit code 1 when the generator was too slow for its times to be true.", GATES)
 ]

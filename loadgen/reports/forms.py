@@ -93,7 +93,14 @@ def _room(console: Console) -> int:
 
 
 def terminal(record: Record, verdict: Verdict, console: Console) -> None:
-    """The end report for people."""
+    """The end report for people, on one screen."""
+    from loadgen.reports.brief import report
+
+    report(console, summarize(record, verdict), record.events(), record.directory)
+
+
+def verbose(record: Record, verdict: Verdict, console: Console) -> None:
+    """The same with all that there is to say."""
     from loadgen.reports.terminal import report
 
     report(console, *gather(record, verdict, console), record.events(), record.directory)
@@ -201,6 +208,7 @@ FORMS: Mapping[str, Form] = MappingProxyType(
         "md": as_markdown,
         "prom": as_prometheus,
         "hdr": as_hlog,
+        "verbose": verbose,
     }
 )
 """By name; the first is the default."""

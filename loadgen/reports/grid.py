@@ -21,7 +21,7 @@ class Column:
     header: str
     cells: tuple[str, ...]
     spare: int = 0
-    """The highest goes first when it gets tight; 0 is never dropped."""
+    """The highest goes first when it gets tight; 0 only where a name would have no room at all."""
     left: bool = False
     """Aligned left, for words."""
 
@@ -45,8 +45,10 @@ def grid(columns: list[Column], width: int, ellipsis: str) -> list[str]:
         if not spare:
             break
         rest.remove([column for column in rest if column.spare == spare][-1])
-    room = width - sum(len(GAP) + column.width for column in rest)
-    widths = [min(first.width, max(room, len(ellipsis) + 2)), *(column.width for column in rest)]
+    least = len(ellipsis) + 2
+    while rest and least + _width(rest) > width:
+        rest.pop()
+    widths = [min(first.width, max(width - _width(rest), least)), *(column.width for column in rest)]
     return [
         GAP.join(
             column.line(row, wide, ellipsis) for column, wide in zip((first, *rest), widths, strict=True)
@@ -70,6 +72,8 @@ def cut(text: str, width: int, ellipsis: str) -> str:
 
 
 def _needed(first: Column, rest: list[Column]) -> int:
-    return min(first.width, max(NARROWEST, cell_len(first.header))) + sum(
-        len(GAP) + column.width for column in rest
-    )
+    return min(first.width, max(NARROWEST, cell_len(first.header))) + _width(rest)
+
+
+def _width(columns: list[Column]) -> int:
+    return sum(len(GAP) + column.width for column in columns)

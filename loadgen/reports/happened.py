@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from loadgen.record import Event
 from loadgen.reports.sessions import RESUMED
@@ -29,3 +31,18 @@ def weighty(events: Sequence[Event], most: int) -> list[Event]:
     routine = [n for n, event in enumerate(events) if event.kind in _ROUTINE]
     others = [n for n, event in enumerate(events) if event.kind not in _ROUTINE][:most]
     return [events[n] for n in sorted([*others, *routine[: most - len(others)]])]
+
+
+def summed_up(events: Sequence[Event]) -> list[Event]:
+    """All, for less room: of each kind that did not steer the run only the last, and how many there were."""
+    told = [event for event in events if event.kind not in _ROUTINE]
+    last = {event.kind: n for n, event in enumerate(told)}
+    numbers = Counter(event.kind for event in told)
+
+    def one(event: Event) -> Event:
+        times = numbers[event.kind]
+        if event.kind in _STEERED or times == 1:
+            return event
+        return replace(event, text=f"{times} times, the last: {event.text}")
+
+    return [one(event) for n, event in enumerate(told) if event.kind in _STEERED or last[event.kind] == n]

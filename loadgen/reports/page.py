@@ -11,7 +11,7 @@ from loadgen.reports.words import clean, glyphs
 
 LABEL = 11
 """Width of the words before the facts."""
-_NARROWEST, _WIDEST = 50, 180
+_NARROWEST, _WIDEST = 40, 180
 
 
 class Page:

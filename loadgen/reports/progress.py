@@ -6,22 +6,19 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.cells import cell_len
 from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
-from loadgen.record import ItemCounts
-from loadgen.reports.grid import cut
+from loadgen.reports.painter import Painter
 from loadgen.reports.pulse import Progress
-from loadgen.reports.words import Glyphs, clean, count, duration, glyphs, percent, three
+from loadgen.reports.screen import Scene, draw, rates, remaining, times, troubles, where
+from loadgen.reports.words import clean, count, duration, percent
 
-REFRESHES_PER_S = 4
+REFRESH_S = 0.25
+"""How often a screen is drawn while only numbers change."""
 EVERY_S = 5.0
 """How often a log gets a line while something changes."""
 QUIET_S = 60.0
 """How often it gets one while nothing does: long silence gets CI jobs killed."""
-_WIDEST = 120
 
 
 class Display(Protocol):
@@ -33,8 +30,12 @@ class Display(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None: ...
 
-    def show(self, progress: Progress) -> None:
+    def show(self, scene: Scene) -> None:
         """This is how it stands now.  Cheap: may be called as often as one likes."""
+        ...
+
+    def hide(self) -> None:
+        """Be gone, until it is shown again."""
         ...
 
 
@@ -57,8 +58,11 @@ class NoProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, progress: Progress) -> None:
+    def show(self, scene: Scene) -> None:
         """Nothing."""
+
+    def hide(self) -> None:
+        """It is."""
 
 
 class PlainProgress:
@@ -75,10 +79,10 @@ class PlainProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, progress: Progress) -> None:
-        """A line, when it is time for one."""
-        last = self._last
-        if last is not None:
+    def show(self, scene: Scene) -> None:
+        """A line, when it is time for one: also when the master begins with something itself."""
+        last, progress = self._last, scene.progress
+        if last is not None and progress.task in ("", last.task):
             passed_s = progress.elapsed_s - last.elapsed_s
             if passed_s < (EVERY_S if _news(last, progress) else QUIET_S):
                 return
@@ -86,112 +90,58 @@ class PlainProgress:
         line = clean(plain_line(progress), self._console.encoding)
         self._console.out(line, highlight=False)
 
+    def hide(self) -> None:
+        """What is in a log stays there."""
+
 
 class LiveProgress:
-    """Keeps a few lines at the bottom of the terminal up to date; they are gone when the run is over."""
+    """Keeps a screen of lines at the bottom of the terminal; they are gone when the run is over."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = Live(
-            console=console, refresh_per_second=REFRESHES_PER_S, transient=True, vertical_overflow="crop"
-        )
+        self._painter = Painter(console)
+        self._last: Scene | None = None
 
     def __enter__(self) -> Self:
-        self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.stop()
+        self._painter.stop()
 
-    def show(self, progress: Progress) -> None:
-        """New lines; they are drawn at the next refresh."""
-        lines = live_lines(progress, min(self._console.width, _WIDEST), self._console.encoding)
-        first = Text(lines[0], "bold")
-        self._live.update(Text("\n").join([first, *map(Text, lines[1:])]))
+    def show(self, scene: Scene) -> None:
+        """New lines, when it is time for them, or something else than numbers has changed."""
+        last = self._last
+        if last is not None:
+            passed_s = scene.progress.elapsed_s - last.progress.elapsed_s
+            if passed_s < REFRESH_S and (scene.state, scene.help) == (last.state, last.help):
+                return
+        self._last = scene
+        self._painter.start()
+        size = self._console.size
+        self._painter.paint(draw(scene, size.width, max(size.height - 1, 1), self._console.encoding))
+
+    def hide(self) -> None:
+        """Leave the terminal to others."""
+        self._last = None
+        self._painter.stop()
 
 
 def plain_line(progress: Progress) -> str:
     """The progress in one line."""
-    run = progress.run_counts
-    left = ""
-    if (run.pending or progress.timed is not None) and progress.eta_s is not None:
-        left = f", {duration(round(progress.eta_s))} left"
+    run, passed = progress.run_counts, f"after {duration(round(progress.elapsed_s))}"
+    if progress.task:
+        return f"{progress.task}: {count(progress.task_calls, 'call')}, {passed}"
+    left = f", {left}" if (left := remaining(progress)) else ""
     settled = f"{run.settled} of {run.planned} ({percent(run.settled, run.planned)})"
     if progress.timed is not None:
         settled = count(run.settled, "item")
     return (
-        f"{_where(progress)}: {settled}"
-        f"{_troubles(run)}, {_rates(progress)}{_times(progress)}, {progress.in_flight} in flight,"
-        f" {count(progress.workers, 'worker')}, after {duration(round(progress.elapsed_s))}{left}"
+        f"{where(progress)}: {settled}"
+        f"{troubles(run)}, {rates(progress)}{times(progress)}, {progress.in_flight} in flight,"
+        f" {count(progress.workers, 'worker')}, {passed}{left}"
     )
-
-
-def live_lines(progress: Progress, width: int, encoding: str) -> list[str]:
-    """The progress in four or five lines, none wider than `width`."""
-    marks = glyphs(encoding)
-    run, step = progress.run_counts, progress.step_counts
-    part, whole = (run.settled, run.planned) if progress.timed is None else (progress.timed, 1)
-    share = percent(part, whole)
-    head = _where(progress)
-    if progress.steps > 1 and progress.step and progress.timed is None:
-        head = f"{head}: {step.settled} of {step.planned}"
-    times = f"{duration(round(progress.elapsed_s))} elapsed"
-    if (run.pending or progress.timed is not None) and progress.eta_s is not None:
-        times += f", about {duration(round(progress.eta_s))} left"
-    flow = f"{progress.in_flight} in flight, {count(progress.workers, 'worker')}"
-    lines = [
-        _sides(head, times, width),
-        _bar(part, whole, width - len(" 100 %"), marks) + f"{share:>6}",
-        (f"{run.settled} of " if progress.timed is None else "") + f"{_items(progress)}{_troubles(run)}",
-        f"{_rates(progress)}{_times(progress)}, {flow}",
-    ]
-    if progress.event:
-        lines.append(clean(progress.event, encoding))
-    return [cut(line, width, marks.ellipsis) for line in lines]
-
-
-def _where(progress: Progress) -> str:
-    if not progress.step:
-        return "getting ready"
-    return (
-        progress.step
-        if progress.steps == 1
-        else f"{progress.step} (step {progress.number} of {progress.steps})"
-    )
-
-
-def _troubles(run: ItemCounts) -> str:
-    """What did not go well; nothing when all did."""
-    kinds = ("failed", "unknown", "dropped", "cancelled")
-    return "".join(f", {getattr(run, kind)} {kind}" for kind in kinds if getattr(run, kind))
-
-
-def _rates(progress: Progress) -> str:
-    return f"{three(progress.rate_now)}/s now, {three(progress.rate_mean)}/s mean"
-
-
-def _times(progress: Progress) -> str:
-    if progress.p50_ms is None:
-        return ""
-    return f", p50 {three(progress.p50_ms)} ms, p95 {three(progress.p95_ms)} ms"
-
-
-def _sides(left: str, right: str, width: int) -> str:
-    gap = width - cell_len(left) - cell_len(right)
-    return f"{left}{' ' * gap}{right}" if gap > 1 else f"{left}, {right}"
-
-
-def _items(progress: Progress) -> str:
-    run = progress.run_counts
-    return count(run.planned if progress.timed is None else run.settled, "item")
-
-
-def _bar(part: float, whole: float, width: int, marks: Glyphs) -> str:
-    """Full only when all is settled."""
-    full = int(part * width // whole) if whole else 0
-    return marks.done * full + marks.todo * (width - full)
 
 
 def _news(last: Progress, progress: Progress) -> bool:

@@ -62,6 +62,12 @@ class Progress:
     """What happened last."""
     timed: float | None = None
     """How much of its time is over, where it has no fixed number of items; else None."""
+    by_step: tuple[tuple[str, ItemCounts], ...] = ()
+    """How the items of each step ended so far, by its name."""
+    task: str = ""
+    """What the master itself is doing: setting up, verifying; empty: nothing."""
+    task_calls: int = 0
+    """Calls it has made for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +192,7 @@ class Pulse:
                 workers=len(here),
                 eta_s=_left_s(view, counts.pending, lately),
                 event=self._event,
+                by_step=tuple((each.name, self._counts[index]) for index, each in self._steps.items()),
                 timed=None if view.left_s is None else view.passed_s / (view.passed_s + view.left_s),
             )
 

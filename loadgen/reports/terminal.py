@@ -1,7 +1,7 @@
-"""The end report for people: the verdict and what to do next, then what was done, how long it took, and why.
+"""The end report in detail: the verdict and what to do next, then what was done, how long it took, and why.
 
-Everything is said once, the important first.  Eighty columns and one screen are enough for a run that
-went well; a wider terminal gets more columns, a run that went badly more lines.
+Everything is said once, the important first.  A wider terminal gets more columns, a run that went badly
+more lines.  What of it fits a screen is `brief`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ from loadgen.reports.happened import chosen
 from loadgen.reports.metrics import OTHER, Stats
 from loadgen.reports.open import PACED, clocks, kept_pace, parts, targets
 from loadgen.reports.page import Page
-from loadgen.reports.schema import CallSummary, StepSummary, Summary, WorkerSummary
+from loadgen.reports.palette import BAD, GOOD, STRONG
+from loadgen.reports.schema import (
+    CallSummary,
+    StepSummary,
+    Summary,
+    ThresholdSummary,
+    VerificationSummary,
+    WorkerSummary,
+)
 from loadgen.reports.timeline import Timeline
 from loadgen.reports.truth import untrue
 from loadgen.reports.words import clock, count, duration, iso, percent, three
@@ -47,12 +55,13 @@ def compose(
     page: Page, summary: Summary, timeline: Timeline, events: Sequence[Event], directory: Path
 ) -> None:
     """Put the report on a page, of whatever kind."""
-    _verdict(page, summary)
+    verdict_lines(page, summary)
+    _truth(page, summary)
     _next(page, summary, directory)
     page.blank()
     _facts(page, summary)
     _numbers(page, summary)
-    _thresholds(page, summary)
+    thresholds_table(page, summary.thresholds)
     _steps(page, summary)
     _calls(page, summary)
     _warm_up(page, summary)
@@ -62,13 +71,13 @@ def compose(
     _events(page, events)
 
 
-def _verdict(page: Page, summary: Summary) -> None:
+def verdict_lines(page: Page, summary: Summary) -> None:
+    """The verdict, and why."""
     verdict = summary.verdict
-    style = "bold green" if verdict.ok else "bold yellow" if verdict.running else "bold red"
-    page.headline(word(summary), headline(summary), style)
+    colour = GOOD if verdict.ok else None if verdict.running else BAD
+    page.headline(word(summary), headline(summary), f"{STRONG} {colour or ''}".strip())
     for reason in verdict.reasons[1:]:
         page.note(reason, len(word(summary)) + 2, lines=3)
-    _truth(page, summary)
 
 
 def _truth(page: Page, summary: Summary) -> None:
@@ -101,20 +110,39 @@ def _value(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def _numbers(page: Page, summary: Summary) -> None:
-    items, tries, run = summary.items, summary.attempts, summary.run
+def items_text(summary: Summary) -> str:
+    """How many there were, and how they ended."""
+    items, run = summary.items, summary.run
     ends = [f"{items.done} done", f"{items.failed} failed", f"{items.unknown} unknown"]
     ends += [f"{number} {kind}" for kind in _RARE if (number := getattr(items, kind))]
     planned = f"{items.planned} planned"
     if run.duration_s is not None:
         planned = f"{items.planned} for {duration(run.duration_s)}, no fixed number of items"
-    page.fact("Items", f"{planned}: {', '.join(ends)}")
-    page.fact(
-        "Attempts",
+    return f"{planned}: {', '.join(ends)}"
+
+
+def attempts_text(summary: Summary) -> str:
+    """How often they were tried."""
+    tries = summary.attempts
+    return (
         f"{tries.total}: {tries.retries} retries, {tries.duplicate_executions} duplicate executions,"
         f" {tries.in_doubt_resolved} doubts resolved"
-        + (f"; {tries.found} items were there already" if tries.found else ""),
+        + (f"; {tries.found} items were there already" if tries.found else "")
     )
+
+
+def verified_text(found: VerificationSummary) -> str:
+    """What the target holds."""
+    return (
+        f"{found.found} of {found.expected} expected found, {found.missing} missing,"
+        f" {found.unexpected} unexpected"
+    )
+
+
+def _numbers(page: Page, summary: Summary) -> None:
+    page.fact("Items", items_text(summary))
+    page.fact("Attempts", attempts_text(summary))
+    run = summary.run
     phases = (
         ("wait", run.wait_s),
         ("active", run.active_s),
@@ -126,18 +154,14 @@ def _numbers(page: Page, summary: Summary) -> None:
     if found is None:
         page.fact("Verified", "no")
         return
-    page.fact(
-        "Verified",
-        f"{found.found} of {found.expected} expected found, {found.missing} missing,"
-        f" {found.unexpected} unexpected",
-    )
+    page.fact("Verified", verified_text(found))
     for what, names in found.examples.items():
         if names:
             page.note(f"{what}: {', '.join(names)}", 11)
 
 
-def _thresholds(page: Page, summary: Summary) -> None:
-    gates = summary.thresholds
+def thresholds_table(page: Page, gates: Sequence[ThresholdSummary]) -> None:
+    """What was measured, and whether it held; nothing where there are none."""
     if not gates:
         return
     page.blank()
@@ -158,8 +182,17 @@ def _steps(page: Page, summary: Summary) -> None:
     if not steps:
         return
     page.blank()
+    steps_table(page, steps, paced=summary.paced)
+    if summary.paced:
+        page.note(PACED, 2)
+        for step in steps:
+            page.note(kept_pace(step), 2)
+
+
+def steps_table(page: Page, steps: Sequence[StepSummary], *, paced: bool) -> None:
+    """A line for each; `paced`: their times count from when items were meant to start."""
     times = [step.times for step in steps]
-    what = "response" if summary.paced else "item time"
+    what = "response" if paced else "item time"
     page.table(
         [
             Column(f"Steps ({what}, ms)", tuple(step.name for step in steps), left=True),
@@ -173,10 +206,6 @@ def _steps(page: Page, summary: Summary) -> None:
             *parts([step.item_time for step in steps], [step.start_lag for step in steps]),
         ]
     )
-    if summary.paced:
-        page.note(PACED, 2)
-        for step in steps:
-            page.note(kept_pace(step), 2)
 
 
 def _rare(steps: Sequence[StepSummary]) -> list[Column]:

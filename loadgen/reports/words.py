@@ -16,10 +16,14 @@ class Glyphs:
     axis: str
     done: str
     todo: str
+    turning: str
+    """One after the other: something goes on."""
+    steps: str
+    """Before a step: over, under way, to come."""
 
 
-BLOCKS = Glyphs(ellipsis="…", levels=" ▁▂▃▄▅▆▇█", axis="│", done="█", todo="░")
-ASCII = Glyphs(ellipsis="...", levels=" .:#", axis="|", done="#", todo=".")
+BLOCKS = Glyphs("…", " ▁▂▃▄▅▆▇█", "│", done="█", todo="░", turning="◐◓◑◒", steps="✓▶·")
+ASCII = Glyphs("...", " .:#", "|", done="#", todo=".", turning="|/-\\", steps="x>.")
 _MINUTE, _HOUR = 60, 3600
 
 

@@ -1,4 +1,4 @@
-"""Makes the pictures of docs/report.md: `python tests/e2e/refresh_screens.py`.
+"""Makes the pictures of docs/report.md, and those of terminals: `python tests/e2e/refresh_screens.py`.
 
 A real run against the sandbox, whose uploads cost the more the more a project holds, and its page in a
 headless Chromium: light, dark, on a phone, and with what went wrong.  Names of this machine are replaced
@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import refresh_terminals
 
 REPO = Path(__file__).resolve().parents[2]
 DOCS = REPO / "docs"
@@ -74,7 +76,8 @@ def shoot(folder: Path, source: str, name: str, size: tuple[int, int], scheme: i
 
 
 def main() -> None:
-    """Two runs, four pictures."""
+    """Two runs, four pictures; and the terminals'."""
+    refresh_terminals.main()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         (folder / "phone.html").write_text(PHONE, encoding="ascii")

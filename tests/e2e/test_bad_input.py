@@ -294,7 +294,7 @@ def failed(shared_cli: Cli) -> Iterator[tuple[Cli, str]]:
             seen.path.rpartition("/")[0], (200, "{}")
         )
         target.held = "/slow"
-        ended = cli.run(cli.scenario(FAILING), "--target", target.url)
+        ended = cli.run(cli.scenario(FAILING), "--target", target.url, "--verbose")
     try:
         assert ended.code == 3, ended
         assert ended.err == ""

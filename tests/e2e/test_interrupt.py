@@ -295,6 +295,6 @@ def test_a_run_on_a_terminal_ends_with_its_report(cli: Cli, target: Target) -> N
     try:
         assert terminal.wait() == 0
         assert terminal.shows("OK +20 of 20 items done")
-        assert "\x1b[1;32m" in terminal.shown, "good news are green"
+        assert "\x1b[1;38;5;33mOK" in terminal.shown, "good news are blue"
     finally:
         terminal.close()

@@ -211,7 +211,7 @@ def test_clean_undoes_what_the_run_made_and_nothing_else(cli: Cli, azkaban: str)
     ended = cli("clean", "latest", "--out", cli.out, "--yes")
     second = cli.directories()[-1].name
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out == f"cleaned {azkaban} of run {second}\n"
+    assert ended.out == f"cleaning {azkaban}\ncleaned {azkaban} of run {second}\n"
     assert projects(azkaban) == set(names[:2])
     once_more = cli.here("clean", "latest", "--out", cli.out, "--yes")
     assert once_more.code == 0

@@ -105,7 +105,7 @@ def test_a_worker_leaves_at_a_signal_and_gives_back_what_it_did_not_start(cli: C
 def test_a_worker_killed_in_the_middle(cli: Cli, target: Target) -> None:
     target.gate.clear()
     args = ("--target", target.url, "--set", "things=40", "--processes", 0, "--chunk", 10, *TTL)
-    run = cli.start_run(cli.scenario(AGAIN), *args)
+    run = cli.start_run(cli.scenario(AGAIN), *args, "--verbose")
     victim = start_worker(cli)
     until(lambda: len(target.seen) == 4, "four items are in flight")
     victim.signal(signal.SIGKILL)
@@ -130,7 +130,8 @@ def test_a_local_worker_that_is_killed_is_replaced(cli: Cli, target: Target) -> 
     """Whatever the configuration says of workers: it is about those that people start."""
     (cli.home / "loadgen.toml").write_text('[worker]\nscenario = "no.py"\ntoken-file = "no"\nstay = true\n')
     target.gate.clear()
-    run = cli.start_run(cli.scenario(AGAIN), "--target", target.url, "--concurrency", 2, *TTL)
+    args = ("--target", target.url, "--concurrency", 2, "--verbose", *TTL)
+    run = cli.start_run(cli.scenario(AGAIN), *args)
     until(lambda: len(target.seen) == 2, "items are in flight")
     os.kill(cli.pid_of("loadgen worker"), signal.SIGKILL)
     target.gate.set()

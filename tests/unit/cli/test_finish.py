@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -15,6 +16,8 @@ from loadgen.ledger.store import Ledger
 from loadgen.record import Event, Mark, RunFacts, StepFacts
 from loadgen.reports.html import document
 from loadgen.reports.schema import Verdict
+
+QUIET = SimpleNamespace(json=None, quiet=True, verbose=False)
 
 
 def a_run(directory: Path, items: int = 0) -> Path:
@@ -39,7 +42,7 @@ def test_a_page_that_cannot_be_made_spoils_nothing(tmp_path, monkeypatch, broken
     screen = io.StringIO()
     if broken:
         monkeypatch.setattr(document, "page", lambda _: 1 / 0)
-    verdict = finish(a_run(tmp_path), Console(file=screen, width=80), None, json=None, quiet=True)
+    verdict = finish(a_run(tmp_path), Console(file=screen, width=80), None, QUIET)
     assert verdict.ok
     assert (tmp_path / "summary.json").is_file()
     assert (tmp_path / document.FILE).is_file() is not broken

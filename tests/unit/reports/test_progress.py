@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.cells import cell_len
 from rich.console import Console
 
 from loadgen.record import (
@@ -21,10 +20,10 @@ from loadgen.reports.progress import (
     NoProgress,
     PlainProgress,
     display,
-    live_lines,
     plain_line,
 )
 from loadgen.reports.pulse import Progress, Pulse
+from loadgen.reports.screen import Scene
 from loadgen.view import QueueView, WorkerView
 
 SECOND = 1_000_000
@@ -142,35 +141,6 @@ def test_reports_of_many_threads_are_all_counted():
     assert pulse.progress(0, a_view(), START + SECOND).rate_mean == 8_000
 
 
-@pytest.mark.parametrize("width", [40, 80, 120])
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_live_lines_are_few_and_fit(width, encoding):
-    worst = a_progress(step="s" * 90, event="e" * 200, eta_s=1e7, elapsed_s=1e6, in_flight=10**7)
-    for progress in (a_progress(), worst, a_progress(step="", number=0, event="", run_counts=ItemCounts())):
-        lines = live_lines(progress, width, encoding)
-        assert len(lines) <= 6
-        assert max(map(cell_len, lines)) <= width
-        "".join(lines).encode(encoding)
-
-
-def test_live_lines_say_it_all():
-    assert live_lines(a_progress(), 80, "ascii") == [
-        "create_flow (step 2 of 3): 4711 of 10000     1 min 23 s elapsed, about 21 s left",
-        "#" * 32 + "." * 42 + "  43 %",
-        "4812 of 11100 items, 11 failed, 1 unknown",
-        "312/s now, 298/s mean, p50 12.3 ms, p95 45.6 ms, 64 in flight, 3 workers",
-        "worker joined: loader-3:4003",
-    ]
-
-
-def test_the_bar_is_full_only_at_the_end():
-    almost = a_progress(run_counts=ItemCounts(planned=100_000, done=99_999))
-    assert live_lines(almost, 80, "ascii")[1].endswith(".  99 %")
-    done = a_progress(run_counts=ItemCounts(planned=3, done=3))
-    assert live_lines(done, 80, "ascii")[1] == "#" * 74 + " 100 %"
-    assert "left" not in live_lines(done, 80, "ascii")[0]
-
-
 def test_the_plain_line_says_it_all():
     assert plain_line(a_progress()) == (
         "create_flow (step 2 of 3): 4812 of 11100 (43 %), 11 failed, 1 unknown, 312/s now, 298/s mean,"
@@ -182,7 +152,7 @@ def plain(shows: list[Progress]) -> list[str]:
     file = io.StringIO()
     with PlainProgress(Console(file=file, width=40)) as progress:
         for each in shows:
-            progress.show(each)
+            progress.show(Scene(each))
     return file.getvalue().splitlines()
 
 
@@ -204,15 +174,15 @@ def test_a_log_gets_no_line_without_news_but_a_sign_of_life_each_minute():
     ]
 
 
-def test_live_lines_are_gone_at_the_end():
-    """Drawn, and taken back; nothing is drawn after the exit."""
-    file = io.StringIO()
-    console = Console(file=file, width=80, height=24, force_terminal=True, color_system=None)
-    with LiveProgress(console) as progress:
-        progress.show(a_progress())
-        progress._live.refresh()
-        assert "create_flow (step 2 of 3)" in file.getvalue()
-    assert file.getvalue().rstrip("\r").endswith("\x1b[2K")
+def test_a_log_hears_at_once_that_the_master_does_something_itself():
+    ready = a_progress(step="", elapsed_s=0.0)
+    setting_up = [replace(ready, task="setting up", task_calls=n, elapsed_s=n / 10) for n in range(1, 80)]
+    first, *more = plain([ready, *setting_up, replace(ready, elapsed_s=8.1)])
+    assert first.startswith("getting ready: 4812 of 11100 (43 %)")
+    assert more == [
+        "setting up: 1 call, after 0 s",
+        "setting up: 51 calls, after 5 s",
+    ]
 
 
 def test_the_display_fits_the_console():
@@ -226,5 +196,6 @@ def test_the_display_fits_the_console():
 
 def test_no_progress_shows_nothing(capsys):
     with NoProgress() as progress:
-        progress.show(a_progress())
+        progress.show(Scene(a_progress()))
+        progress.hide()
     assert capsys.readouterr() == ("", "")
