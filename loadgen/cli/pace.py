@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self, TypeAlias
 
 from loadgen.cli.declare import option
+from loadgen.cli.said import NONE
 from loadgen.cli.spelled import check_words
 from loadgen.errors import UsageError
 from loadgen.mixing import parts
@@ -21,8 +22,6 @@ from loadgen.scenario import Scenario
 
 PANEL = "When items start"
 EVEN, POISSON = "even", "poisson"
-NONE = "none"
-"""Says that items come as fast as slots are free, where the scenario has a pace."""
 MAX_LAG = "1s"
 
 Rate: TypeAlias = Annotated[

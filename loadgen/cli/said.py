@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _SHAPES = ("even", "poisson")
 """Of arrivals; anything else is a file, which has a pace of its own."""
+NONE = "none"
+"""Of a rate: items come as fast as slots are free, where the scenario has a pace."""
 
 
 class Source(IntEnum):
@@ -63,11 +65,12 @@ class Said:
         """Without what gives way; `paced`: the scenario has a pace."""
         shaped = self.values["arrivals"] in _SHAPES
         paces = ["rate", "stages", *(() if shaped else ("arrivals",))]
-        first = self._first(paces)
+        first = max(map(self._source, paces))
         given_way = {name for name in paces if self._source(name) < first}
-        if first:
+        closed = self.values["rate"] == NONE and "rate" not in given_way
+        if first and not closed:
             given_way |= {name for name in ("ramp", "think_time") if self._source(name) < first}
-        elif not paced and shaped and not self.aloud("arrivals"):
+        elif shaped and (closed or not paced) and not self.aloud("arrivals"):
             given_way.add("arrivals")
         return replace(self, values={**self.values, **dict.fromkeys(given_way)})
 
@@ -104,6 +107,3 @@ class Said:
     def _source(self, name: str) -> Source:
         """Who said it; what is no value was said by nobody."""
         return Source.NOBODY if self.values[name] is None else self.sources[name]
-
-    def _first(self, names: list[str]) -> Source:
-        return max(map(self._source, names))

@@ -101,6 +101,8 @@ class Phase:
         self.opened = {each.step.index: each for each in opened}
         self.term = term or Term()
         self.next_lease = next_lease
+        self._had_all: set[int] = set()
+        """Steps of which all was handed out once: what comes back of them changes no rates again."""
         self._turns = Turns({each.step.index: each.step.weight or 1.0 for each in opened})
 
     @property
@@ -144,7 +146,8 @@ class Phase:
 
     def obey(self, steering: Steering, at: At) -> None:
         """Keep to what the run was told: its time stands still in a pause."""
-        going_on = [index for index, each in self.opened.items() if each.machine.unleased]
+        self._had_all |= {index for index, each in self.opened.items() if not each.machine.unleased}
+        going_on = self.opened.keys() - self._had_all
         for index, each in self.opened.items():
             if each.pacer is not None:
                 each.pacer.obey(steering, at.now_us, self._turns.share(index, going_on))

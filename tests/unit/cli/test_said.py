@@ -42,6 +42,16 @@ def test_of_what_excludes_each_other_the_first_is_heard() -> None:
     assert heard(rate=("5/s", FILE), ramp=("9s", LINE)) == both
 
 
+def test_no_rate_leaves_what_is_for_slots() -> None:
+    slots = {"ramp": ("9s", ENVIRONMENT), "think_time": ("1s", FILE), "arrivals": ("poisson", FILE)}
+    assert heard(paced=True, rate=("none", LINE), **slots) == {
+        "rate": "none",
+        "ramp": "9s",
+        "think_time": "1s",
+    }
+    assert heard(rate=("none", ENVIRONMENT), stages=("0:1/s", LINE)) == {"stages": "0:1/s"}
+
+
 def test_arrivals_without_a_pace_wait_for_one() -> None:
     assert heard(arrivals=("poisson", ENVIRONMENT)) == {}
     assert heard(arrivals=("poisson", ENVIRONMENT), paced=True) == {"arrivals": "poisson"}

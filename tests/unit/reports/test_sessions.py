@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from fake_records import STARTED_US, FakeRecord, a_call, a_run, an_attempt, some_facts
 
-from loadgen.columns import Harvest
-from loadgen.record import Event, ItemCounts, StepFacts
+from loadgen.columns import Harvest, Plain, pack
+from loadgen.record import Event, ItemCounts, StepFacts, TryTable
 from loadgen.reports.pulse import Pulse
 from loadgen.reports.schema import Verdict
 from loadgen.reports.sessions import RESUMED, Stretches, begins
@@ -91,6 +91,15 @@ def test_slices_hold_nothing_of_the_warm_up():
     assert slices["calls", "step GET /"].total == told.calls[0].service_time.count == 400
     every = [(n, 1) for n in range(len(slices["items", "put"].counts))]
     assert slices["items", "put"].rate(every) == pytest.approx(told.steps[0].rate_per_s, rel=1e-3)
+
+
+def test_nor_do_slices_of_items_that_were_alike() -> None:
+    record = paused()
+    record.run = some_facts(settings={"warm_up": "30 items"})
+    starts_us = pack([STARTED_US + n * SECOND for n in range(100)])
+    record.tries, record.log = [], []
+    record.try_tables = lambda: iter([TryTable(0, 1, Plain(((0, 100),), starts_us, pack([500] * 100)))])
+    assert sliced(record)["items", "put"].total == 70
 
 
 def a_view(paused: str) -> QueueView:
