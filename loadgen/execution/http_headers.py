@@ -82,9 +82,10 @@ class Letterhead:
     def item_headers(self, case: Case) -> ItemHeaders:
         """The item's, laid out when it makes its first call: not all make one."""
         if case is not self._laid:
-            values = (case.run, str(case.item), str(case.attempt))
             self._laid = case
-            self._item_headers = tuple(zip(_STAMPED, values, strict=True)) if case.run else ()
+            run, item, attempt = _STAMPED
+            values = (run, case.run), (item, str(case.item)), (attempt, str(case.attempt))
+            self._item_headers = values if case.run else ()
         return self._item_headers
 
     def _read(self) -> None:
