@@ -6,13 +6,14 @@ A form is one function; the libraries that it needs are imported when it is aske
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from loadgen.errors import RunDirectoryError, UsageError
+from loadgen.reports.drafts import drafted
 from loadgen.reports.schema import Summary, Verdict
 from loadgen.reports.summary import Record, encode, summarize, tell
 from loadgen.reports.timeline import Timeline, TimelineBuilder, timeline
@@ -43,19 +44,15 @@ def export(form: str, record: Record, verdict: Verdict, path: Path) -> None:
     Raises UsageError when there is no such form, or the file cannot be written.
     """
     folder = FOLDERS.get(form) if path.is_dir() or not path.suffix else None
-    draft = path if folder else path.with_name(f".{path.name}.{os.getpid()}")
+    write = FILES.get(_known(form), partial(_print, form))
     try:
-        if write := folder or FILES.get(_known(form)):
+        if folder is not None:
+            folder(record, verdict, path)
+            return
+        with drafted(path) as draft:
             write(record, verdict, draft)
-        else:
-            _print(form, record, verdict, draft)
-        if draft != path:
-            draft.replace(path)
     except OSError as error:
         raise UsageError(f"--output {path}: {error.strerror}") from error
-    finally:
-        if draft != path:
-            draft.unlink(missing_ok=True)
 
 
 def _print(form: str, record: Record, verdict: Verdict, path: Path) -> None:
