@@ -116,14 +116,14 @@ def _tells(row: _Row) -> bool:
 def _columns(told: SideBySide, rows: Sequence[_Row]) -> list[Column[_Row]]:
     reach = _reach(rows)
     made = [
-        Column[_Row]("", lambda row: row.any.measure),
-        Column(told.runs[0].letter, lambda row: f"{three(row.any.base)} {row.any.unit}"),
+        Column[_Row]("measure", lambda row: f"{row.any.measure}, {row.any.unit}"),
+        Column(told.runs[0].letter, lambda row: three(row.any.base)),
     ]
     for number, run in enumerate(told.runs[1:]):
         made += [
-            Column(run.letter, _of(number, lambda line: f"{three(line.other)} {line.unit}")),
+            Column(run.letter, _of(number, lambda line: three(line.other))),
             Column(f"{run.letter}: change (95 % band)", _of(number, lambda line: line.text), words=True),
-            Column("", _of(number, lambda line: drawn(line, reach)), words=True),
+            Column("", _of(number, lambda line: drawn(line, reach))),
         ]
     return made
 

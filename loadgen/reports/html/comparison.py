@@ -100,7 +100,7 @@ def _latency(told: SideBySide, drawn: Sequence[Overlay]) -> Section | None:
         shown,
         overlays.over_time,
         lambda each, kind: _said(told, each.step, kind),
-        lambda each: _thinned(each.along(in_time), "what ended within", _seconds),
+        lambda each: _thinned(each.along(in_time), _seconds),
     )
     body = join(panes, note(f"Over too soon for a picture: {', '.join(short)}.") if short else None)
     return Section("latency", "Latency over time", finding, body, charts)
@@ -116,7 +116,7 @@ def _growth(told: SideBySide, drawn: Sequence[Overlay]) -> Section | None:
         shown,
         overlays.over_items,
         lambda each, _: _trends(each),
-        lambda each: _thinned(each.along(in_items), "items in a row:", _indexes),
+        lambda each: _thinned(each.along(in_items), _indexes),
     )
     return Section("growth", "By item index", finding, panes, charts)
 
@@ -212,18 +212,18 @@ def _trends(overlay: Overlay) -> str:
     return f"{overlay.step}: p95 of the last third against the first: {', '.join(said)}"
 
 
-def _thinned(drawn: Sequence[tuple[Line, Bands]], each: str, width: Callable[[Bands], str]) -> str:
+def _thinned(drawn: Sequence[tuple[Line, Bands]], width: Callable[[Bands], str]) -> str:
     """What a point stands for: in all runs the same, or not."""
     widths = {line.letter: width(bands) for line, bands in drawn}
     told = ", ".join(f"{width} ({letter})" for letter, width in widths.items())
     if len(set(widths.values())) == 1:
         told = widths.popitem()[1]
-    return f"Each point stands for {each} {told}; {_THINNED} {_STRIPE}"
+    return f"Each point stands for {told}; {_THINNED} {_STRIPE}"
 
 
 def _seconds(bands: Bands) -> str:
-    return f"{bands.width / 1_000_000:g} s"
+    return f"what ended within {bands.width / 1_000_000:g} s"
 
 
 def _indexes(bands: Bands) -> str:
-    return f"{bands.width:,}"
+    return "one item" if bands.width == 1 else f"{bands.width:,} items in a row"
