@@ -28,12 +28,13 @@ class StepVerdict(msgspec.Struct, frozen=True):
 
 
 def verdicts(comparison: Comparison) -> list[StepVerdict]:
-    """Of each step that both runs have, in their order."""
+    """Of each step of which something was measured, in their order."""
     items = [line for line in comparison.lines if line.of == "items"]
+    steps = {line.name: judged(items, line.name) for line in items}
     return [
-        StepVerdict(name, _worst(judging), _sentence(judging))
-        for name in dict.fromkeys(line.name for line in items)
-        if (judging := judged(items, name))
+        StepVerdict(name, _worst(lines), _sentence(lines))
+        for name, lines in steps.items()
+        if any(line.base is not None or line.other is not None for line in lines)
     ]
 
 

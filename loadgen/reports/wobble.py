@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-SHARE = 95
-"""Percent of the points that the band holds."""
+SHARE = 90
+"""Percent of the points that the band holds: of more, one spike in fifty points would say how wide it is."""
 _NEIGHBOURS = 4
 """On each side of a point: their median, with it, is the course."""
 _FEWEST = 12
@@ -19,7 +19,7 @@ def wobble(values: Points) -> tuple[list[float | None], list[float | None]]:
     """The band's lower and upper edge at each of these points: it follows their course, up and down.
 
     Both are empty where there are too few of them.  The edges are as many percent away from the course as
-    the points are, but for the outermost 2.5 % on each side.
+    the points are, but for the outermost 5 % on each side.
 
     >>> low, high = wobble([10.0, 11.0, 10.0, 9.0] * 5)
     >>> low[9], high[9], wobble([1.0, 2.0])

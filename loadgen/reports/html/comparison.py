@@ -18,6 +18,7 @@ from loadgen.reports.html.markup import Markup, join, tag
 from loadgen.reports.html.overlays import KINDS, Line, Overlay, in_items, in_time
 from loadgen.reports.html.parts import Section, cell, figure, note
 from loadgen.reports.side_by_side import SideBySide
+from loadgen.reports.wobble import SHARE
 from loadgen.reports.words import count
 
 _BAD = frozenset({"REGRESSION", "DIFFERENT", "UNKNOWN"})
@@ -26,9 +27,7 @@ _FOOT = (
     "Made by loadgen. Times are milliseconds; numbers are those of the runs' summaries; the data block"
     " “comparison” in this file is what --format json gives."
 )
-_STRIPE = (
-    "The pale band is the first run's own noise: 95 % of its points lie as near to their course as that."
-)
+_STRIPE = f"The pale band: {SHARE} % of the first run's own points lie within it."
 _THINNED = "choose “slowest” and “fastest” to see the extremes: none is left out."
 _UNCLEAR = "no clear trend"
 _RATES = f"The first and the last points of a run may not be full. {_STRIPE}"
@@ -91,7 +90,7 @@ def _verdict(told: SideBySide, number: int) -> Markup:
 
 def _latency(told: SideBySide, drawn: Sequence[Overlay]) -> Section | None:
     shown = [each for each in drawn if each.along(in_time)]
-    short = [each.step for each in drawn if each not in shown]
+    short = [each.step for each in drawn if each not in shown and each.is_measured]
     if not shown:
         return None
     finding = _found(told, shown, "p95")

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from loadgen.reports.bands import Bands
-from loadgen.reports.bootstrap import spread
+from loadgen.reports.bootstrap import CONFIDENCE, spread
 from loadgen.reports.detail import StepDetail
 from loadgen.reports.html import figures
 from loadgen.reports.html.charts import LETTERS, Axis, Chart, Role, Series
 from loadgen.reports.html.figures import Clock
 from loadgen.reports.side_by_side import SideBySide
 from loadgen.reports.slices import Slices
-from loadgen.reports.wobble import SHARE, wobble
+from loadgen.reports.wobble import SHARE, Points, wobble
 
 FEW = 5
 """Points of a line: fewer show nothing that the tables do not."""
@@ -54,6 +54,11 @@ class Overlay:
     what: str
     """The name of its times."""
     clock: Clock
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether any of its items is, in any of the runs."""
+        return any(line.step.over_time.bands for line in self.lines)
 
     def along(self, pick: Callable[[StepDetail], Bands]) -> list[tuple[Line, Bands]]:
         """The runs that have enough of something to be drawn; none of them, when there is only one."""
@@ -161,7 +166,7 @@ def _series(drawn: _Drawn) -> tuple[Series, ...]:
 
 def _noise(line: Line, x: Sequence[float], values: Sequence[float | None]) -> list[Series]:
     low, high = wobble(values)
-    return [Series(_noise_of(line), line.role, "band", x, high, low)] if low else []
+    return [_band(line, SHARE, x, (high, low))] if low else []
 
 
 def _curve_noise(line: Line, slices: Slices) -> list[Series]:
@@ -170,11 +175,11 @@ def _curve_noise(line: Line, slices: Slices) -> list[Series]:
     if not ends:
         return []
     low, high = ([round(us / 1000, 3) for us in edge] for edge in zip(*ends, strict=True))
-    return [Series(_noise_of(line), line.role, "band", [round(x, 4) for x in places[: len(low)]], high, low)]
+    return [_band(line, round(100 * CONFIDENCE), [round(x, 4) for x in places[: len(low)]], (high, low))]
 
 
-def _noise_of(line: Line) -> str:
-    return f"noise of {line.letter} ({SHARE} %)"
+def _band(line: Line, percent: int, x: Sequence[float], edges: tuple[Points, Points]) -> Series:
+    return Series(f"noise of {line.letter} ({percent} %)", line.role, "band", x, *edges)
 
 
 def _since(overlay: Overlay) -> Axis:

@@ -232,7 +232,8 @@ def test_a_step_has_its_verdict_in_a_sentence(slower):
     assert same["create_flow"] == ("same", "no difference beyond noise")
     assert headline(slower, [])[0] == "DIFFERENT"
     assert headline(compared(1.0), []) == ("SAME", "no difference beyond noise")
-    base, other = fake_records.a_run({"go": 3_000, "rest": 3}), fake_records.a_run({"go": 3_000, "rest": 3})
+    steps = {"go": 3_000, "rest": 3, "nothing": 0}
+    base, other = fake_records.a_run(steps), fake_records.a_run(steps)
     other.tries = [dataclasses.replace(row, duration_us=row.duration_us * 2 // 3) for row in other.tries]
     told = compare(*(Side(summarize(record, OK), sliced(record)) for record in (base, other)))
     go, rest = verdicts(told)

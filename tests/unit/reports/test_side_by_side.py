@@ -18,6 +18,7 @@ from html_reader import Page
 from rich.console import Console
 
 from loadgen.errors import RunDirectoryError, UsageError
+from loadgen.record import ItemCounts
 from loadgen.reports.compare_forms import FORMS, export, render
 from loadgen.reports.drafts import drafted
 from loadgen.reports.html import document
@@ -165,7 +166,9 @@ def test_each_chart_of_the_page_has_all_runs_and_the_first_ones_noise(told, read
         assert [each["name"] for each in lines] == names, name
         assert [each["role"] for each in lines] == ["a", "b", "c"], "a colour and a dash for each"
         noise = [each for each in chart["series"] if each["shape"] == "band"]
-        assert [(each["name"], each["role"]) for each in noise] == [("noise of A (95 %)", "a")] * len(noise)
+        assert [(each["name"], each["role"]) for each in noise] == [
+            (f"noise of A ({95 if 'curve' in name else 90} %)", "a")
+        ] * len(noise)
         assert len(noise) == ("-0" in name), "of ten items nobody knows it"
     ids = [value for tag, attribute, value in read.attributes if (tag, attribute) == ("figure", "id")]
     assert sorted(ids) == sorted(charts)
@@ -194,7 +197,7 @@ def test_what_is_drawn_is_what_was_measured(told, read):
         assert drawn("time-0-p95")[0][0] == pytest.approx(width_s / 2), "from where the step begins"
     band, line = charts["time-0-p95"]["series"][:2]
     within = [low <= y <= high for low, y, high in zip(band["y0"], line["y"], band["y"], strict=True)]
-    assert within.count(True) >= 0.9 * len(within)
+    assert 0.85 * len(within) <= within.count(True) < len(within)
 
 
 def test_the_tables_of_the_page_say_what_the_comparison_says(told, read):
@@ -319,7 +322,7 @@ def test_wobble_follows_the_course_and_holds_the_points():
     grown = [10.0 * 1.03**n * (1.1 if n % 2 else 0.9) for n in range(100)]
     low, high = wobble(grown)
     within = sum(one <= value <= two for one, value, two in zip(low, grown, high, strict=True))
-    assert within >= 95
+    assert within >= 90
     assert high[90] > 5 * high[5], "up and up"
     assert high[50] / low[50] < 1.6
     gaps = wobble([*grown[:20], None, *grown[20:]])[0]
@@ -332,3 +335,12 @@ def test_wobble_follows_the_course_and_holds_the_points():
 @pytest.mark.parametrize("module", ["wobble", "overlay", "compare_verdict", "html.overlays"])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(importlib.import_module(f"loadgen.reports.{module}")).failed == 0
+
+
+def test_a_caution_about_the_base_is_said_once():
+    base = fake_records.a_run({"ping": 30}, outcomes={"ping": ItemCounts(planned=30, done=20)})
+    found = laid(base, fake_records.a_run({"ping": 30}), fake_records.a_run({"ping": 30}))
+    caution = "is not complete: 10 of 30 items are pending"
+    assert all(caution in each.cautions[0] for each in found.comparisons)
+    assert " ".join(text_of(found, "terminal").split()).count(caution) == 1
+    assert Page(page(found)).text.count(caution) == 1
