@@ -58,7 +58,7 @@ def _over_time(page: Page, runs: Sequence[Told], what: str) -> None:
     drawings = [overlaid(lines, quantity, page.width, page.glyphs) for quantity in _DRAWN]
     if not any(drawings):
         return
-    page.title(f"Over time ({what} and rate of all calls, each run from its own start)")
+    page.title(f"Over time, each from its own start: p95 {what} and rate of all calls")
     page.drawing(legend(lines))
     for drawing in drawings:
         page.drawing(drawing)

@@ -36,15 +36,15 @@ PHONE = """<!DOCTYPE html>
 <iframe src="page.html" style="border:0;border-radius:24px;width:390px;height:calc(100vh - 40px)"></iframe>"""
 
 
-def loadgen(folder: Path, *args: str) -> None:
-    """A command, with runs in the folder."""
-    subprocess.run(
+def loadgen(folder: Path, *args: str) -> int:
+    """The exit code of a command, with runs in the folder."""
+    return subprocess.run(
         [sys.executable, "-m", "loadgen", *args],
         cwd=folder,
         stdout=subprocess.DEVNULL,
         env=surroundings(folder),
         check=False,  # one of them goes badly, as it should
-    )
+    ).returncode
 
 
 def surroundings(folder: Path) -> dict[str, str]:
@@ -89,7 +89,8 @@ def compared(folder: Path) -> None:
             finally:
                 target.terminate()
     names = sorted(path.name for path in out.iterdir())
-    loadgen(folder, "compare", *names, "--out", str(out), "--format", "html", "--output", "compare.html")
+    if loadgen(folder, "compare", *names, "--out", str(out), "--format", "html", "--output", "compare.html"):
+        sys.exit("refresh_screens: the runs could not be compared")
     neutral(folder / "compare.html", folder / "page.html", out)
 
 

@@ -98,7 +98,7 @@ def test_the_terminal_shows_sentences_tables_and_all_runs_in_one_plot(told, widt
     assert any(line.startswith("REGRESSION  make mean slower by 60 % (") for line in lines)
     assert any(line.startswith("  make: p95 slower by 60 % (") for line in lines)
     assert "too little to tell: look" in text
-    at = lines.index("Over time (service time and rate of all calls, each run from its own start)")
+    at = lines.index("Over time, each from its own start: p95 service time and rate of all calls")
     assert lines[at + 1 : at + 5] == ["  o A run-1", "  x B run-2", "  + C run-3", "  * several of them"]
     plot = lines[at + 5 :]
     assert [line.split()[0] for line in plot if line.startswith(("  p", "  c"))] == [
