@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import chain
 
 from loadgen.reports.chart import MARGIN
 from loadgen.reports.compare import Comparison, Line
@@ -59,9 +60,9 @@ def _over_time(page: Page, runs: Sequence[Told], what: str) -> None:
     if not any(drawings):
         return
     page.title(f"Over time, each from its own start: p95 {what} and rate of all calls")
-    page.drawing(legend(lines))
-    for drawing in drawings:
-        page.drawing(drawing)
+    for key in legend([told.name for told in runs]):
+        page.note(key, 2)
+    page.drawing(list(chain.from_iterable(drawings)))
 
 
 def _part(page: Page, what: str, lines: Sequence[Line]) -> None:

@@ -57,12 +57,12 @@ def overlaid(timelines: Named, quantity: Quantity, width: int, glyphs: Glyphs) -
     return [*lines, seconds(0.0, end_s, room)]
 
 
-def legend(timelines: Named) -> list[str]:
+def legend(names: Sequence[str]) -> list[str]:
     """Which mark is whose, a line each."""
-    lines = [f"  {mark} {name}" for mark, (name, _) in zip(MARKS, timelines, strict=False)]
-    lines += [f"  {SHARED} several of them"] if len(lines) > 1 else []
-    more = len(timelines) - len(MARKS)
-    return [*lines, f"  and {more} more, not drawn"] if more > 0 else lines
+    lines = [f"{mark} {name}" for mark, name in zip(MARKS, names, strict=False)]
+    lines += [f"{SHARED} several of them"] if len(lines) > 1 else []
+    more = len(names) - len(MARKS)
+    return [*lines, f"and {more} more, not drawn"] if more > 0 else lines
 
 
 def _columns(timeline: Timeline, quantity: Quantity, end_s: float, room: int) -> list[float | None]:

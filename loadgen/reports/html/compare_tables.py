@@ -17,7 +17,7 @@ from loadgen.reports.side_by_side import SideBySide, Told
 from loadgen.reports.words import count, duration, three
 
 MOST = 40
-"""Tables of calls; more are in the data block."""
+"""Tables of steps, and of calls; more are in the data block."""
 WIDE, HIGH = 160, 14
 """Of a picture of a change, in its own units."""
 _LEAST = 10.0
@@ -93,18 +93,24 @@ def _tables(told: SideBySide, of: str, named: tuple[str, str], finding: str) -> 
             if line.of == of:
                 measures = rows.setdefault((line.name, line.time), {})
                 measures.setdefault(line.measure, [None] * len(told.comparisons))[number] = line
-    parts: list[Markup] = []
-    silent: list[str] = []
-    for (name, time), measures in rows.items():
-        telling = [row for row in (_Row(tuple(lines)) for lines in measures.values()) if _tells(row)]
-        if telling and len(parts) < 2 * MOST:
-            title = f"{name} ({time})"
-            parts += [tag("h3", title), table(title, _columns(told, telling), telling)]
-        else:
-            silent.append(name)
-    few = list(dict.fromkeys(silent))
-    parts += [note(f"Too little to tell, or too many to show: {', '.join(few)}.")] if few else []
-    return Section(*named, f"{finding[0].upper()}{finding[1:]}", join(*parts, note(_NOISE)))
+    telling = {
+        key: found
+        for key, measures in rows.items()
+        if (found := [row for row in (_Row(tuple(lines)) for lines in measures.values()) if _tells(row)])
+    }
+    shown = {f"{name} ({time})": found for (name, time), found in list(telling.items())[:MOST]}
+    parts = (
+        join(tag("h3", title), table(title, _columns(told, found), found)) for title, found in shown.items()
+    )
+    silent = dict.fromkeys(name for name, time in rows if (name, time) not in telling)
+    more = len(telling) - len(shown)
+    notes = [
+        f"Too little to tell: {', '.join(silent)}." if silent else "",
+        f"and {count(more, 'table')} more, in the data block." if more else "",
+        _NOISE,
+    ]
+    body = join(*parts, *map(note, filter(None, notes)))
+    return Section(*named, f"{finding[0].upper()}{finding[1:]}", body)
 
 
 def _tells(row: _Row) -> bool:
@@ -179,6 +185,7 @@ def _always(told: Sequence[Told]) -> Iterator[_Fact]:
     yield _Fact("items", tuple(f"{each.items.done:,} of {each.items.planned:,} done" for each in summaries))
     yield _Fact("active", tuple(duration(each.run.active_s) for each in summaries))
     yield _Fact("its times are", tuple(each.generator.verdict or "not judged" for each in summaries))
+    yield _Fact("scenario", tuple(f"{each.run.scenario}, {each.run.digest[:12]}" for each in summaries))
     yield _Fact("target", tuple(target(each.facts) for each in told))
     yield _Fact("load", tuple(each.run.load for each in summaries))
 

@@ -195,7 +195,7 @@ def _said(told: SideBySide, step: str, measure: str) -> str:
 
 
 def _found(told: SideBySide, drawn: Sequence[Overlay], measure: str) -> str:
-    """The same of the step with the most items, and of how many it is one."""
+    """The same of the step with the most items."""
     return _said(told, _most(told, drawn).step, measure)
 
 
