@@ -29,8 +29,8 @@ _FOOT = (
 )
 _STRIPE = f"The pale band: {SHARE} % of the first run's own points lie within it."
 _THINNED = "choose “slowest” and “fastest” to see the extremes: none is left out."
+_ENDS = "the first and the last of a run may not be full."
 _UNCLEAR = "no clear trend"
-_RATES = f"The first and the last points of a run may not be full. {_STRIPE}"
 _CURVE = "The pale band: where the first run's curve may lie when it is measured again (95 %, bootstrap)."
 
 
@@ -99,7 +99,7 @@ def _latency(told: SideBySide, drawn: Sequence[Overlay]) -> Section | None:
         shown,
         overlays.over_time,
         lambda each, kind: _said(told, each.step, kind),
-        lambda each: _thinned(each.along(in_time), _seconds),
+        lambda each: f"Each point stands for what ended within {_seconds(each)}; {_THINNED} {_STRIPE}",
     )
     body = join(panes, note(f"Over too soon for a picture: {', '.join(short)}.") if short else None)
     return Section("latency", "Latency over time", finding, body, charts)
@@ -115,7 +115,7 @@ def _growth(told: SideBySide, drawn: Sequence[Overlay]) -> Section | None:
         shown,
         overlays.over_items,
         lambda each, _: _trends(each),
-        lambda each: _thinned(each.along(in_items), _indexes),
+        lambda each: f"Each point stands for {_indexes(each)}; {_THINNED} {_STRIPE}",
     )
     return Section("growth", "By item index", finding, panes, charts)
 
@@ -126,7 +126,8 @@ def _throughput(told: SideBySide, drawn: Sequence[Overlay]) -> Section | None:
         return None
     finding, charts = _found(told, shown, "rate"), tuple(map(overlays.rates, shown))
     headings = [_said(told, each.step, "rate") for each in shown]
-    body = tag("div", *_cells(headings, charts, [_RATES] * len(charts), finding), class_="cells")
+    notes = [f"Each point is the mean over {_seconds(each)}; {_ENDS} {_STRIPE}" for each in shown]
+    body = tag("div", *_cells(headings, charts, notes, finding), class_="cells")
     return Section("throughput", "Throughput over time", finding, body, charts)
 
 
@@ -211,18 +212,21 @@ def _trends(overlay: Overlay) -> str:
     return f"{overlay.step}: p95 of the last third against the first: {', '.join(said)}"
 
 
-def _thinned(drawn: Sequence[tuple[Line, Bands]], width: Callable[[Bands], str]) -> str:
-    """What a point stands for: in all runs the same, or not."""
-    widths = {line.letter: width(bands) for line, bands in drawn}
-    told = ", ".join(f"{width} ({letter})" for letter, width in widths.items())
-    if len(set(widths.values())) == 1:
-        told = widths.popitem()[1]
-    return f"Each point stands for {told}; {_THINNED} {_STRIPE}"
+def _seconds(overlay: Overlay) -> str:
+    return _widths(overlay.along(in_time), lambda width: f"{width / 1_000_000:g} s")
 
 
-def _seconds(bands: Bands) -> str:
-    return f"what ended within {bands.width / 1_000_000:g} s"
+def _indexes(overlay: Overlay) -> str:
+    return _widths(
+        overlay.along(in_items), lambda width: "one item" if width == 1 else f"{width:,} items in a row"
+    )
 
 
-def _indexes(bands: Bands) -> str:
-    return "one item" if bands.width == 1 else f"{bands.width:,} items in a row"
+def _widths(drawn: Sequence[tuple[Line, Bands]], say: Callable[[int], str]) -> str:
+    """How much a point stands for: in all runs the same, or not."""
+    letters: dict[int, list[str]] = {}
+    for line, bands in drawn:
+        letters.setdefault(bands.width, []).append(line.letter)
+    if len(letters) == 1:
+        return say(*letters)
+    return ", ".join(f"{say(width)} ({', '.join(runs)})" for width, runs in letters.items())
