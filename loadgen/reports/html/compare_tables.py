@@ -24,8 +24,8 @@ _LEAST = 10.0
 """Percent that the picture reaches to each side, at least."""
 _NOISE = (
     "The change is between the ends of its band with 95 %, by a block bootstrap over slices of time of both"
-    " runs: of twenty figures that are no different, one is called so by chance. In its picture the upright"
-    " line is no change, the dot the change, the bar its band; one that touches the edge goes on."
+    " runs: of twenty figures that are no different, one is called different by chance. In its picture the"
+    " upright line is no change, the dot the change, the bar its band; one that touches the edge goes on."
 )
 
 
