@@ -38,6 +38,7 @@ NAMES = (
     "open_stall",
     "steering",
     "dashboard",
+    "report",
 )
 """Each is a module with `measure(lab, web) -> Table`."""
 GROUPS = {"open": ("open_rates", "open_queue", "open_peers", "open_stall")}

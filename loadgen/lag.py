@@ -55,11 +55,6 @@ class Lag(msgspec.Struct, frozen=True, array_like=True):
         return self.cpu_us / self.wall_us if self.wall_us else 0.0
 
     @property
-    def p50_us(self) -> int:
-        """Half of the wakings were at most so late."""
-        return percentile(self.late, 50)
-
-    @property
     def p90_us(self) -> int:
         """Of ten wakings, nine were at most so late."""
         return percentile(self.late, 90)

@@ -39,6 +39,11 @@ class Levels:
         return self.points[-1][0]
 
     @property
+    def all_at_once(self) -> bool:
+        """Whether there is nothing to ramp up: all slots from the beginning."""
+        return self.points == ((0.0, None),)
+
+    @property
     def ends_at_none(self) -> bool:
         """Whether nothing is in flight any more in the end."""
         return self.points[-1][1] == 0

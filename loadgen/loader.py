@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from loadgen import options as _options
-from loadgen.errors import FeedError, LoadgenError, ScenarioError, one_line
+from loadgen.errors import FeedError, LoadgenError, ScenarioError, one_line, sayable
 from loadgen.feed import Feed
 from loadgen.plan import Plan, StepPlan
 from loadgen.scenario import Scenario, Step, where
@@ -103,6 +103,8 @@ def load(path: Path) -> Loaded:
     """
     if not path.is_file():
         raise ScenarioError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
+    if sayable(str(path.resolve())) != str(path.resolve()):
+        raise ScenarioError(f"{sayable(str(path))}: its path is not UTF-8, so no ledger could name it")
     _forget()
     before = set(sys.modules)
     module = _run(path.resolve())

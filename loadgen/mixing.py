@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from loadgen.rates import failing
 
+_NONE_LEFT = 1e-6
+"""Of an item: what a float is short of nothing."""
 _WEIGHT = re.compile(r"\s*([^\W\d]\w*)\s*=\s*(-?\d{1,9}(?:\.\d{1,6})?)\s*")
 
 
@@ -22,9 +24,9 @@ class Turns:
         self._weights = weights
         self._had = dict.fromkeys(weights, 0.0)
 
-    def share(self, step: int) -> float:
-        """The step's part of all items."""
-        return self._weights[step] / sum(self._weights.values())
+    def share(self, step: int, among: Collection[int]) -> float:
+        """The step's part of the items of these steps and of itself."""
+        return self._weights[step] / sum(self._weights[other] for other in {*among, step})
 
     def order(self) -> list[int]:
         """The steps, the one whose turn it is first."""
@@ -34,6 +36,27 @@ class Turns:
     def took(self, step: int, items: int) -> None:
         """The step had so many."""
         self._had[step] += items
+
+
+def parts(weights: Mapping[int, float], items: Mapping[int, float]) -> dict[int, list[tuple[float, float]]]:
+    """Which part of a common rate each step has: (arrivals, share), from so many arrivals of all on.
+
+    When one has had its items, the others have its share: the rate of all stays.  A step without a number
+    of items has math.inf.
+
+    >>> parts({0: 3, 1: 1}, {0: 30, 1: 30})
+    {0: [(0.0, 0.75)], 1: [(0.0, 0.25), (40.0, 1.0)]}
+    """
+    found: dict[int, list[tuple[float, float]]] = {step: [] for step in weights}
+    left, arrivals = dict(items), 0.0
+    while going_on := [step for step in weights if left[step] > _NONE_LEFT]:
+        whole = sum(weights[step] for step in going_on)
+        length = min(left[step] * whole / weights[step] for step in going_on)
+        for step in going_on:
+            found[step].append((arrivals, weights[step] / whole))
+            left[step] -= length * weights[step] / whole
+        arrivals += length
+    return found
 
 
 def parse_mix(text: str, where: str = "--mix") -> dict[str, float]:

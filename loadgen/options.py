@@ -79,6 +79,7 @@ def parse(
             texts[name] = environ[env]
     for name, text in texts.items():
         try:
+            text.encode()  # neither the ledger nor a worker could be told bytes that are no UTF-8
             values[name] = _value(text, hints[name])
         except (ValueError, TypeError, RuntimeError):  # RuntimeError: a `~user` that has no home
             shown_text = MASK if fields[name].metadata.get("secret") else repr(text)
@@ -190,7 +191,14 @@ def _expected(kind: Any) -> str:
         return f"a comma-separated list, each {_expected(args[0])}"
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return f"one of {', '.join(str(member.value) for member in kind)}"
-    words = {int: "an integer", float: "a number", bool: "true or false", Path: "a path"}
+    words = {
+        int: "an integer",
+        float: "a number",
+        bool: "true or false",
+        Path: "a path",
+        str: "text in UTF-8",
+    }
+    words = {int: "an integer", float: "a number", bool: "true or false", Path: "a path", str: "UTF-8"}
     return words.get(kind, _spell(kind))
 
 

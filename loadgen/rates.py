@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
@@ -125,9 +125,25 @@ class Rates:
         kept = tuple(point for point in self.points if point[0] < at_s)
         return Rates((*kept, (at_s, self._before(at_s, len(kept))), (at_s, rate)))
 
-    def share(self, part: float) -> Rates:
-        """All rates, times `part`."""
-        return Rates(tuple((at, rate * part) for at, rate in self.points))
+    def shared(self, parts: Sequence[tuple[float, float]]) -> Rates:
+        """A part of all arrivals, as `mixing.parts` has it: (arrivals, share), the first from 0."""
+        begins_s = [self.seconds(arrivals) for arrivals, _ in parts]
+        points: list[tuple[float, float]] = []
+        for begin_s, end_s, (_, share) in zip(begins_s, [*begins_s[1:], math.inf], parts, strict=True):
+            if begin_s < end_s:
+                points += [(at, rate * share) for at, rate in self._cut(begin_s, end_s)]
+        return Rates(tuple(points))
+
+    def _cut(self, begin_s: float, end_s: float) -> list[tuple[float, float]]:
+        """Points of the same line between two times."""
+        first, last = bisect_right(self._times, begin_s), bisect_left(self._times, end_s)
+        cut = [(begin_s, self._after(begin_s, first)), *self.points[first:last]]
+        return cut if math.isinf(end_s) else [*cut, (end_s, self._before(end_s, last))]
+
+    def _after(self, at_s: float, following: int) -> float:
+        """The rate just after a time, of which the `following` point is the first after it."""
+        start, rate = self.points[following - 1]
+        return rate if start == at_s else self._before(at_s, following)
 
     def _before(self, at_s: float, following: int) -> float:
         """The rate just before a time, of which the `following` point is the first at or after it."""

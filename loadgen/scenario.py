@@ -208,7 +208,7 @@ class Step(Generic[P, R]):
         """Call the function itself: a step is unit-tested like any other function."""
         return self.function(*args, **kwargs)
 
-    @property
+    @cached_property  # asked for each item, and for each of its calls
     def name(self) -> str:
         """The function's name."""
         return self.function.__name__

@@ -23,6 +23,8 @@ from pathlib import Path
 
 import msgspec
 
+from loadgen.errors import UsageError
+from loadgen.files import lock
 from loadgen.queues.messages import Batch
 
 _HEAD = struct.Struct(">II")
@@ -35,15 +37,19 @@ class Spool:
     """The file of one session."""
 
     def __init__(self, directory: Path, run: str, session: str) -> None:
+        """Begin one.  Raises UsageError where that is not possible."""
         folder = directory / run
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = folder / f"{session}{SUFFIX}"
         # It is locked before it can be found.  Windows does not rename what is open.
         place = self.path if sys.platform == "win32" else self.path.with_suffix(".new")
-        self._file = FileIO(place, "w+b")
-        _lock(self._file)
-        if place != self.path:
-            place.replace(self.path)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = FileIO(place, "w+b")
+            lock(self._file)
+            if place != self.path:
+                place.replace(self.path)
+        except OSError as error:
+            raise UsageError(f"{folder}: cannot keep results there: {error.strerror}") from error
         self._encoder = msgspec.msgpack.Encoder()
         self._sizes: deque[int] = deque()
         """What each batch that is not acknowledged takes in the file."""
@@ -100,7 +106,7 @@ class Spool:
         with contextlib.ExitStack() as failed:
             failed.callback(path.unlink, missing_ok=True)
             fresh = failed.enter_context(FileIO(path, "w+b"))
-            _lock(fresh)
+            lock(fresh)
             if fresh.write(rest) != len(rest):
                 raise OSError
             path.replace(self.path)
@@ -115,7 +121,7 @@ def left_behind(directory: Path, run: str, own_session: str) -> Iterator[tuple[P
         if path.stem == own_session:
             continue
         with contextlib.suppress(OSError), FileIO(path, "r+b") as file:  # else another worker was faster
-            if _lock(file) and _is_at(file, path):
+            if lock(file) and _is_at(file, path):
                 yield path, path.stem, list(_batches(file.readall()))
 
 
@@ -130,24 +136,6 @@ def _batches(data: bytes) -> Iterator[Batch]:
             return
         yield decoder.decode(frame)
         position += _HEAD.size + length
-
-
-def _lock(file: FileIO) -> bool:
-    """Take it for as long as the file is open; False: somebody has it."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(2**31 - 2)  # where nothing is ever read: locks there keep readers out
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            file.seek(0)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _is_at(file: FileIO, path: Path) -> bool:

@@ -216,6 +216,8 @@ class _Parser:
         kind = _kind(measure)
         if (unit.group() if unit else "") not in _UNITS[kind]:
             self._fail(at, _MEANT[kind].format(measure))
+        if unit and unit.group() == "%" and float(found.group()) > 100:  # noqa: PLR2004 - percent
+            self._fail(found.start(), "a share is at most 100%")
         if unit:
             self._at = unit.end()
         return float(found.group()), unit.group() if unit else ""

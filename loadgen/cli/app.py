@@ -16,6 +16,7 @@ from loadgen.cli.clean import clean
 from loadgen.cli.compare import compare
 from loadgen.cli.config import read_config
 from loadgen.cli.grouped import Grouped
+from loadgen.cli.init import init
 from loadgen.cli.manifest import manifest
 from loadgen.cli.report import report
 from loadgen.cli.resume import resume
@@ -74,7 +75,20 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(epilog=EPILOG)(_root)
-    for command in (run, check, worker, resume, report, compare, manifest, clean, sandbox, selftest, token):
+    for command in (
+        init,
+        run,
+        check,
+        worker,
+        resume,
+        report,
+        compare,
+        manifest,
+        clean,
+        sandbox,
+        selftest,
+        token,
+    ):
         app.command(cls=Grouped)(command)
     steering: Mapping[str, Any] = {"pause": pause, "continue": continue_, "stop": stop, "set": set_}
     for name, function in steering.items():

@@ -47,7 +47,7 @@ def compare(
 
     from rich.console import Console
 
-    from loadgen.cli.finish import verdict_of
+    from loadgen.cli.finish import verdict_now
     from loadgen.ledger import directory
     from loadgen.ledger.reader import Reader
     from loadgen.reports.compare_forms import export, known, render
@@ -64,7 +64,7 @@ def compare(
         readers = [stack.enter_context(Reader(directory.find(out, name))) for name in names]
         if not anyway:
             _refuse_unlike(readers)
-        told = lay([(reader, verdict_of(reader)) for reader in readers], limit)
+        told = lay([(reader, verdict_now(reader)) for reader in readers], limit)
     if output is None:
         render(form, told, Console(), readers[-1].directory)
     else:

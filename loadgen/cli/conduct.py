@@ -15,11 +15,10 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from rich.console import Console
-
 from loadgen.cli import signals
 from loadgen.cli.dash import Dash
 from loadgen.cli.finish import finish
+from loadgen.cli.lasting import lasting_console
 from loadgen.cli.order import Order, identity_file
 from loadgen.cli.outlets import Outlets
 from loadgen.cli.prepare import Prepared, keep_scenario
@@ -42,8 +41,8 @@ from loadgen.queues.members import Restored
 from loadgen.queues.memory import MemoryQueue
 from loadgen.queues.server import QueueManager
 from loadgen.record import Ended, Event, Mark, Reopened, RunFacts
-from loadgen.reports.gates import RESUMED
 from loadgen.reports.progress import display
+from loadgen.reports.sessions import RESUMED
 from loadgen.sample import Outcome
 from loadgen.view import QueueView
 
@@ -65,7 +64,7 @@ class Conductor:
         self._directory = directory
         self._identity = identity
         self._clock = SystemClock()
-        self._console = Console(stderr=order.takes_stdout)
+        self._console = lasting_console(stderr=order.takes_stdout)
         self._stack = contextlib.ExitStack()
         self._dash = Dash(order.dashboard, self._clock, self._say)
         self._outlets = Outlets(order.events, order.influx, self._console, self._clock, order.otel)

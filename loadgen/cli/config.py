@@ -33,17 +33,17 @@ def read_config(folder: Path, options: Mapping[str, Mapping[str, str]]) -> dict[
     """
     table = {name: value for name, value in _settings(folder).items() if not _is_rule(name)}
     shared = {name: value for name, value in table.items() if not isinstance(value, Mapping)}
-    for name, value in table.items():
-        if not isinstance(value, Mapping):
-            _check(name, {option for known in options.values() for option in known}, "")
-        elif name not in options:
-            raise UsageError(f"configuration: [{name}] is no command; there are {', '.join(options)}")
-        else:
-            for option in value:
-                _check(option, options[name], f"[{name}] ")
-            _check_lists(value)
+    own = {name: value for name, value in table.items() if isinstance(value, Mapping)}
+    for name in shared:
+        _check(name, {option for known in options.values() for option in known}, "")
     _check_lists(shared)
-    wanted = {command: {**shared, **table.get(command, {})} for command in options}
+    for name, value in own.items():
+        if name not in options:
+            raise UsageError(f"configuration: [{name}] is no command; there are {', '.join(options)}")
+        for option in value:
+            _check(option, options[name], f"[{name}] ")
+        _check_lists(value)
+    wanted = {command: {**shared, **own.get(command, {})} for command in options}  # `set` is an option, too
     return {
         command: {
             parameter: settings[spelling]
@@ -71,7 +71,10 @@ def _is_rule(name: str) -> bool:
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    named: dict[str, Any] = _table(folder / "pyproject.toml").get("tool", {}).get("loadgen", {})
+    tools = _table(folder / "pyproject.toml").get("tool", {})
+    named: dict[str, Any] = tools.get("loadgen", {}) if isinstance(tools, dict) else {}
+    if not isinstance(named, dict):
+        raise UsageError(f"{folder / 'pyproject.toml'}: tool.loadgen: expected a table")
     return _table(folder / "loadgen.toml") or named
 
 
@@ -91,5 +94,7 @@ def _check_lists(settings: Mapping[str, Any]) -> None:
 def _table(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read it: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Self, TypeAlias
 
@@ -17,9 +17,13 @@ from loadgen.loader import Loaded
 from loadgen.mixing import parse_mix
 from loadgen.pacing import parse_duration
 from loadgen.plan import ENDLESS, Plan, StepPlan
+from loadgen.reports.words import count
 from loadgen.scenario import Scenario, Step
 from loadgen.thinking import Think, parse_think
 from loadgen.warmup import WarmUp
+
+FAR_MORE = 2
+"""So many times more slots than items are told."""
 
 Duration: TypeAlias = Annotated[
     str | None,
@@ -99,12 +103,19 @@ class CourseOrder:
                 f"{pace.words}: items start at times of their own, so nobody thinks between them; "
                 "--think-time 0s leaves the scenario's out"
             )
-        if pace.is_open and ramp:
-            raise UsageError(f"{pace.words}: a rate that rises is --stages; --ramp {ramp} is for slots")
         levels = parse_ramp(ramp, "--ramp") if ramp else None
+        if levels is not None and levels.all_at_once:
+            ramp = levels = None
+        if pace.is_open and ramp:
+            raise UsageError(
+                f"{pace.words}: a rate that rises is --stages; --ramp {ramp} is for slots, and "
+                "--ramp 0s leaves the scenario's out"
+            )
         if levels is not None and levels.ends_at_none and not duration:
             raise UsageError(f"--ramp {ramp}: in the end nothing is in flight, so the run needs a --duration")
-        if seed is None and any(think.least_us < think.most_us for think in thinks):
+        if not any(think.least_us < think.most_us for think in thinks):
+            seed = None  # nothing is at random
+        elif seed is None:
             seed = secrets.randbelow(2**31)
         return cls(duration=duration, ramp=ramp, think_time=think_time, mix=weights, seed=seed)
 
@@ -163,6 +174,28 @@ class CourseOrder:
         if levels is not None and levels.most is not None:
             width = max(width, -(-levels.most // max(processes, 1)))
         return width, width
+
+
+def cautions(course: CourseOrder, plan: Plan, slots: int, *, settled: bool) -> Iterator[str]:
+    """What of a ramp will not be as it looks, in a line each.
+
+    `slots`: of this machine's workers; `settled`: the user has said how many these are.
+    """
+    levels = course.levels
+    if levels is None:
+        return
+    most = levels.most or slots
+    if settled and slots < most:
+        yield f"--ramp {course.ramp}: there are {slots} slots here; only workers that join bring {most}"
+    opened = min(most, slots)
+    for phase in plan.phases:
+        items = sum(step.items for step in phase)
+        if not any(step.endless for step in phase) and 0 < FAR_MORE * items < opened:
+            names = " and ".join(step.name for step in phase)
+            yield (
+                f"--ramp {course.ramp}: opens {opened} slots, most of them for nothing: "
+                f"{names} has {count(items, 'item')}"
+            )
 
 
 def _check_names(scenario: Scenario, mix: Mapping[str, float]) -> None:

@@ -10,12 +10,15 @@ from rich.console import Console
 
 from loadgen.errors import Incomplete, one_line
 from loadgen.ledger import manifest
+from loadgen.ledger.lock import RunLock
 from loadgen.ledger.reader import Reader
 from loadgen.reports.forms import gather_all
 from loadgen.reports.schema import Verdict
+from loadgen.reports.sessions import RESUMED
 from loadgen.reports.summary import encode, total, write
 from loadgen.reports.terminal import report
-from loadgen.reports.verdict import judge
+from loadgen.reports.verdict import judge, under_way
+from loadgen.steering import CONTINUED, PAUSED
 
 
 def verdict_of(reader: Reader, stopped: Incomplete | None = None) -> Verdict:
@@ -28,6 +31,16 @@ def verdict_of(reader: Reader, stopped: Incomplete | None = None) -> Verdict:
         return judge(counts, verified, str(stopped), stopped.exit_code)
     early = "its time is not over" if reader.time_left() else None
     return judge(counts, verified, reader.incomplete() or early, reader.stopped_with())
+
+
+def verdict_now(reader: Reader) -> Verdict:
+    """The same of a run that another process may still be working on: how far it is then."""
+    cleaning = reader.phases().clean_started_us is not None  # which holds the run, too
+    if cleaning or not RunLock.is_held(reader.directory):
+        return verdict_of(reader)
+    steered = [event for event in reader.events() if event.kind in (PAUSED, CONTINUED, RESUMED)]
+    paused = steered[-1].text.partition(":")[0] if steered and steered[-1].kind == PAUSED else ""
+    return under_way(total(reader), paused, timed=any(step.items < 0 for step in reader.steps()))
 
 
 def finish(

@@ -88,11 +88,13 @@ class Gatekeeper:
         if step is None or self._stopped or (view.settled and self._last in (view.by_step or (step,))):
             return  # there is nothing that could be stopped
         if view.paused:
+            if not self._paused:
+                self._watch.hold(now_us)
             self._paused = True
             return
         if self._paused:
             self._paused = False
-            self._watch.begin_anew(step, view.counts)
+            self._watch.begin_anew(step, view.counts, now_us)
         reason = self._reason(step, view, now_us)
         if reason is not None:
             self._stopped = True

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from loadgen.breaker import Rule
 from loadgen.cli import words
+from loadgen.cli.course import cautions
 from loadgen.cli.limits import kept
 from loadgen.cli.outlets import check, check_otel
 from loadgen.cli.prepare import Prepared
@@ -91,6 +93,13 @@ class Order:
     def takes_stdout(self) -> bool:
         """Whether standard output is for a machine: people read the other one then."""
         return self.json == Path("-") or "-" in (self.events, self.influx)
+
+    def cautions(self, prepared: Prepared) -> Iterator[str]:
+        """What will not be as the user may think, in a line each."""
+        course, plan = prepared.course, prepared.work.plan
+        width, _ = course.width(plan.steps, self.width, self.widest, self.processes)
+        settled = self.concurrency is not None and self.processes > 0
+        return cautions(course, plan, width * self.processes, settled=settled)
 
     def settings(self, prepared: Prepared) -> dict[str, Any]:
         """For the ledger."""

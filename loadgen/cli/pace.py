@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeAlias
@@ -12,12 +13,15 @@ from typing import Annotated, Any, Self, TypeAlias
 import typer
 
 from loadgen.errors import UsageError
+from loadgen.mixing import parts
 from loadgen.pacing import Even, Pace, Poisson, parse_duration, parse_rate, parse_stages, parse_trace
 from loadgen.plan import Plan
 from loadgen.scenario import Scenario
 
 PANEL = "When items start"
 EVEN, POISSON = "even", "poisson"
+NONE = "none"
+"""Says that items come as fast as slots are free, where the scenario has a pace."""
 MAX_LAG = "1s"
 
 Rate: TypeAlias = Annotated[
@@ -27,7 +31,7 @@ Rate: TypeAlias = Annotated[
         envvar="LOADGEN_RATE",
         metavar="N/s",
         rich_help_panel=PANEL,
-        help="So many items a second, however long they take.  [default: as fast as slots are free]",
+        help="So many items a second, however long they take.  [default: none, as fast as slots are free]",
     ),
 ]
 Stages: TypeAlias = Annotated[
@@ -98,10 +102,12 @@ class PaceOrder:
         max_lag: str | None,
     ) -> Self:
         """What was said, else what the scenario says.  Raises UsageError."""
-        theirs = scenario.arrivals
+        closed = rate == NONE
+        theirs = None if closed else scenario.arrivals
+        rate = None if closed else rate
         if rate or stages:
             theirs = None if _is_file(theirs) else theirs  # a rate was said instead of the scenario's times
-        elif not _is_file(arrivals):
+        elif not closed and not _is_file(arrivals):
             rate, stages = scenario.rate, scenario.stages
         arrivals = arrivals or (theirs if rate or stages or _is_file(theirs) else None)
         if rate and stages:
@@ -117,7 +123,9 @@ class PaceOrder:
             raise UsageError(
                 "--max-lag: nothing starts at its time to the microsecond; allow it 10ms or more"
             )
-        if arrivals == POISSON and seed is None:
+        if arrivals != POISSON:
+            seed = None  # nothing is at random
+        elif seed is None:
             seed = secrets.randbelow(2**31)
         path = Path(arrivals).resolve() if arrivals and _is_file(arrivals) else None
         digest = "" if path is None else hashlib.sha256(_read(path)).hexdigest()
@@ -155,9 +163,11 @@ class PaceOrder:
         if not self.is_open:
             return plan
         steps = []
-        weights = sum(step.weight or 0 for step in plan.steps)
+        weights = {step.index: step.weight for step in plan.steps if step.weight is not None}
+        items = {step.index: math.inf if step.endless else step.items for step in plan.steps}
+        shares = parts(weights, items)
         for step in plan.steps:
-            pace = self._pace(step.index, 1.0 if step.weight is None else step.weight / weights)
+            pace = self._pace(step.index, shares.get(step.index))
             if step.endless and duration_us is not None:
                 steps.append(replace(step, items=pace.due(duration_us - 1), pace=pace))
                 continue
@@ -175,17 +185,17 @@ class PaceOrder:
         said = [("--rate", self.rate), ("--stages", self.stages), ("--arrivals", self.arrivals)]
         return " ".join(f"{name} {value}" for name, value in said if value)
 
-    def _pace(self, step: int, share: float) -> Pace:
-        """That of a step; `share`: of the rate, where several steps have it together."""
-        if self.arrivals and _is_file(self.arrivals) and share < 1:
+    def _pace(self, step: int, shares: Sequence[tuple[float, float]] | None) -> Pace:
+        """That of a step; `shares`: of the rate, where several steps have it together: see `mixing.parts`."""
+        if self.arrivals and _is_file(self.arrivals) and shares is not None:
             raise UsageError(f"--arrivals {self.arrivals}: recorded times cannot be shared by a mix of steps")
         if self.arrivals and _is_file(self.arrivals):
             return parse_trace(
                 _read(Path(self.arrivals)).decode(errors="replace").splitlines(), self.arrivals
             )
         rates = parse_rate(self.rate, "--rate") if self.rate else parse_stages(self.stages or "", "--stages")
-        if share < 1:
-            rates = rates.share(share)
+        if shares:
+            rates = rates.shared(shares)
         if self.arrivals == POISSON:
             return Poisson(rates, (self.seed or 0) + step)
         return Even(rates)

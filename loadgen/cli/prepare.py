@@ -15,7 +15,7 @@ from loadgen import options as scenario_options
 from loadgen.cli.course import CourseOrder
 from loadgen.cli.pace import PaceOrder
 from loadgen.cli.sandbox_target import SandboxTarget
-from loadgen.errors import UsageError
+from loadgen.errors import UsageError, sayable
 from loadgen.loader import Loaded, Work, load, make_work
 from loadgen.master import Job
 from loadgen.record import RunFacts, StepFacts
@@ -145,7 +145,9 @@ def _check_url(target: str) -> None:
         valid = url.scheme in ("http", "https") and url.hostname and (url.port or True)
     except ValueError:
         valid = False
-    if not valid:
-        raise UsageError(f"target {target}: expected http://HOST[:PORT] or https://..., or sandbox:azkaban")
+    if not valid or sayable(target) != target:
+        raise UsageError(
+            f"target {sayable(target)}: expected http://HOST[:PORT] or https://..., or sandbox:azkaban"
+        )
     if url.password:
         raise UsageError("target: a password in the URL would stand in the ledger; use the scenario's login")

@@ -31,13 +31,13 @@ def report(
     """Show the report of a run again, also of one that is under way."""
     from rich.console import Console
 
-    from loadgen.cli.finish import verdict_of
+    from loadgen.cli.finish import verdict_now
     from loadgen.ledger import directory
     from loadgen.ledger.reader import Reader
     from loadgen.reports.forms import export, render
 
     with Reader(directory.find(out, run)) as reader:
         if output is None:
-            render(form, reader, verdict_of(reader), Console())
+            render(form, reader, verdict_now(reader), Console())
         else:
-            export(form, reader, verdict_of(reader), output)
+            export(form, reader, verdict_now(reader), output)

@@ -15,6 +15,7 @@ from loadgen.sample import Outcome
 
 
 def resume(
+    context: typer.Context,
     run: words.Run,
     settings: words.Settings = None,
     target: Annotated[
@@ -77,11 +78,13 @@ def resume(
     from loadgen.cli.order import Order, identity_for
     from loadgen.cli.pace import PaceOrder
     from loadgen.cli.prepare import parse_chunk, prepare
+    from loadgen.cli.said import Said
     from loadgen.ledger import directory
     from loadgen.ledger.reader import Reader
     from loadgen.loader import load
     from loadgen.warmup import parse as parse_warm_up
 
+    said = Said.of(context, dashboard=dashboard, no_dashboard=no_dashboard)
     path = directory.find(out, run)
     with Reader(path) as reader:
         facts, steps = reader.facts(), reader.steps()
@@ -137,7 +140,7 @@ def resume(
         breaker=settle_breaker(loaded.scenario, breaker or before.get("breaker")),
         correlate=bool(facts.settings.get("correlate", True)),
         lease_ttl_s=lease_ttl or float(before.get("lease_ttl_s", words.LEASE_TTL_S)),
-        dashboard=dashboard_address(dashboard, off=no_dashboard),
+        dashboard=dashboard_address(dashboard, off=said.no_dashboard),
     )
     if prepared.sandbox:
         raise UsageError("--target: a run cannot be moved to a sandbox that holds nothing of it")

@@ -13,6 +13,7 @@ from loadgen.cli import words
 
 
 def run(
+    context: typer.Context,
     scenario: words.ScenarioFile,
     target: words.Target = None,
     allow_target: words.AllowTarget = False,
@@ -78,20 +79,36 @@ def run(
     from loadgen.cli.limits import settle_breaker, settle_limits
     from loadgen.cli.order import Order, identity_for
     from loadgen.cli.prepare import check_top_up, parse_chunk, prepare
+    from loadgen.cli.said import Said
     from loadgen.loader import load
     from loadgen.warmup import parse as parse_warm_up
 
     loaded = load(scenario)
     options: Any = scenario_options.parse(loaded.scenario.options, settings or (), os.environ)
+    said = Said.of(
+        context,
+        rate=rate,
+        stages=stages,
+        arrivals=arrivals,
+        seed=seed,
+        max_lag=max_lag,
+        duration=duration,
+        ramp=ramp,
+        think_time=think_time,
+        mix=mix,
+        dashboard=dashboard,
+        no_dashboard=no_dashboard,
+    ).heard(paced=bool(loaded.scenario.rate or loaded.scenario.stages))
     pace = pace_words.PaceOrder.settle(
-        loaded.scenario, rate=rate, stages=stages, arrivals=arrivals, seed=seed, max_lag=max_lag
+        loaded.scenario, **said.pick("rate", "stages", "arrivals", "seed", "max_lag")
     )
     course = course_words.CourseOrder.settle(
-        loaded.scenario, pace, duration=duration, ramp=ramp, think_time=think_time, mix=mix, seed=seed
+        loaded.scenario, pace, **said.pick("duration", "ramp", "think_time", "mix", "seed")
     )
     prepared = prepare(
         loaded, options, target, steps=step or (), chunk=parse_chunk(chunk), pace=pace, course=course
     )
+    said.check(pace, course, prepared.work.plan)
     if top_up:
         check_top_up(prepared)
     order = Order.settle(
@@ -115,9 +132,12 @@ def run(
         breaker=settle_breaker(loaded.scenario, breaker),
         correlate=correlate,
         lease_ttl_s=lease_ttl,
-        dashboard=dashboard_address(dashboard, off=no_dashboard),
+        dashboard=dashboard_address(dashboard, off=said.no_dashboard),
     )
     course.check_warm_up(order.warm_up)
+    if not quiet:
+        for caution in order.cautions(prepared):
+            typer.echo(f"note: {caution}", err=True)
     if not prepared.sandbox:
         admit(prepared.target, prepared.work.plan.items, allow=allow_target)
     with Conductor(order, identity_for()) as conductor:

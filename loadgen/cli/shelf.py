@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from loadgen.cli.finish import verdict_of
+from loadgen.cli.finish import verdict_now
 from loadgen.errors import LoadgenError
 from loadgen.ledger.lock import RunLock
 from loadgen.ledger.reader import Reader
@@ -93,7 +93,7 @@ def look(path: Path) -> Shelved:
     running = RunLock.is_held(path)
     try:
         with Reader(path) as reader:
-            facts, counts, verdict = reader.facts(), total(reader), verdict_of(reader)
+            facts, counts, verdict = reader.facts(), total(reader), verdict_now(reader)
             phases = reader.phases()
     except LoadgenError as error:
         return Shelved(path=path, bytes=size, running=running, error=str(error))

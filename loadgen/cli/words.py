@@ -152,14 +152,11 @@ AllowTarget: TypeAlias = Annotated[
     ),
 ]
 
-LeaseTtl: TypeAlias = Annotated[
-    float, typer.Option("--lease-ttl", envvar="LOADGEN_LEASE_TTL", metavar="SECONDS", min=1, hidden=True)
-]
-
-LeaseTtlAgain: TypeAlias = Annotated[
-    float | None,
-    typer.Option("--lease-ttl", envvar="LOADGEN_LEASE_TTL", metavar="SECONDS", min=1, hidden=True),
-]
+_LEASE_TTL = typer.Option(
+    "--lease-ttl", envvar="LOADGEN_LEASE_TTL", metavar="SECONDS", min=1, max=86_400, hidden=True
+)
+LeaseTtl: TypeAlias = Annotated[float, _LEASE_TTL]
+LeaseTtlAgain: TypeAlias = Annotated[float | None, _LEASE_TTL]
 
 Thresholds: TypeAlias = Annotated[
     list[str] | None,

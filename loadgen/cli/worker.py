@@ -80,6 +80,8 @@ def worker(
 
     host, port = tokens.split_address(server, words.PORT)
     host = host or "localhost"
+    if tied:  # its master said all; what the configuration says of workers is about those that people start
+        token_file, scenario, stay = None, None, False
 
     def find() -> QueueClient:
         try:

@@ -19,7 +19,7 @@ from loadgen.control import Answer
 from loadgen.dashboard.history import History, Point, nothing
 from loadgen.record import Event, StepFacts
 from loadgen.reports.pulse import Progress, Pulse
-from loadgen.reports.schema import Items, Summary, Verdict
+from loadgen.reports.schema import CallSummary, Items, StepSummary, Summary, Verdict
 from loadgen.reports.watch import Standing
 from loadgen.view import QueueView, WorkerView
 
@@ -184,6 +184,11 @@ class Board:
         """How it stood last; None before it begins."""
         return None if self._seen is None else self._seen[1]
 
+    @property
+    def is_new(self) -> bool:
+        """The next message begins anew: whoever misses it cannot make sense of those that follow."""
+        return self._is_new
+
     def close(self) -> None:
         """The run's parts are about to be taken down: look at them for the last time."""
         with self._lock:
@@ -327,16 +332,23 @@ def _worker(view: WorkerView, rate: float) -> Worker:
 
 def end_of(verdict: Verdict, summary: Summary | None) -> End:
     """What the page shows in the end."""
-    told = None
-    if summary is not None:
-        plain = msgspec.to_builtins(summary)
-        names = ("items", "steps", "calls", "thresholds", "verification", "generator")
-        told = {name: plain[name] for name in names}
-        told["errors"] = plain["errors"][:ERRORS]
     return End(
         ok=verdict.ok,
         exit_code=verdict.exit_code,
         reasons=verdict.reasons,
         resumable=verdict.resumable,
-        summary=told,
+        summary=None if summary is None else _digest(summary),
     )
+
+
+def _digest(summary: Summary) -> dict[str, Any]:
+    """Its most important parts; steps and calls with the `times` that they are judged by."""
+    plain = msgspec.to_builtins(summary)
+    names = ("items", "steps", "calls", "thresholds", "verification", "generator")
+    told = {name: plain[name] for name in names}
+    judged: dict[str, Sequence[StepSummary | CallSummary]] = {"steps": summary.steps, "calls": summary.calls}
+    for name, rows in judged.items():
+        for row, words in zip(rows, told[name], strict=True):
+            words["times"] = msgspec.to_builtins(row.times)
+    told["errors"] = plain["errors"][:ERRORS]
+    return {**told, "item_time": summary.item_time, "call_time": summary.call_time}

@@ -1,6 +1,7 @@
 """Hands each message to all who watch.  Nobody can hold up the run, or the others.
 
 A watcher has a seat with room for a few messages; who does not take them away in time loses the seat.
+Who only has the page open in the background gets one now and then, and the last one.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ ROOM = 8
 """Messages, one a second, that may wait for one watcher."""
 SEATS = 64
 """More watchers at the same time are turned away."""
+IDLE = 30
+"""Who does not look gets one message out of so many: enough for the title of a tab."""
 
 
 class Seat:
     """A watcher's.  Belongs to an event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, every: int = 1) -> None:
+        """`every`: one message out of so many is for it."""
         import asyncio  # here: whoever gets a seat has a loop, and a run that nobody watches needs none
 
         self.loop = loop
+        self.every = every
         self.is_over = False
         self._messages: deque[bytes] = deque()
         self._woken = asyncio.Event()
@@ -58,19 +63,22 @@ class Hub:
 
     def __init__(self) -> None:
         self._seats: set[Seat] = set()
+        self._ticks = 0
+        self._for_all = False
         self._lock = threading.Lock()
         self._closed = False
 
-    @property
-    def watched(self) -> bool:
-        """Whether there is anybody."""
-        return bool(self._seats)
+    def tick(self, *, for_all: bool = False) -> bool:
+        """It is time for the next message: whether anybody is to get it."""
+        with self._lock:
+            self._ticks, self._for_all = self._ticks + 1, for_all
+            return bool(self._due())
 
-    def join(self) -> Seat | None:
+    def join(self, every: int = 1) -> Seat | None:
         """A seat on the running loop; None: all are taken, or it is over."""
         import asyncio
 
-        seat = Seat(asyncio.get_running_loop())
+        seat = Seat(asyncio.get_running_loop(), every)
         with self._lock:
             if self._closed or len(self._seats) >= SEATS:
                 return None
@@ -83,10 +91,10 @@ class Hub:
             self._seats.discard(seat)
 
     def publish(self, message: bytes) -> None:
-        """Hand it to all."""
+        """Hand it to all who are to get one, those too who joined since the tick."""
         with self._lock:
-            for loop in {seat.loop for seat in self._seats}:
-                loop.call_soon_threadsafe(self._deal, loop, message)
+            for seat in self._due():
+                seat.loop.call_soon_threadsafe(seat.offer, message)
 
     def close(self) -> None:
         """End all seats, when what lies there has been taken."""
@@ -95,8 +103,5 @@ class Hub:
             for seat in self._seats:
                 seat.loop.call_soon_threadsafe(seat.end)
 
-    def _deal(self, loop: asyncio.AbstractEventLoop, message: bytes) -> None:
-        with self._lock:
-            seats = [seat for seat in self._seats if seat.loop is loop]
-        for seat in seats:
-            seat.offer(message)
+    def _due(self) -> list[Seat]:
+        return [seat for seat in self._seats if self._for_all or self._ticks % seat.every == 0]

@@ -90,7 +90,7 @@ class Dashboard:
         while not over:
             over = self._over.wait(TICK_S)
             with contextlib.suppress(Exception):  # whatever it is, the run must not know
-                message = board.tick(watched=hub.watched)
+                message = board.tick(watched=hub.tick(for_all=over or board.is_new))
                 if message is not None:
                     hub.publish(message)
         hub.close()

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from loadgen.control import Answer
 from loadgen.control import Request as Order
 from loadgen.dashboard.access import HEADERS, Access
+from loadgen.dashboard.hub import IDLE
 from loadgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -99,13 +100,13 @@ class _Page:
 
 
 class _Events:
-    """The stream: all there is, then a message a second."""
+    """The stream: all there is, then a message a second; `?idle`: now and then."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        seat = self._parts.hub.join()
+        seat = self._parts.hub.join(IDLE if scope["query_string"] == b"idle" else 1)
         if seat is None:
             await _said(503, "too many are watching")(scope, receive, send)
             return

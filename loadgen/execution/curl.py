@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 from errno import ECONNREFUSED
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import certifi
 import pycurl
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _E_PROXY = 97
 """CURLE_PROXY, which pycurl does not name."""
-_LINES_KEPT = 64
+_SHEETS_KEPT = 64
 _WHOLE = (bytes, type(None))
 """Kinds of body that are there at once."""
 _E_QUIC_CONNECT = 96
@@ -61,6 +61,10 @@ _VERSIONS: dict[Http, tuple[int, int]] = {
 `2TLS` and `3` would do with an older version when the server does not know the newer, and nobody would
 hear of it: fine for "auto", a false measurement for the others.  These fail before anything is sent.
 """
+_BY_OPTION = {"User-Agent": pycurl.USERAGENT, "Accept-Encoding": pycurl.ACCEPT_ENCODING}
+"""Headers that libcurl has an option for; empty, there is no such header, but answers are decoded all the same."""
+_Sheet: TypeAlias = tuple[list[bytes | str], tuple[bytes, ...]]
+"""Header lines, and what the options are set to."""
 _TROUBLES = {
     pycurl.E_UNSUPPORTED_PROTOCOL: Trouble.NOT_HTTP,
     pycurl.E_HTTP2: Trouble.NOT_HTTP,
@@ -107,7 +111,9 @@ class CurlTransport:
         self._head: list[bytes] = []
         self._body: list[bytes] = []
         self._lines: list[bytes | str] = []
-        self._known_lines: dict[Headers, list[bytes | str]] = {}
+        self._alone = False
+        """Whether the last call was a GET with no body and no proxy, where libcurl adds little of its own."""
+        self._sheets: dict[tuple[Headers, bool], _Sheet] = {}
         self._curl = pycurl.Curl()
         self._last: Outgoing | None = None
         self._start_afresh()
@@ -154,13 +160,12 @@ class CurlTransport:
         for option, value in (
             (pycurl.WRITEFUNCTION, self._body.append),
             (pycurl.HEADERFUNCTION, self._head.append),
-            (pycurl.PREREQFUNCTION, self._once),
+            (pycurl.PREREQFUNCTION, self._once.may_send),
             (pycurl.NOSIGNAL, 1),
             (pycurl.TCP_NODELAY, 1),
             (pycurl.FOLLOWLOCATION, 0),
             (pycurl.PATH_AS_IS, 1),
             (pycurl.HTTP_VERSION, self._version),
-            (pycurl.ACCEPT_ENCODING, ""),  # decode all it can; the header sent is the session's
             (pycurl.NOPROXY, ""),  # else libcurl reads the environment's
         ):
             curl.setopt(option, value)
@@ -181,8 +186,10 @@ class CurlTransport:
             if self._tls is None and url.startswith("https:"):
                 self._trust(request.verify, request.cert)
                 self._tls = (request.verify, request.cert)
-        if last is None or request.headers is not last.headers:
-            self._lines = self._lines_of(request.headers)
+        alone = request.method == "GET" and request.body is None and not request.proxy
+        if last is None or request.headers is not last.headers or alone is not self._alone:
+            self._alone = alone
+            self._take(request.headers)
             last_item: ItemHeaders | None = None
         else:
             last_item = last.item_headers
@@ -195,14 +202,16 @@ class CurlTransport:
         if last is None or request.proxy != last.proxy:
             curl.setopt(pycurl.PROXY, request.proxy)  # empty: none, not even the environment's
 
-    def _lines_of(self, headers: Headers) -> list[bytes | str]:
-        """For HTTPHEADER; calls of a few kinds take turns."""
-        lines = self._known_lines.get(headers)
-        if lines is None:
-            if len(self._known_lines) >= _LINES_KEPT:
-                self._known_lines.clear()
-            self._known_lines[headers] = lines = _header_lines(headers)
-        return lines
+    def _take(self, headers: Headers) -> None:
+        """Other headers than those of the last call; calls of a few kinds take turns."""
+        sheet = self._sheets.get((headers, self._alone))
+        if sheet is None:
+            if len(self._sheets) >= _SHEETS_KEPT:
+                self._sheets.clear()
+            self._sheets[headers, self._alone] = sheet = _sheet(headers, self._alone)
+        self._lines, options = sheet
+        for option, value in zip(_BY_OPTION.values(), options, strict=True):
+            self._curl.setopt(option, value)
 
     def _trust(self, verify: bool | str, cert: str | tuple[str, str] | None) -> None:
         curl = self._curl
@@ -320,7 +329,8 @@ class _Once:
     def __init__(self) -> None:
         self.sent = False
 
-    def __call__(self, *_: object) -> int:
+    def may_send(self, *_: object) -> int:
+        """For PREREQFUNCTION."""
         if self.sent:
             return pycurl.PREREQFUNC_ABORT
         self.sent = True
@@ -351,18 +361,22 @@ class _Stream:
         return bytes(data)
 
 
-def _header_lines(headers: Headers) -> list[bytes | str]:
-    """For HTTPHEADER: the given ones, and a word against each that libcurl would add by itself."""
-    lines = []
-    given = set()
+def _sheet(headers: Headers, alone: bool) -> _Sheet:
+    """What to tell libcurl of the given headers, and a word against each that it would add by itself.
+
+    Lines cost libcurl more than options, for it looks through all of them for each header that it knows.
+    """
+    lines, options, given = [], dict.fromkeys(_BY_OPTION, b""), set()
     for name, value in headers:
         given.add(name.lower())
-        if name.lower() != "content-length":  # libcurl counts for itself
-            text = value.decode("latin-1") if isinstance(value, bytes) else value
-            lines.append(f"{name}: {text}" if text.strip() else f"{name};")
-    own = ("Accept", "Accept-Encoding", "Content-Type", "Expect", "Proxy-Connection", "User-Agent")
-    lines += [f"{name}:" for name in own if name.lower() not in given]
-    return [line.encode("latin-1") for line in lines]
+        raw = value if isinstance(value, bytes) else value.encode("latin-1")
+        if name in _BY_OPTION and raw and raw == raw.strip():
+            options[name] = raw
+        elif name.lower() != "content-length" and (name, raw) != ("Accept", b"*/*"):  # it says these itself
+            lines.append(name.encode("latin-1") + (b": " + raw if raw.strip() else b";"))
+    own = ("Accept", "Accept-Encoding") + (() if alone else ("Content-Type", "Expect", "Proxy-Connection"))
+    lines += [f"{name}:".encode() for name in own if name.lower() not in given]
+    return lines, tuple(options.values())
 
 
 def _announced_length(request: Outgoing) -> int:

@@ -46,32 +46,30 @@ class Gate:
 
     def may_start(self, lease: int) -> bool | None:
         """Whether an item of the lease may be started; None: nobody knows yet."""
-        return self._opens(lease, self._cancelled)
+        if lease in self._cancelled:
+            return False
+        return True if self._clock.monotonic_us() < self._until_us else self._fenced()
 
     def may_go_on(self, lease: int) -> bool | None:
         """Whether an item of the lease that was started may make its next call; None: nobody knows yet."""
-        return self._opens(lease, self._lost)
+        if lease in self._lost:
+            return False
+        return True if self._clock.monotonic_us() < self._until_us else self._fenced()
 
     def await_start(self, lease: int) -> bool:
         """Wait until it is known whether an item of the lease may be started."""
-        if lease not in self._cancelled and self._clock.monotonic_us() < self._until_us:
-            return True
-        return self._await(lambda: self.may_start(lease))
+        opens = self.may_start(lease)
+        return self._await(lambda: self.may_start(lease)) if opens is None else opens
 
     def await_call(self, lease: int) -> bool:
         """Wait until it is known whether an item of the lease that was started may make its next call."""
-        if lease not in self._lost and self._clock.monotonic_us() < self._until_us:
-            return True
-        return self._await(lambda: self.may_go_on(lease))
+        opens = self.may_go_on(lease)
+        return self._await(lambda: self.may_go_on(lease)) if opens is None else opens
 
     def _await(self, opens: Callable[[], bool | None]) -> bool:
         with self._changed:
             self._changed.wait_for(lambda: opens() is not None)
             return bool(opens())
 
-    def _opens(self, lease: int, barred: set[int]) -> bool | None:
-        if lease in barred:
-            return False
-        if self._clock.monotonic_us() < self._until_us:
-            return True
+    def _fenced(self) -> bool | None:
         return False if self._closing else None

@@ -72,9 +72,6 @@ class CookieHeaders:
             self._version = self.jar.version
             return header
 
-    def _is_over(self) -> bool:
-        return self._clock.now_us() >= self._valid_until_us
-
     def _look(self) -> None:
         self.jar.clear_expired_cookies()
         cookies: list[Cookie] = list(self.jar)  # type: ignore[arg-type]  # the stubs take it for a mapping

@@ -33,7 +33,6 @@ class Trouble(Enum):
         "the answer of {peer} is not encoded as its Content-Encoding says: {why}",
     )
     BAD_URL = (exceptions.InvalidURL, "invalid URL {url!r}: {why}")
-    BAD_HEADER = (exceptions.InvalidHeader, "invalid header for {peer}: {why}")
     OTHER = (exceptions.ConnectionError, "call to {peer} failed: {why}")
 
     def error(self, url: str, why: object = "") -> requests.RequestException:

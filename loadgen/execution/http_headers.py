@@ -2,7 +2,8 @@
 
 `Letterhead` holds the session's headers and those of the item in hand.  What it hands out for the session
 is the same tuple as long as nothing changed, by which the transport knows that it has those already.
-The item's come as a tuple of their own: they change with each item, and are loadgen's, so nobody checks them.
+The item's (X-Loadgen-*, by which it is found in the target's logs) come as a tuple of their own: they change
+with each item, and are loadgen's, so nobody checks them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any, Final
 from requests.structures import CaseInsensitiveDict
 from requests.utils import check_header_validity, to_native_string
 
+from loadgen.sample import NO_ITEM
+
 Headers = tuple[tuple[str, str | bytes], ...]
 ItemHeaders = tuple[tuple[str, str], ...]
 HeaderMap = dict[str, tuple[str, str | bytes]]
@@ -20,8 +23,12 @@ HeaderMap = dict[str, tuple[str, str | bytes]]
 Added = tuple[str | None, str | None, str | bytes | None]
 """What the call itself brings: Content-Type, Cookie, Authorization."""
 
-_ADDED: Final = ("content-type", "cookie", "authorization", "content-length")
 _SHEETS_KEPT: Final = 64
+
+Stamp = tuple[str, int, int]
+"""Run, item and attempt that a call belongs to."""
+NO_STAMP: Final[Stamp] = ("", NO_ITEM, 1)
+_STAMPED: Final = ("X-Loadgen-Run", "X-Loadgen-Item", "X-Loadgen-Attempt")
 
 
 class WatchedHeaders(CaseInsensitiveDict[Any]):
@@ -43,12 +50,11 @@ class Letterhead:
 
     def __init__(self) -> None:
         self.session = WatchedHeaders()
-        self.item: Mapping[str, str] = {}
-        """Headers of the item in hand: ASCII, and trusted to be well-formed."""
-        self._laid: Mapping[str, str] = self.item
-        self._item_pairs: ItemHeaders = ()
-        self._item_names: tuple[str, ...] = ()
-        self._item_overrides = False
+        self.stamp = NO_STAMP
+        """Of the item in hand; without a run its calls bear none."""
+        self._laid = NO_STAMP
+        self._item_headers: ItemHeaders = ()
+        self._session_stamps = False
         self._fields: HeaderMap = {}
         self._sheets: dict[Added, Headers] = {}
         self._version = -1
@@ -60,36 +66,34 @@ class Letterhead:
 
     def sheet(self, headers: Mapping[str, Any] | None, added: Added) -> tuple[Headers, ItemHeaders]:
         """What to send with a call that has these headers: (the same as ever, the item's)."""
-        if self.item is not self._laid:
-            self._lay()
+        stamped = self.item_headers()
         if self._version != self.session.version:
             self._read()
-        if headers or self._item_overrides:
+        if headers or (stamped and self._session_stamps):
             return _complete(self.fields(headers), added), ()
         sheet = self._sheets.get(added)
         if sheet is None:
             if len(self._sheets) >= _SHEETS_KEPT:
                 self._sheets.clear()
             self._sheets[added] = sheet = _complete(self._fields, added)
-        return sheet, self._item_pairs
+        return sheet, stamped
 
     def fields(self, headers: Mapping[str, Any] | None) -> HeaderMap:
         """The session's, the item's and the call's headers merged.  Raises InvalidHeader."""
-        merged = overlay(overlay({}, self.session), self.item)
+        merged = overlay(overlay({}, self.session), dict(self.item_headers()))
         return overlay(merged, headers) if headers else merged
 
-    def _lay(self) -> None:
-        """Only when the item makes a call: not all do."""
-        self._laid = item = self.item
-        self._item_pairs = tuple(item.items())
-        if item and (names := tuple(item)) != self._item_names:
-            self._item_names, self._version = names, -1
+    def item_headers(self) -> ItemHeaders:
+        """The item's, laid out when it makes its first call: not all make one."""
+        if self.stamp is not self._laid:
+            self._laid = run, item, attempt = self.stamp
+            self._item_headers = tuple(zip(_STAMPED, (run, str(item), str(attempt)))) if run else ()
+        return self._item_headers
 
     def _read(self) -> None:
         self._fields = overlay({}, self.session)
         self._sheets.clear()
-        taken = {*self._fields, *_ADDED}
-        self._item_overrides = not taken.isdisjoint(name.lower() for name in self._item_names)
+        self._session_stamps = any(name.lower() in self._fields for name in _STAMPED)
         self._version = self.session.version
 
 

@@ -111,6 +111,21 @@ class Transport(Protocol):
         ...
 
 
+class Facts:
+    """What an answer's head says that is asked for after nearly every call.
+
+    It is read once for heads that are alike: a target's answers often are, but for the time of day.
+    """
+
+    __slots__ = ("charset", "head", "sets_cookies")
+
+    def __init__(self, head: bytes) -> None:
+        self.head = head
+        self.sets_cookies = _SET_COOKIE.search(head) is not None
+        found = _CONTENT_TYPE.search(head)
+        self.charset = _charset(found[1]) if found else None
+
+
 class Answer(requests.Response):
     """A `requests.Response` that has its whole body, and builds the rest on demand."""
 
@@ -122,10 +137,11 @@ class Answer(requests.Response):
     _next: requests.PreparedRequest | None = None
     _encoding: str | EllipsisType | None = ...
 
-    def __init__(self, outgoing: Outgoing, received: Received) -> None:
+    def __init__(self, outgoing: Outgoing, received: Received, facts: Facts) -> None:
+        """`facts`: of the head received."""
         # Not super().__init__(): its empty cookie jar alone takes longer than this whole method.
         self._outgoing = outgoing
-        self._head = received.head
+        self._facts = facts
         self._content = received.body
         self._elapsed_us = received.first_byte_us
         self.status_code = received.status
@@ -153,7 +169,7 @@ class Answer(requests.Response):
     def headers(self) -> CaseInsensitiveDict[str]:  # type: ignore[override]
         """The answer's headers; repeated ones joined with a comma, as requests does."""
         headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
-        for line in self._head.decode("latin-1").split("\n")[1:]:
+        for line in self._facts.head.decode("latin-1").split("\n")[1:]:
             name, colon, value = line.partition(":")
             if colon:
                 value = value.strip()
@@ -163,17 +179,13 @@ class Answer(requests.Response):
     @cached_property
     def reason(self) -> str:  # type: ignore[override]
         """The words after the status."""
-        words = self._head.partition(b"\n")[0].split(None, 2)
+        words = self._facts.head.partition(b"\n")[0].split(None, 2)
         return words[2].decode("latin-1").strip() if len(words) > 2 else ""  # noqa: PLR2004
 
     @property
     def encoding(self) -> str | None:
         """The charset that the headers give, unless another was set."""
-        # json() and text ask for this after nearly every call: it must not cost all the headers.
-        if isinstance(self._encoding, EllipsisType):
-            found = _CONTENT_TYPE.search(self._head)
-            self._encoding = _charset(found[1]) if found else None
-        return self._encoding
+        return self._facts.charset if isinstance(self._encoding, EllipsisType) else self._encoding
 
     @encoding.setter
     def encoding(self, encoding: str | None) -> None:
@@ -218,11 +230,11 @@ class Answer(requests.Response):
     @property
     def sets_cookies(self) -> bool:
         """Whether there is anything for a cookie jar."""
-        return _SET_COOKIE.search(self._head) is not None
+        return self._facts.sets_cookies
 
     @cached_property
     def _message(self) -> HTTPMessage:
-        return parse_headers(io.BytesIO(self._head.partition(b"\n")[2]))
+        return parse_headers(io.BytesIO(self._facts.head.partition(b"\n")[2]))
 
     @property
     def next(self) -> requests.PreparedRequest | None:

@@ -20,7 +20,7 @@ import requests
 from loadgen.clock import Clock
 from loadgen.execution.curl_hub import Hub, Wire
 from loadgen.execution.http_messages import Outgoing, Received
-from loadgen.execution.runner import Attempt, Errand, Judge, described_calls, item_headers
+from loadgen.execution.runner import Attempt, Errand, Judge, described_calls
 from loadgen.execution.session import Session
 from loadgen.sample import Result, Sample
 from loadgen.scenario import Call
@@ -76,7 +76,7 @@ class Client(Protocol):
 class _Way:
     """A lane's way through its items."""
 
-    __slots__ = ("attempt", "calls", "headers", "lane", "next", "outgoing", "position", "start_us", "wire")
+    __slots__ = ("attempt", "calls", "lane", "next", "outgoing", "position", "start_us", "wire")
 
     def __init__(self, lane: Lane, wire: Wire) -> None:
         self.lane = lane
@@ -84,7 +84,6 @@ class _Way:
         self.position = 0
         self.attempt: Attempt | None = None
         """The item's that was started."""
-        self.headers: dict[str, str] = {}
         self.calls: Sequence[Call] = ()
         self.next = 0
         """Which of the calls is under way, or comes next."""
@@ -172,7 +171,7 @@ class Multi:
         """Start an item: have its calls described."""
         errand = way.lane.errands[way.position]
         way.attempt = attempt = Attempt(errand, self._clock.now_us(), self._clock.monotonic_us())
-        way.headers, way.calls, way.next = item_headers(self._run, errand), (), 0
+        way.calls, way.next = (), 0
         try:
             way.calls = described_calls(errand.step, errand.step.function(errand.argument, self._options))
         except BaseException as failure:
@@ -238,7 +237,7 @@ class Multi:
     def _take_up(self, way: _Way, attempt: Attempt) -> None:
         """The session has this item's call in hand."""
         errand = attempt.errand
-        self._session.begin(errand.step.name, errand.item, errand.attempt, way.headers)
+        self._session.begin(errand.step.name, errand.item, errand.attempt, self._run)
 
     def _settle(self, way: _Way, attempt: Attempt, client: Client) -> None:
         """The item has ended."""

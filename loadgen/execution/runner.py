@@ -164,7 +164,7 @@ class Runner:
     def run(self, errand: Errand) -> tuple[Result, list[Sample]]:
         """Make one attempt at an item.  Raises LeaseLost."""
         session = self._session
-        session.begin(errand.step.name, errand.item, errand.attempt, item_headers(self._run, errand))
+        session.begin(errand.step.name, errand.item, errand.attempt, self._run)
         attempt = Attempt(errand, self._clock.now_us(), self._clock.monotonic_us())
         try:
             attempt.value = self._execute(errand)
@@ -184,7 +184,7 @@ class Runner:
     def _look(self, errand: Errand) -> tuple[Presence, Attempt]:
         """The same, and what kept it from being told."""
         step, session = errand.step, self._session
-        session.begin(f"{step.name}.exists", errand.item, errand.attempt, item_headers(self._run, errand))
+        session.begin(f"{step.name}.exists", errand.item, errand.attempt, self._run)
         attempt = Attempt(errand, self._clock.now_us(), self._clock.monotonic_us())
         presence = Presence.UNSURE
         try:
@@ -226,17 +226,6 @@ class TopUpRunner(Runner):
             looked.refused = f"it could not be looked for, so it was not done: {why}"
         result = self._judge.judge(looked)
         return msgspec.structs.replace(result, found=presence is Presence.EXISTS), looked.samples
-
-
-def item_headers(run: str, errand: Errand) -> dict[str, str]:
-    """The X-Loadgen-* headers by which an item is found in the target's logs; none without a run."""
-    if not run:
-        return {}
-    return {
-        "X-Loadgen-Run": run,
-        "X-Loadgen-Item": str(errand.item),
-        "X-Loadgen-Attempt": str(errand.attempt),
-    }
 
 
 def described_calls(step: Step[..., Any], returned: Any) -> Sequence[Call]:
@@ -312,6 +301,8 @@ def _packed(value: object) -> msgspec.Raw:
     if value is None:
         return NOTHING
     try:
+        if not isinstance(value, str | int | float):
+            msgspec.json.encode(value)  # which knows fewer keys than MessagePack does
         packed = msgspec.msgpack.encode(value)
     except (TypeError, OverflowError) as error:
         raise LoadgenError(f"the step returned what cannot go into the manifest: {error}") from error

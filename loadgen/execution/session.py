@@ -18,7 +18,6 @@ Differences from requests, all on purpose:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from urllib.parse import urlsplit
 
@@ -39,7 +38,8 @@ from loadgen.execution.http_auth import (
     is_challenge,
 )
 from loadgen.execution.http_base import Base, Place
-from loadgen.execution.http_messages import Answer, Outgoing, Received, prepared
+from loadgen.execution.http_headers import NO_STAMP
+from loadgen.execution.http_messages import Answer, Facts, Outgoing, Received, prepared
 from loadgen.execution.http_prepare import (
     Body,
     Labels,
@@ -67,7 +67,6 @@ _EXCERPT = 200
 """Characters of an answer that are kept to explain a failure."""
 _LONGEST_WORDS = 200
 """Characters of a label, and of an error, that travel with a sample."""
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _FIRST_FAILURE = 400
 """Statuses from here on are failures unless expected."""
 
@@ -113,6 +112,7 @@ class Session(Base):
         self._step, self._item, self._attempt = "", NO_ITEM, 1
         self._call: tuple[str | None, int | Collection[int]] = (None, ())
         self._labels = Labels()
+        self._facts = Facts(b"")
         self.headers = {
             "User-Agent": f"loadgen/{__version__}",
             "Accept-Encoding": self._transport.accept_encoding,
@@ -122,11 +122,11 @@ class Session(Base):
 
     # ---- what the pool calls ----
 
-    def begin(self, step: str, item: int, attempt: int, headers: Mapping[str, str] = _NO_HEADERS) -> None:
-        """From now on calls belong to this attempt at this item, and carry these headers (unchecked)."""
+    def begin(self, step: str, item: int, attempt: int, run: str = "") -> None:
+        """From now on calls belong to this attempt at this item; with the run's id, their headers tell."""
         self.samples, self.failure, self.retry_after = [], None, None
         self._step, self._item, self._attempt = step, item, attempt
-        self._letterhead.item = headers
+        self._letterhead.stamp = (run, item, attempt)
 
     def finish(self) -> tuple[list[Sample], str | None]:
         """Samples and failure since `begin`.  What is called from now on belongs to no item."""
@@ -187,7 +187,7 @@ class Session(Base):
             return self.settle(outgoing, *self._sent(outgoing), name, expect)
         rest = {"params": params, "cookies": cookies, "timeout": timeout, "allow_redirects": allow_redirects}
         rest |= {"proxies": proxies, "hooks": hooks, "stream": stream, "verify": verify, "cert": cert}
-        url, headers = join(self.base_url, text(url)), {**self._letterhead.item, **(headers or {})}
+        url, headers = join(self.base_url, text(url)), {**dict(self._letterhead.item_headers()), **(headers or {})}
         if files and body is not None:
             data, json = body[0], None
             if "content-type" not in self._letterhead.fields(headers):
@@ -351,7 +351,9 @@ class Session(Base):
             if isinstance(broken, requests.RequestException):
                 broken.request = prepared(outgoing)
             raise broken
-        answer = Answer(outgoing, received)
+        if received.head != self._facts.head:
+            self._facts = Facts(received.head)
+        answer = Answer(outgoing, received, self._facts)
         if error:
             self._unexpected(answer)
         return answer
@@ -382,15 +384,15 @@ class Session(Base):
         """Log in now, unless that was done: otherwise the first request does it."""
         if self.on_login is None or self._logged_in or self._in_login:
             return
-        step, item, attempt, headers = self._step, self._item, self._attempt, self._letterhead.item
+        step, item, attempt, stamp = self._step, self._item, self._attempt, self._letterhead.stamp
         self._step, self._item, self._attempt, self._in_login = "login", NO_ITEM, 1, True
-        self._letterhead.item = _NO_HEADERS
+        self._letterhead.stamp = NO_STAMP
         try:
             self.on_login(self)
             self._logged_in = True
         finally:
             self._step, self._item, self._attempt, self._in_login = step, item, attempt, False
-            self._letterhead.item = headers
+            self._letterhead.stamp = stamp
 
 
 def _make_transport(kind: str, clock: Clock, http: Http, connections: Connections) -> Carrier:

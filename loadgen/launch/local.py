@@ -99,8 +99,8 @@ class LocalWorker:
             )
 
     def _last_words(self) -> str:
-        lines = self._plan.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1].removeprefix("loadgen: ") if lines else ""
+        *_, lines = self._plan.log.read_text(errors="replace").strip().rpartition("loadgen: ")
+        return lines.partition("\n")[0]  # below it a mistake may be pointed at
 
 
 def _how(code: int) -> str:

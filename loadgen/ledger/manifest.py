@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from loadgen.files import whole
 from loadgen.record import ManifestRow
 
 FILE = "manifest.jsonl"
@@ -40,7 +41,6 @@ def csv_lines(rows: Iterable[ManifestRow]) -> Iterator[str]:
 def write(directory: Path, rows: Iterable[ManifestRow]) -> Path:
     """Write the manifest into the run directory, whole or not at all."""
     path = directory / FILE
-    draft = path.with_suffix(".tmp")
-    with draft.open("w", encoding="utf-8") as file:
+    with whole(path) as draft, draft.open("w", encoding="utf-8") as file:
         file.writelines(lines(rows))
-    return draft.replace(path)
+    return path

@@ -168,11 +168,6 @@ class EndlessPlain(PlainSupply):
         """Hand out nothing new any more."""
         self._ended = True
 
-    def clear(self) -> None:
-        """Forget the rest."""
-        self._ended = True
-        self._returned.clear()
-
 
 class EndlessKeyed:
     """Items with keys: a lane for each key of which something waits, or is out."""
@@ -240,13 +235,6 @@ class EndlessKeyed:
     def end(self) -> None:
         """Hand out nothing new any more."""
         self._ended = True
-
-    def clear(self) -> None:
-        """Forget the rest."""
-        self._ended = True
-        self._lanes.clear()
-        self._free.clear()
-        self._waiting = 0
 
     def _look_ahead(self, size: int, lanes: int) -> None:
         """Sort new items into their lanes, until there is enough, or too much waits for its keys."""

@@ -24,7 +24,6 @@ when a lease expires, only armed items without a result are in doubt; the rest w
     VERIFYING   lease expired                       IN_DOUBT
     UNKNOWN, IN_DOUBT, VERIFYING  late result       DONE, FAILED: the doubt is resolved
     ARMED, VERIFYING  lost for the third time       FAILED (poison), or UNKNOWN where there is doubt
-    PENDING, LEASED   cancelled                     CANCELLED
     DONE, FAILED      result of another attempt     unchanged: a duplicate execution
     DONE, FAILED      same attempt, other content   unchanged: a conflict, told to people
 
@@ -360,23 +359,6 @@ class LeaseMachine:
         self._return_due(now_us)
         made.ended += self._over
         self._over.clear()
-        return made
-
-    def cancel(self) -> Decisions:
-        """Leave all items that were not armed undone, for good."""
-        made = Decisions()
-        if self._supply:
-            self._supply.clear()
-        for item, state in enumerate(self._states):
-            if state == State.PENDING:
-                self._decide(Fate(item, Outcome.CANCELLED, self._attempts[item], "cancelled"), made)
-        for number, lease in list(self._leases.items()):
-            for item in sorted(lease.outstanding):
-                if self._states[item] == State.LEASED:
-                    lease.outstanding.discard(item)
-                    self._decide(Fate(item, Outcome.CANCELLED, self._attempts[item], "cancelled"), made)
-                    self._let_go(item)
-            self._end_if_empty(number, made)
         return made
 
     # How it is done

@@ -201,10 +201,6 @@ class PacedPlain:
     def hold(self, item: int) -> None:
         """Nothing is held per item."""
 
-    def clear(self) -> None:
-        """Forget the rest."""
-        self._stripes.clear()
-
 
 class PacedKeyed(KeyedSupply):
     """Items with keys: a lane grows as its items' time comes."""

@@ -131,7 +131,7 @@ class Phase:
         """Hand out a chunk of the step whose turn it is, or the next that has one; None: nothing is free."""
         for index in self._turns.order():
             opened = self.opened[index]
-            share = 1.0 if len(self.opened) == 1 else self._turns.share(index) / ROUNDS
+            share = 1.0 if len(self.opened) == 1 else self._turns.share(index, self.opened) / ROUNDS
             opened.machine.next_lease = self.next_lease
             grant = opened.grant(message, share, slots, at)
             self.next_lease = opened.machine.next_lease
@@ -144,9 +144,10 @@ class Phase:
 
     def obey(self, steering: Steering, at: At) -> None:
         """Keep to what the run was told: its time stands still in a pause."""
+        going_on = [index for index, each in self.opened.items() if each.machine.unleased]
         for index, each in self.opened.items():
             if each.pacer is not None:
-                each.pacer.obey(steering, at.now_us, self._turns.share(index))
+                each.pacer.obey(steering, at.now_us, self._turns.share(index, going_on))
         if steering.paused:
             self.term.hold(at.monotonic_us)
 

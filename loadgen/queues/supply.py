@@ -36,10 +36,6 @@ class Supply(Protocol):
         """This item, not pending, was handed out by an earlier session and is still out."""
         ...
 
-    def clear(self) -> None:
-        """Hand out nothing any more."""
-        ...
-
 
 def supply(
     step: StepPlan,
@@ -109,11 +105,6 @@ class PlainSupply:
     def hold(self, item: int) -> None:
         """Nothing is held per item."""
 
-    def clear(self) -> None:
-        """Forget the rest."""
-        self._cursor = self._step.items
-        self._returned.clear()
-
 
 class KeyedSupply:
     """Items with keys: a lane each, those with the most left to do first."""
@@ -170,12 +161,6 @@ class KeyedSupply:
     def hold(self, item: int) -> None:
         """Its lane is not free."""
         self._out[self._lane_of[item]] += 1
-
-    def clear(self) -> None:
-        """Forget the rest."""
-        for lane in self._lanes:
-            lane.clear()
-        self._free.clear()
 
     def _pick(self, wanted: int) -> list[int]:
         picked: list[int] = []

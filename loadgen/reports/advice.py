@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loadgen.errors import ExitCode
 from loadgen.reports.schema import Summary
-from loadgen.reports.verdict import WORDS
+from loadgen.reports.verdict import RUNNING, WORDS
 from loadgen.reports.words import count, duration
 
 DEFAULT_OUT = Path("runs")
@@ -16,7 +16,16 @@ DEFAULT_OUT = Path("runs")
 
 def word(summary: Summary) -> str:
     """The verdict."""
+    if summary.verdict.running:
+        return RUNNING
     return WORDS.get(summary.verdict.exit_code, "ERROR")
+
+
+def headline(summary: Summary) -> str:
+    """What is said behind the word: the first reason, and what the run's caller was told."""
+    verdict = summary.verdict
+    first = next(iter(verdict.reasons), all_well(summary))
+    return first if verdict.running else f"{first} (exit code {verdict.exit_code})"
 
 
 def all_well(summary: Summary) -> str:
@@ -36,6 +45,8 @@ def next_steps(summary: Summary, directory: Path) -> list[tuple[str, str]]:
     run = summary.run.id
     if directory.parent != DEFAULT_OUT:
         run = f"{run} --out {shlex.quote(str(directory.parent))}"
+    if summary.verdict.running:
+        return [("Stop", f"loadgen stop {run}"), ("Report", f"loadgen report {run}")]
     steps = []
     if summary.verdict.resumable:
         steps.append(("Go on", f"loadgen resume {run}"))

@@ -13,6 +13,7 @@ from loadgen.columns import Samples
 from loadgen.record import AttemptRow, CallTable, ItemCounts, StepFacts, TryTable
 from loadgen.reports.metrics import OTHER, ErrorKinds, Timings
 from loadgen.reports.schema import CallSummary, Items, StepSummary
+from loadgen.reports.sessions import Stretches
 from loadgen.sample import NO_ITEM, Outcome
 
 MAX_CALLS = 200
@@ -20,34 +21,30 @@ MAX_CALLS = 200
 
 
 class _Span:
-    """From the first start to the last end."""
+    """From the first start to the last end, in each session of the run."""
 
-    def __init__(self) -> None:
-        self.count = 0
-        self._first_us = 0
-        self._last_us = 0
+    def __init__(self, begins_us: Sequence[int]) -> None:
+        self._count = 0
+        self._stretches = Stretches(begins_us)
 
     def add(self, starts_us: Sequence[int], durations_us: Sequence[int]) -> None:
-        if not starts_us:
-            return
-        first_us, last_us = min(starts_us), max(map(operator.add, starts_us, durations_us))
-        self._first_us = min(self._first_us, first_us) if self.count else first_us
-        self._last_us = max(self._last_us, last_us) if self.count else last_us
-        self.count += len(starts_us)
+        self._stretches.add(starts_us, durations_us)
+        self._count += len(starts_us)
 
     def rate_per_s(self) -> float | None:
         """None when nothing took any time."""
-        span_us = self._last_us - self._first_us
-        return round(self.count * 1_000_000 / span_us, 3) if span_us > 0 else None
+        span_us = self._stretches.covered_us
+        return round(self._count * 1_000_000 / span_us, 3) if span_us > 0 else None
 
 
 class Tried:
     """What the attempts tell."""
 
-    def __init__(self, started_us: int, *, paced: bool) -> None:
-        """`paced`: items were meant to start at times of their own."""
+    def __init__(self, started_us: int, begins_us: Sequence[int] = (), *, paced: bool) -> None:
+        """`begins_us`: see `sessions.begins`; `paced`: items were meant to start at times of their own."""
         self.errors = ErrorKinds()
         self._started_us = started_us
+        self._begins_us = begins_us
         self._paced = paced
         self._steps: dict[int, _StepTimes] = {}
 
@@ -70,7 +67,7 @@ class Tried:
             self._step(row.step).add([start_us], [row.duration_us], [row.lag_us] if self._paced else ())
 
     def _step(self, index: int) -> _StepTimes:
-        return self._steps.setdefault(index, _StepTimes())
+        return self._steps.setdefault(index, _StepTimes(self._begins_us))
 
     def distributions(self, steps: Sequence[StepFacts]) -> dict[str, Timings]:
         """The item times of each step: from when they were meant to start, where that was said."""
@@ -98,9 +95,9 @@ class Tried:
 class _StepTimes:
     """The times of a step's items."""
 
-    def __init__(self) -> None:
+    def __init__(self, begins_us: Sequence[int]) -> None:
         self.service, self.response, self.lag = Timings(), Timings(), Timings()
-        self.span, self.meant = _Span(), _Span()
+        self.span, self.meant = _Span(begins_us), _Span(begins_us)
         """When they were done, and when they were meant to start."""
 
     def add(self, starts_us: Sequence[int], durations_us: Sequence[int], lags_us: Sequence[int]) -> None:
@@ -116,10 +113,10 @@ class _StepTimes:
 class _Label:
     """What the calls of one label tell."""
 
-    def __init__(self, name: str, *, paced: bool) -> None:
+    def __init__(self, name: str, begins_us: Sequence[int], *, paced: bool) -> None:
         self._name = name
         self.paced = paced
-        self._span = _Span()
+        self._span = _Span(begins_us)
         self.service, self._first_byte = Timings(), Timings()
         self.response, self._lag = Timings(), Timings()
         self._connect, self._dns, self._tls = Timings(), Timings(), Timings()
@@ -172,8 +169,9 @@ class _Label:
 class Called:
     """What the calls tell."""
 
-    def __init__(self, *, paced: bool) -> None:
+    def __init__(self, begins_us: Sequence[int] = (), *, paced: bool) -> None:
         self.errors = ErrorKinds()
+        self._begins_us = begins_us
         self._paced = paced
         self._labels: dict[str, _Label] = {}
 
@@ -192,7 +190,7 @@ class Called:
         name = name if name in self._labels or len(self._labels) < MAX_CALLS else OTHER
         label = self._labels.get(name)
         if label is None:
-            label = self._labels[name] = _Label(name, paced=paced)
+            label = self._labels[name] = _Label(name, self._begins_us, paced=paced)
         return label
 
     def _add_errors(self, samples: Samples) -> None:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from loadgen.errors import RunDirectoryError, UsageError
-from loadgen.reports.drafts import drafted
+from loadgen.files import whole
 from loadgen.reports.side_by_side import SideBySide
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def export(form: str, told: SideBySide, path: Path) -> None:
 def _write(form: str, told: SideBySide, path: Path) -> None:
     from rich.console import Console
 
-    with drafted(path) as draft, draft.open("w", encoding="utf-8", newline="\n") as file:
+    with whole(path) as draft, draft.open("w", encoding="utf-8", newline="\n") as file:
         FORMS[form](told, Console(file=file, width=_WIDTH, color_system=None))
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from loadgen.errors import RunDirectoryError, UsageError
-from loadgen.reports.drafts import drafted
+from loadgen.files import whole
 from loadgen.reports.schema import Summary, Verdict
 from loadgen.reports.summary import Record, encode, summarize, tell
 from loadgen.reports.timeline import Timeline, TimelineBuilder, timeline
@@ -44,13 +45,10 @@ def export(form: str, record: Record, verdict: Verdict, path: Path) -> None:
     Raises UsageError when there is no such form, or the file cannot be written.
     """
     folder = FOLDERS.get(form) if path.is_dir() or not path.suffix else None
-    write = FILES.get(_known(form), partial(_print, form))
+    write = folder or FILES.get(_known(form)) or partial(_print, form)
     try:
-        if folder is not None:
-            folder(record, verdict, path)
-            return
-        with drafted(path) as draft:
-            write(record, verdict, draft)
+        with nullcontext(path) if folder else whole(path) as place:
+            write(record, verdict, place)
     except OSError as error:
         raise UsageError(f"--output {path}: {error.strerror}") from error
 

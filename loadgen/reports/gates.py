@@ -19,8 +19,6 @@ from loadgen.reports.tally import Series, Tally
 from loadgen.sample import Outcome
 from loadgen.thresholds import Threshold
 
-RESUMED = "resumed"
-"""The kind of event that begins each session of a run but the first."""
 _US = {"us": 1, "ms": 1_000, "s": 1_000_000}
 
 
@@ -58,7 +56,7 @@ class Gates:
     def __init__(
         self, thresholds: Sequence[Threshold], steps: Sequence[StepFacts], sessions_us: Sequence[int] = ()
     ) -> None:
-        """`sessions_us`: when the run was resumed: windows do not reach over what was between."""
+        """`sessions_us`: see `sessions.begins`; windows do not reach over what was between."""
         self._gates = [Gate(each, Series(each.window_us, sessions_us)) for each in thresholds]
         self._steps = {step.index: step.name for step in steps}
 
@@ -120,10 +118,10 @@ def _judge(gate: Gate, counts: Mapping[str, ItemCounts]) -> ThresholdSummary:
     threshold, series = gate.threshold, gate.series
     if threshold.of == "items" and threshold.kind == "number" and threshold.window_us is None:
         return _told(threshold, counted(threshold, counts))
-    if series.first_us is None:
+    if series.stretches.first_us is None:
         return _told(threshold, None)
     if threshold.window_us is None:
-        return _told(threshold, measured(threshold, series.total(), series.covered_us))
+        return _told(threshold, measured(threshold, series.total(), series.stretches.covered_us))
     return _over_windows(threshold, series, threshold.window_us)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadgen.record import Event
-from loadgen.reports.gates import RESUMED
+from loadgen.reports.sessions import RESUMED
 from loadgen.steering import CHANGED, CONTINUED, PAUSED
 
 _ROUTINE = frozenset({"worker joined", "worker left"})

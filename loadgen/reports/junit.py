@@ -29,7 +29,7 @@ class _Case:
     group: str
     name: str
     failure: str = ""
-    """One line; empty when it held."""
+    """One line; empty when it held, or may still hold."""
     details: str = ""
     skipped: str = ""
     time_s: float = 0.0
@@ -65,20 +65,26 @@ def _cases(summary: Summary) -> Iterator[_Case]:
         # a failed call is no verdict: its item may have been tried again, or not have minded
         yield _Case("calls", call.name, numbers=numbers)
     yield _verification(summary.verification)
-    for gate, numbers in zip(summary.thresholds, rows["thresholds"], strict=True):
-        yield _threshold(gate, numbers)
     verdict = summary.verdict
-    words = "" if verdict.ok else f"exit code {verdict.exit_code}: {'; '.join(verdict.reasons)}"
-    yield _Case("run", "verdict", failure=words, details="\n".join(summary.generator.reasons))
+    for gate, numbers in zip(summary.thresholds, rows["thresholds"], strict=True):
+        yield _threshold(gate, numbers, running=verdict.running)
+    reasons, details = "; ".join(verdict.reasons), "\n".join(summary.generator.reasons)
+    if verdict.running:
+        yield _Case("run", "verdict", skipped=f"running: {reasons}")
+        return
+    words = "" if verdict.ok else f"exit code {verdict.exit_code}: {reasons}"
+    yield _Case("run", "verdict", failure=words, details=details)
 
 
 def _step(step: StepSummary, numbers: dict[str, Any], summary: Summary) -> _Case:
-    failure = _badly(step.items)
+    failure, skipped = _badly(step.items), ""
+    if summary.verdict.running and not any(getattr(step.items, end) for end in _BAD_ENDS[:-1]):
+        failure, skipped = "", failure and f"running: {failure}"
     kinds = summary.errors[:_SHOWN] if failure else ()
     details = "\n".join(f"{kind.count} x {kind.fingerprint}\n    e.g. {kind.sample}" for kind in kinds)
     ended = step.item_time.count
     time_s = ended / step.rate_per_s if step.rate_per_s else 0.0
-    return _Case("steps", step.name, failure, details, time_s=time_s, numbers=numbers)
+    return _Case("steps", step.name, failure, details, skipped, time_s=time_s, numbers=numbers)
 
 
 def _badly(items: Items) -> str:
@@ -103,7 +109,9 @@ def _verification(found: VerificationSummary | None) -> _Case:
     return _Case("run", "verification", failure, examples, numbers=numbers)
 
 
-def _threshold(gate: ThresholdSummary, numbers: dict[str, Any]) -> _Case:
+def _threshold(gate: ThresholdSummary, numbers: dict[str, Any], *, running: bool) -> _Case:
+    if running and gate.value is None:
+        return _Case("thresholds", gate.expr, skipped=f"running: {gate.reason}", numbers=numbers)
     failure = "" if gate.ok else f"threshold crossed: {gate.expr}: {gate.reason}".rstrip(": ")
     return _Case("thresholds", gate.expr, failure, numbers=numbers)
 

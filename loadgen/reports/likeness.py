@@ -47,7 +47,8 @@ def cautions(summary: Summary) -> Iterator[str]:
     """What makes a run's times doubtful, whatever they are compared with."""
     name, items = summary.run.id, summary.items
     if items.pending:
-        yield f"{name} is not complete: {items.pending} of {items.planned} items are pending"
+        verb = "still goes on" if summary.verdict.running else "is not complete"
+        yield f"{name} {verb}: {items.pending} of {items.planned} items are pending"
     if summary.generator.verdict in ("suspect", "invalid"):
         yield f"the times of {name} are {summary.generator.verdict}: {'; '.join(summary.generator.reasons)}"
 

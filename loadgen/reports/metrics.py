@@ -77,20 +77,6 @@ class Timings:
         for us, times in Counter(map(rounded, durations_us)).items():
             self._histogram.record_value(min(us, HIGHEST_US), times)
 
-    def merge(self, other: Timings) -> None:
-        """Count all that the other counted."""
-        if other._histogram is None:
-            return
-        if self._histogram is None:
-            self._histogram = _histogram()
-            self.min_us = other.min_us
-        self.count += other.count
-        self.min_us = min(self.min_us, other.min_us)
-        self.max_us = max(self.max_us, other.max_us)
-        self._sum += other._sum
-        self._squares += other._squares
-        self._histogram.add(other._histogram)
-
     def stats(self) -> Stats:
         """What was counted so far."""
         if self._histogram is None:

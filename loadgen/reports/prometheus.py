@@ -132,7 +132,9 @@ def _run(summary: Summary) -> Iterator[Family]:
     ok = Family("loadgen_run_ok", "gauge", "1 when the run did all that it promised, else 0.")
     ok.add(int(verdict.ok))
     code = Family("loadgen_run_exit_code", "gauge", "Exit code of the run.")
-    code.add(verdict.exit_code)
+    code.add(None if verdict.running else verdict.exit_code)
+    running = Family("loadgen_run_running", "gauge", "1 while the run goes on, else 0.")
+    running.add(int(verdict.running))
     started = Family("loadgen_run_start_timestamp_seconds", "gauge", "When the run started.")
     started.add(_timestamp(run.started_at))
     ended = Family("loadgen_run_end_timestamp_seconds", "gauge", "When the run ended.")
@@ -140,7 +142,7 @@ def _run(summary: Summary) -> Iterator[Family]:
     phases = Family("loadgen_run_phase_duration_seconds", "gauge", "How long a part of the run took.")
     for name in ("wait", "active", "drain", "verify"):
         phases.add(getattr(run, f"{name}_s"), {"phase": name})
-    yield from (info, ok, code, started, ended, phases)
+    yield from (info, ok, code, running, started, ended, phases)
 
 
 def _items(summary: Summary) -> Iterator[Family]:

@@ -48,7 +48,7 @@ class Progress:
     rate_now: float
     """Items a second, in the last seconds."""
     rate_mean: float
-    """Items a second, since the first report."""
+    """Items a second, since the first report, without the time in which the run was paused."""
     p50_ms: float | None
     """Service time of the calls in the last seconds, in an open model response time; None: no calls."""
     p95_ms: float | None
@@ -110,6 +110,10 @@ class Pulse:
         self._seconds: deque[_Second] = deque(maxlen=_MEMORY_S + 1)
         self._items = 0
         self._first_us: int | None = None
+        self._held_us: int | None = None
+        """Since when the run is paused,"""
+        self._rested_us = 0
+        """and for how long it was before."""
         self._event = ""
         self._lock = threading.Lock()
 
@@ -151,14 +155,10 @@ class Pulse:
         with self._lock:
             self._event = text
 
-    def settled(self, step: int, counts: ItemCounts) -> None:
-        """How the items of a step stand that is not open: a finished one, or one of a resumed run."""
-        with self._lock:
-            self._counts[step] = counts
-
     def progress(self, step: int | None, view: QueueView, now_us: int) -> Progress:
         """The run now; `step` is the index of the one that `view` shows, None before the first."""
         with self._lock:
+            self._hold(view, now_us)
             if step is not None:
                 self._counts |= view.by_step or {step: view.counts}
             counts = ItemCounts()
@@ -207,13 +207,25 @@ class Pulse:
         return _per_second(items, now_us - begin_us)
 
     def _mean(self, now_us: int) -> float:
-        return 0.0 if self._first_us is None else _per_second(self._items, now_us - self._first_us)
+        if self._first_us is None:
+            return 0.0
+        until_us = now_us if self._held_us is None else self._held_us
+        return _per_second(self._items, until_us - self._first_us - self._rested_us)
+
+    def _hold(self, view: QueueView, now_us: int) -> None:
+        if self._first_us is None:
+            return
+        if view.paused and self._held_us is None:
+            self._held_us = now_us
+        elif not view.paused and self._held_us is not None:
+            self._rested_us += now_us - self._held_us
+            self._held_us = None
 
 
 def _left_s(view: QueueView, pending: int, rate: float) -> float | None:
     if view.left_s is not None:
         return view.left_s
-    return pending / rate if rate else None
+    return pending / rate if rate and not view.paused else None
 
 
 def _per_second(items: int, us: int) -> float:

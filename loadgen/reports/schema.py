@@ -27,6 +27,8 @@ class Verdict(msgspec.Struct, frozen=True):
     """Short sentences for people; empty when all is well."""
     resumable: bool = False
     """Whether it stopped early, so that a resume goes on with it."""
+    running: bool = False
+    """Whether it still goes on; `exit_code` is 4 meanwhile, since it is not complete."""
 
 
 class WarmUpSummary(msgspec.Struct, frozen=True):
@@ -115,7 +117,7 @@ class StepSummary(msgspec.Struct, frozen=True):
     name: str
     items: Items
     rate_per_s: float | None
-    """Settled items a second, from the first one's start to the last one's end."""
+    """Settled items a second, from the first one's start to the last one's end; pauses are left out."""
     item_time: Stats
     """How long the step's function ran, in the attempts that settled their items."""
     response_time: Stats | None = None
@@ -138,7 +140,7 @@ class CallSummary(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     errors: int
     rate_per_s: float | None
-    """From the first one's start to the last one's end."""
+    """From the first one's start to the last one's end; pauses are left out."""
     service_time: Stats
     response_time: Stats | None = None
     """From when a call was meant to start; None in a closed model, which has no such moment."""

@@ -1,8 +1,9 @@
 """A run in equal slices of time: what its calls and items did in each, to see how much that varies by itself.
 
-Each label of calls and each step of items is sliced from its own first start to its own last end; in an open
-model by its service times and, under a key of their own, by its response times.  Two
-passes over the rows: one for the ends, one to count; memory does not grow with the run.
+Each label of calls and each step of items is sliced from its own first start to its own last end, without
+the time in which the run stood still and without its warm-up; in an open model by its service times and,
+under a key of their own, by its response times.  Two passes over the rows: one for the ends, one to count;
+memory does not grow with the run.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from typing import TypeAlias
 from loadgen.columns import Samples
 from loadgen.record import AttemptRow
 from loadgen.reports.collect import MAX_CALLS
+from loadgen.reports.measured import Measured
 from loadgen.reports.metrics import OTHER, rank, rounded
+from loadgen.reports.sessions import Stretches, begins
 from loadgen.reports.summary import Record
 from loadgen.sample import Outcome
 
@@ -108,14 +111,14 @@ def response(key: Key) -> Key:
 
 def sliced(record: Record, slices: int = SLICES) -> dict[Key, Slices]:
     """All steps and labels of a run."""
-    spans: dict[Key, tuple[int, int]] = {}
+    begins_us = begins(record.events())
+    spans: dict[Key, Stretches] = {}
     for key, starts_us, durations_us, _, lags_us in _rows(record):
-        first, last = min(starts_us), max(map(operator.add, starts_us, durations_us))
-        old = spans.get(key, (first, last))
-        spans[key] = min(first, old[0]), max(last, old[1])
+        span = spans.setdefault(key, Stretches(begins_us))
+        span.add(starts_us, durations_us)
         if lags_us:
-            spans[response(key)] = spans[key]
-    parts = {key: _Parts(first, last, slices) for key, (first, last) in spans.items()}
+            spans[response(key)] = span
+    parts = {key: _Parts(span, slices) for key, span in spans.items()}
     for key, starts_us, durations_us, failed, lags_us in _rows(record):
         ends_us = list(map(operator.add, starts_us, durations_us))
         parts[key].add(ends_us, durations_us, failed)
@@ -127,9 +130,9 @@ def sliced(record: Record, slices: int = SLICES) -> dict[Key, Slices]:
 class _Parts:
     """Slices that are being filled."""
 
-    def __init__(self, first_us: int, last_us: int, slices: int) -> None:
-        self._first_us = first_us
-        self._width_us = max(last_us - first_us, 1) / slices
+    def __init__(self, span: Stretches, slices: int) -> None:
+        self._span = span
+        self._width_us = max(span.covered_us, 1) / slices
         self._counters: list[Counter[int]] = [Counter() for _ in range(slices)]
         self._sums_us = [0] * slices
         self._failed = [0] * slices
@@ -137,7 +140,7 @@ class _Parts:
     def add(self, ends_us: Sequence[int], times_us: Sequence[int], failed: Sequence[bool]) -> None:
         last = len(self._sums_us) - 1
         for end_us, us, bad in zip(ends_us, times_us, failed, strict=True):
-            place = min(int((end_us - self._first_us) / self._width_us), last)
+            place = min(int(self._span.passed_us(end_us) / self._width_us), last)
             self._counters[place][rounded(us)] += 1
             self._sums_us[place] += us
             self._failed[place] += bad
@@ -148,19 +151,22 @@ class _Parts:
 
 def _rows(record: Record) -> Iterator[_Rows]:
     """As the summary counts them."""
-    started_us = record.phases().started_us
+    started_us, facts = record.phases().started_us, record.facts()
     steps = {step.index: step.name for step in record.steps()}
-    paced = bool(record.facts().settings.get("pace"))
-    for table in record.try_tables():
+    measured = Measured.of(facts.settings.get("warm_up"), record.steps(), record.events())
+    paced = bool(facts.settings.get("pace"))
+    for table in map(measured.tries, record.try_tables()):
+        if not len(table.plain):
+            continue
         starts_us, durations_us = table.plain.times()
         lags_us = table.plain.lags() if paced else ()
         yield ("items", steps[table.step]), starts_us, durations_us, [False] * len(starts_us), lags_us
     for row in record.other_attempts():
-        if _settles(row):
+        if _settles(row) and measured.has(row.step, row.item, started_us + row.start_us):
             failed, lag_us = [row.outcome is Outcome.FAILED], [row.lag_us] if paced else ()
             yield ("items", steps[row.step]), [started_us + row.start_us], [row.duration_us], failed, lag_us
     known: set[str] = set()
-    for calls in record.call_tables():
+    for calls in map(measured.calls_of, record.call_tables()):
         late = paced and calls.step >= 0  # setup and verify have no times of their own
         yield from _calls(calls.samples, lambda label: _name(label, known), late=late)
 

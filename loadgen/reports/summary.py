@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from loadgen.files import whole
 from loadgen.lag import Lag
 from loadgen.pacing import parse_duration
 from loadgen.record import (
@@ -28,7 +29,7 @@ from loadgen.record import (
     WorkerFacts,
 )
 from loadgen.reports.collect import Called, Tried
-from loadgen.reports.gates import RESUMED, Gates
+from loadgen.reports.gates import Gates
 from loadgen.reports.load import load
 from loadgen.reports.measured import Measured
 from loadgen.reports.metrics import Distributions, ErrorKind
@@ -42,11 +43,11 @@ from loadgen.reports.schema import (
     VerificationSummary,
     WorkerSummary,
 )
+from loadgen.reports.sessions import begins
 from loadgen.reports.truth import Finding, hold, judge_generator, judge_starts, judge_worker
 from loadgen.reports.verdict import cross
 from loadgen.reports.watching import CallWatch, Watch
 from loadgen.reports.words import iso
-from loadgen.steering import CONTINUED
 from loadgen.thresholds import parse
 
 
@@ -135,7 +136,9 @@ def tell(record: Record, verdict: Verdict, watches: Sequence[Watch] = ()) -> tup
     counts = [record.counts(step) for step in steps]
     measured = Measured.of(facts.settings.get("warm_up"), steps, record.events())
     paced = bool(facts.settings.get("pace"))
-    tried, called, gates = Tried(phases.started_us, paced=paced), Called(paced=paced), _gates(record)
+    begins_us = begins(record.events())
+    tried, called = Tried(phases.started_us, begins_us, paced=paced), Called(begins_us, paced=paced)
+    gates = _gates(record, begins_us)
     for tries in map(measured.tries, record.try_tables()):
         tried.add_table(tries)
         gates.add_tries(tries)
@@ -183,24 +186,19 @@ def tell(record: Record, verdict: Verdict, watches: Sequence[Watch] = ()) -> tup
     return summary, Distributions(tried.distributions(steps), called.distributions())
 
 
-def _gates(record: Record) -> Gates:
+def _gates(record: Record, begins_us: Sequence[int]) -> Gates:
     """The run's thresholds, nothing measured yet."""
-    sessions_us = [event.at_us for event in record.events() if event.kind in (RESUMED, CONTINUED)]
     texts = record.facts().settings.get("thresholds", ())
-    return Gates([parse(text) for text in texts], record.steps(), sessions_us)
+    return Gates([parse(text) for text in texts], record.steps(), begins_us)
 
 
 def write(summary: Summary, path: Path) -> None:
     """Put the summary into the file at `path`, whole or not at all.  Raises OSError."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with fresh.open("wb") as file:
-            file.write(encode(summary))
-            file.flush()
+    with whole(path) as draft, draft.open("wb") as file:
+        file.write(encode(summary))
+        file.flush()
+        if draft != path:  # a pipe is on no disk
             os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def encode(summary: Summary) -> bytes:

@@ -6,12 +6,12 @@ window has a count of its own, and what is old is packed: a day in windows of ha
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 
 from loadgen.columns import pack, unpack
 from loadgen.reports.metrics import HIGHEST_US, rank, rounded
+from loadgen.reports.sessions import Stretches
 
 SLICES = 10
 """A window slides by a tenth of its width."""
@@ -78,15 +78,14 @@ class Tally:
 
 
 class Series:
-    """Tallies by time, and the stretches of time that they cover: one for each session of a run."""
+    """Tallies by time, and the stretches of time that they cover."""
 
     def __init__(self, window_us: int | None, sessions_us: Sequence[int] = ()) -> None:
-        """`window_us`: None for one tally of all; `sessions_us`: when the run was resumed, in order."""
+        """`window_us`: None for one tally of all; `sessions_us`: see `sessions.begins`."""
         self.slice_us = window_us // SLICES if window_us else None
-        self._sessions_us = sessions_us
+        self.stretches = Stretches(sessions_us)
         self._tallies: dict[int, Tally] = {}
         self._awake: deque[int] = deque()
-        self._stretches: dict[int, tuple[int, int]] = {}
         self.ended = 0
         """How much was counted, forgotten or not."""
 
@@ -117,23 +116,13 @@ class Series:
         """All of it, or all that was not forgotten."""
         return merged(list(self._tallies.values()))
 
-    @property
-    def first_us(self) -> int | None:
-        """When the first of it began; None: there is nothing."""
-        return min((first for first, _ in self._stretches.values()), default=None)
-
-    @property
-    def covered_us(self) -> int:
-        """How long it took: from the first start to the last end, in each session."""
-        return sum(last - first for first, last in self._stretches.values())
-
     def window(self, start: int) -> Tally:
         """The window that begins with this slice."""
         return merged([self._tallies[k] for k in range(start, start + SLICES) if k in self._tallies])
 
     def windows(self) -> Iterator[tuple[int, Tally]]:
         """When each full window ended, and what ended in it."""
-        for _, (first_us, last_us) in sorted(self._stretches.items()):
+        for first_us, last_us in self.stretches.all:
             width_us = self.slice_us or 1
             first, last = -(-first_us // width_us), last_us // width_us
             for index in self._telling(first, last):
@@ -152,7 +141,7 @@ class Series:
 
     def _place(self, end_us: int) -> tuple[int, int]:
         """Slice and session."""
-        return end_us // self.slice_us if self.slice_us else 0, bisect_right(self._sessions_us, end_us)
+        return end_us // self.slice_us if self.slice_us else 0, self.stretches.session(end_us)
 
     def _add(
         self, place: tuple[int, int], ends_us: Sequence[int], durations_us: Sequence[int], failed: int
@@ -160,8 +149,7 @@ class Series:
         index, session = place
         self._at(index).add(durations_us, failed)
         first_us = min(end - us for end, us in zip(ends_us, durations_us, strict=True))
-        first, last = self._stretches.get(session, (first_us, first_us))
-        self._stretches[session] = min(first, first_us), max(last, *ends_us)
+        self.stretches.extend(session, first_us, max(ends_us))
 
     def _at(self, index: int) -> Tally:
         if index not in self._awake:

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from loadgen.record import Event
-from loadgen.reports.advice import all_well, next_steps, word
+from loadgen.reports.advice import headline, next_steps, word
 from loadgen.reports.chart import chart
 from loadgen.reports.grid import Column
 from loadgen.reports.happened import chosen
@@ -63,10 +63,9 @@ def compose(
 
 def _verdict(page: Page, summary: Summary) -> None:
     verdict = summary.verdict
-    first, *more = verdict.reasons or (all_well(summary),)
-    style = "bold green" if verdict.ok else "bold red"
-    page.headline(word(summary), f"{first} (exit code {verdict.exit_code})", style)
-    for reason in more:
+    style = "bold green" if verdict.ok else "bold yellow" if verdict.running else "bold red"
+    page.headline(word(summary), headline(summary), style)
+    for reason in verdict.reasons[1:]:
         page.note(reason, len(word(summary)) + 2, lines=3)
     _truth(page, summary)
 

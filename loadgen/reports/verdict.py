@@ -22,6 +22,8 @@ WORDS: Mapping[int, str] = MappingProxyType(
     }
 )
 """By exit code: what a verdict is called."""
+RUNNING = "RUNNING"
+"""What stands there while there is none yet."""
 
 
 def judge(
@@ -63,6 +65,22 @@ def judge(
     return Verdict(code is ExitCode.OK, int(code), reasons, resumable=bool(unfinished))
 
 
+def under_way(counts: ItemCounts, paused: str = "", *, timed: bool = False) -> Verdict:
+    """What there is to say of a run that still goes on: how far it is.
+
+    `paused`: by whom; `timed`: it goes on for a time, so nobody knows how many items that will be.
+    """
+    of = "" if timed else f"of {counts.planned:,} "
+    troubles = [
+        f"{number:,} {kind}"
+        for kind in ("failed", "unknown", "dropped", "cancelled")
+        if (number := getattr(counts, kind))
+    ]
+    held = [f"paused {paused}"] if paused else []
+    text = ", ".join([f"{counts.settled:,} {of}settled so far", *troubles, *held])
+    return Verdict(ok=False, exit_code=int(ExitCode.INCOMPLETE), reasons=(text,), running=True)
+
+
 def cross(verdict: Verdict, thresholds: Sequence[ThresholdSummary]) -> Verdict:
     """The verdict with its thresholds.
 
@@ -70,12 +88,14 @@ def cross(verdict: Verdict, thresholds: Sequence[ThresholdSummary]) -> Verdict:
     by it otherwise.  What is worse stays: untrue times (1), a run that is not complete (4), a target that
     does not hold what it was told was done (5).  A run that goes on has no verdict on what it has not seen.
     """
-    crossed = [each for each in thresholds if not each.ok and not (verdict.resumable and each.value is None)]
+    unfinished = verdict.resumable or verdict.running
+    crossed = [each for each in thresholds if not each.ok and not (unfinished and each.value is None)]
     if not crossed:
         return verdict
     gives_way = verdict.exit_code in (ExitCode.OK, ExitCode.ITEMS)
+    so_far = " so far" if verdict.running else ""
     reasons = [
-        f"threshold crossed: {each.expr}: {each.reason}"
+        f"threshold crossed{so_far}: {each.expr}: {each.reason}"
         for each in crossed
         if not any(f": {each.expr}: " in f"{reason}: " for reason in verdict.reasons)
     ]

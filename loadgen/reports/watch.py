@@ -72,14 +72,22 @@ class Watch:
         self._before = before
         self._counts: dict[str, ItemCounts] = {}
         self._looked_us = 0
+        self._held_us: int | None = None
         self._lock = threading.Lock()
 
-    def begin_anew(self, step: int, counts: ItemCounts) -> None:
+    def hold(self, now_us: int) -> None:
+        """The run is paused: no time passes for what is measured, until it begins anew."""
+        with self._lock:
+            self._held_us = now_us
+
+    def begin_anew(self, step: int, counts: ItemCounts, now_us: int) -> None:
         """The run was paused: what was before must not be held against what comes."""
         with self._lock:
+            self._held_us = None
             self._counts[self._steps[step]] = counts
             for watched in self._watched:
                 if watched.is_shown_only:
+                    watched.gate.series.stretches.part(now_us)
                     continue
                 threshold = watched.gate.threshold
                 watched.gate = Gate(threshold, Series(threshold.window_us))
@@ -126,6 +134,7 @@ class Watch:
     def standings(self, open_: Collection[int], now_us: int) -> list[Standing]:
         """How each stands, for those who watch; `open_`: the steps that are open."""
         with self._lock:
+            now_us = now_us if self._held_us is None else min(now_us, self._held_us)
             return [self._standing(watched, open_, now_us) for watched in self._watched]
 
     def _standing(self, watched: _Watched, open_: Collection[int], now_us: int) -> Standing:
@@ -155,15 +164,15 @@ class Watch:
         threshold, series = watched.gate.threshold, watched.gate.series
         if threshold.of == "items" and threshold.kind == "number" and threshold.window_us is None:
             return counted(threshold, self._counts if watched.is_shown_only else self._fresh())
-        if series.first_us is None or (threshold.name and watched.step not in open_):
+        first_us = series.stretches.first_us
+        if first_us is None or (threshold.name and watched.step not in open_):
             return None
         if threshold.window_us is None:
-            span_us = now_us - series.first_us
-            return measured(threshold, series.total(), span_us)
+            return measured(threshold, series.total(), series.stretches.until_us(now_us))
         slice_us = series.slice_us or 1
         start = now_us // slice_us - SLICES
         series.forget(start)
-        if start * slice_us < series.first_us:
+        if start * slice_us < first_us:
             return None
         return measured(threshold, series.window(start), threshold.window_us)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from loadgen.errors import UsageError
+from loadgen.files import lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -134,14 +135,9 @@ class Journal:
     def _locked(self, path: Path) -> FileIO:
         """The file, for this sandbox alone where there are such locks.  Raises OSError and UsageError."""
         file = path.open("ab", buffering=0)
-        if os.name == "posix":
-            import fcntl
-
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                file.close()
-                raise UsageError(f"{self._path}: another sandbox keeps its state there") from error
+        if os.name == "posix" and not lock(file):
+            file.close()
+            raise UsageError(f"{self._path}: another sandbox keeps its state there")
         return file
 
     def _damaged(self, number: int, why: str) -> UsageError:

@@ -34,7 +34,7 @@ http {{
 }}
 """
 PLACES = """
-location / { return 200 "$server_protocol $request_method $http_x_item $connection$ssl_session_reused"; }
+location / { return 200 "$server_protocol $request_method $http_x_loadgen_item $connection$ssl_session_reused"; }
 location /move { return 302 /there; }
 location /no { return 503 busy; }
 """
@@ -130,7 +130,7 @@ def speak(certificate):
 )
 def test_the_version_asked_for_is_spoken(nginx, speak, door, http, spoken):
     session = speak(getattr(nginx, door), http=http)
-    session.begin("create", 7, 1, {"X-Item": "7"})
+    session.begin("create", 7, 1, "r1")
     for method in ("GET", "POST", "GET"):
         answer = session.request(method, "/x", data={"a": 1} if method == "POST" else None)
         assert answer.text.startswith(f"{spoken} {method} 7 ")

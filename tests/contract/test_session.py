@@ -753,7 +753,7 @@ def test_libcurl_does_not_read_proxies_from_the_environment_by_itself(http, prox
 
 
 def test_a_sample_is_what_happened(http, server):
-    http.begin("create", 7, 2, {"X-Loadgen-Item": "7"})
+    http.begin("create", 7, 2, "r1")
     http.post("/echo/12/x?y=3", data={"a": "b"})
     http.get("/echo")
     (first, second), failure = http.finish()
@@ -791,7 +791,7 @@ def test_a_call_can_be_performed_by_somebody_else(server):
     session, transport = Session(server.url), CurlTransport()
     server.log.take()
     for item in (1, 2):
-        session.begin("create", item, 1, {"X-Item": str(item)})
+        session.begin("create", item, 1, "r1")
         outgoing = session.prepare_call(
             "post", f"/echo/{item}", params={"q": 1}, json={"a": 1}, headers={"X-A": "b"}, timeout=5
         )
@@ -801,7 +801,7 @@ def test_a_call_can_be_performed_by_somebody_else(server):
         answer = session.settle(outgoing, transport.received(), 1_000_000 + item)
         assert answer.json()["body"] == '{"a": 1}'
         (seen,) = server.log.take()
-        assert (seen.method, seen.target, seen.header("X-Item")) == ("POST", f"/echo/{item}?q=1", str(item))
+        assert (seen.method, seen.target, seen.header("X-Loadgen-Item")) == ("POST", f"/echo/{item}?q=1", str(item))
         assert (seen.header("X-A"), seen.header("Content-Type")) == ("b", "application/json")
         (sample,), failure = session.finish()
         assert failure is None
@@ -835,14 +835,14 @@ def test_calls_of_several_kinds_take_turns(http, server):
     """The transport sets only what differs from its last call."""
     http.cookies.set("sid", "1", domain="127.0.0.1", path="/")
     for item in range(3):
-        http.begin("create", item, 1, {"X-Item": str(item)})
+        http.begin("create", item, 1, "r1")
         http.get("/echo")
         http.post("/echo", data={"n": item})
         http.post("/echo", data={"n": item}, headers={"X-A": str(item)})
         http.get("/echo", auth=Bearer("t"))
         http.finish()
         http.get("/echo")
-    names = ("X-Item", "Content-Type", "Content-Length", "X-A", "Authorization", "Cookie")
+    names = ("X-Loadgen-Item", "Content-Type", "Content-Length", "X-A", "Authorization", "Cookie")
     form = "application/x-www-form-urlencoded"
     assert [tuple(seen.header(name) for name in names) for seen in server.log.take()] == [
         line
@@ -873,7 +873,7 @@ def test_a_digest_challenge_is_no_failure_but_a_call(http):
 
 def test_login_sends_no_item_headers_and_its_samples_belong_to_no_item(http, server):
     http.on_login = lambda session: session.post("/cookies?sid=1", data={"action": "login"})
-    http.begin("create", 3, 1, {"X-Loadgen-Item": "3"})
+    http.begin("create", 3, 1, "r1")
     http.get("/echo")
     http.get("/echo")
     login, first, second = server.log.take()

@@ -1,6 +1,7 @@
 """What people get wrong: one line that says what and where, the documented exit code, no traceback."""
 
 import os
+import signal
 import stat
 from collections.abc import Iterator
 
@@ -83,7 +84,7 @@ def workshop(shared_cli: Cli) -> Cli:
 @pytest.mark.parametrize("mistake", RUN_MISTAKES)
 def test_a_mistake_gets_one_line_and_exit_code_2(workshop: Cli, mistake: str) -> None:
     args, *words = RUN_MISTAKES[mistake]
-    ended = workshop("run", *args)
+    ended = workshop.here("run", *args)
     ended.complains(2, *words)
     assert ended.out == ""
     assert not workshop.out.exists()
@@ -103,18 +104,18 @@ def test_a_mistake_gets_one_line_and_exit_code_2(workshop: Cli, mistake: str) ->
     ids=" ".join,
 )
 def test_so_does_one_to_other_commands(workshop: Cli, args: tuple[str, ...], words: tuple[str, ...]) -> None:
-    workshop(*args).complains(2, *words)
+    workshop.here(*args).complains(2, *words)
 
 
 def test_a_configuration_that_cannot_be_read(cli: Cli) -> None:
     (cli.home / "loadgen.toml").write_text("[run\n")
-    cli("runs").complains(2, "loadgen.toml")
+    cli.here("runs").complains(2, "loadgen.toml")
     (cli.home / "loadgen.toml").write_text("[fly]\nhigh = true\n")
-    cli("runs").complains(2, "[fly]", "there are run")
+    cli.here("runs").complains(2, "[fly]", "there are run")
     (cli.home / "loadgen.toml").write_text("[run]\nproceses = 3\n")
-    cli("runs").complains(2, "[run] proceses", "did you mean processes?")
+    cli.here("runs").complains(2, "[run] proceses", "did you mean processes?")
     (cli.home / "loadgen.toml").write_text('[run]\nprocesses = "many"\n')
-    cli("run", "things.py").complains(2, "--processes", "integer")
+    cli.here("run", "things.py").complains(2, "--processes", "integer")
 
 
 def test_debug_shows_the_traceback(workshop: Cli) -> None:
@@ -155,7 +156,7 @@ def test_a_state_directory_that_cannot_be_written(cli: Cli, target: Target) -> N
     ended.complains(2, "file/state", "Not a directory")
 
 
-def test_a_dead_target_stops_the_run_which_can_be_resumed_once_it_lives(cli: Cli) -> None:
+def test_a_dead_target_stops_the_run_and_its_scenario_resumes_it_once_it_lives(cli: Cli) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     dead = cli.run(cli.scenario(), "--target", url, "--quiet")
@@ -163,6 +164,9 @@ def test_a_dead_target_stops_the_run_which_can_be_resumed_once_it_lives(cli: Cli
     assert dead.out.count("\n") == 1
     assert f"nothing answers at {url}: connection refused" in dead.out
     assert cli.summary()["items"]["pending"] == 20
+    cli.scenario(THINGS.replace("things/", "other/"))
+    cli.here("resume", "latest", "--out", cli.out).complains(2, "things.py", "changed since the run began")
+    cli.scenario()
     with Target(port) as target:
         ended = cli("resume", "latest", "--out", cli.out, "--listen", "127.0.0.1:0", "--processes", 1)
         assert ended.code == 0, ended
@@ -180,7 +184,7 @@ def test_a_target_that_dies_on_the_way_fails_what_was_sent(cli: Cli, target: Tar
     assert (items["done"], items["failed"]) == (5, 15)
 
 
-def test_a_wrong_login_stops_the_run_before_its_first_item(cli: Cli) -> None:
+def test_a_wrong_login_stops_the_run_and_a_sandbox_that_is_gone_ends_it(cli: Cli) -> None:
     ended = cli.run(AZKABAN, "--set", "flows=9", "--quiet", env={"AZKABAN_PASSWORD": "s3cr3t-and-wrong"})
     assert ended.code == 4, ended
     assert ended.out.count("\n") == 1
@@ -189,6 +193,14 @@ def test_a_wrong_login_stops_the_run_before_its_first_item(cli: Cli) -> None:
     assert cli.summary()["attempts"]["total"] == 0
     for path in cli.home.rglob("*"):
         assert not path.is_file() or b"s3cr3t" not in path.read_bytes(), path
+    os.kill(cli.pid_of("sandbox azkaban"), signal.SIGKILL)
+    until(lambda: not cli.processes(), "the sandbox that waits for a resume is gone")
+    cli.here("resume", "latest", "--out", cli.out, "--listen", "127.0.0.1:0").complains(
+        4, "sandbox", "is gone"
+    )
+    cleaned = cli.here("clean", "latest", "--out", cli.out)
+    assert (cleaned.code, cleaned.err) == (0, "")
+    assert "nothing to clean" in cleaned.out
 
 
 HOOK = """
@@ -223,7 +235,8 @@ def test_a_hook_that_fails_is_told_in_the_report(
 
 FAILING = '''"""Each step fails in its own way."""
 
-from dataclasses import dataclass
+import asyncio
+import sys
 from threading import Lock
 
 from loadgen import Scenario, Session
@@ -249,6 +262,19 @@ def hangs(http: Session, item: int, options: object) -> None:
 @scenario.step(items=4)
 def returns_a_lock(http: Session, item: int, options: object) -> object:
     return Lock()
+
+
+@scenario.step(items=3)
+def leaves(http: Session, item: int, options: object) -> None:
+    if item == 1:
+        sys.exit("out of here")
+
+
+@scenario.step(items=4)
+def is_cancelled(http: Session, item: int, options: object) -> None:
+    http.post(f"/label/{item}", name=5 if item % 2 else "\\ud800")
+    if item == 3:
+        raise asyncio.CancelledError
 
 
 @scenario.step(items=4)
@@ -278,54 +304,43 @@ def failed(shared_cli: Cli) -> Iterator[tuple[Cli, str]]:
 
 
 @pytest.mark.parametrize(
-    ("step", "count", "words"),
+    ("step", "count", "others", "words"),
     [
-        ("raises", 4, "RuntimeError: no thing"),
-        ("answers_500", 4, "answered 500"),
-        ("hangs", 2, "within 0.5 s"),
-        ("returns_a_lock", 4, "cannot go into the manifest"),
+        ("raises", 4, 0, "RuntimeError: no thing"),
+        ("answers_500", 4, 0, "answered 500"),
+        ("hangs", 2, 0, "within 0.5 s"),
+        ("returns_a_lock", 4, 0, "cannot go into the manifest"),
+        ("leaves", 1, 2, "SystemExit: out of here"),
     ],
 )
 def test_a_step_that_fails_is_told_once_with_its_count(
-    failed: tuple[Cli, str], step: str, count: int, words: str
+    failed: tuple[Cli, str], step: str, count: int, others: int, words: str
 ) -> None:
     cli, report = failed
     summary = cli.summary()
     (items,) = [one["items"] for one in summary["steps"] if one["name"] == step]
-    assert (items["failed"], items["done"]) == (count, 0)
+    assert (items["failed"], items["done"]) == (count, others)
     (error,) = [error for error in summary["errors"] if words in error["sample"]]
     assert error["count"] == count
     assert report.count(f"{count} x {error['fingerprint'][:60]}") == 1
     assert "Traceback" not in report
 
 
-LEAVING = '''"""A step that calls sys.exit."""
-
-import sys
-
-from loadgen import Scenario, Session
-
-scenario = Scenario()
-
-
-@scenario.step(items=3)
-def leaves(http: Session, item: int, options: object) -> None:
-    if item == 1:
-        sys.exit("out of here")
-'''
-
-
-def test_a_step_that_exits_fails_its_item_only(cli: Cli, target: Target) -> None:
-    running = cli.start_run(cli.scenario(LEAVING), "--target", target.url)
-    assert running.wait(15).code == 3
-    items = cli.summary()["items"]
-    assert (items["done"], items["failed"]) == (2, 1)
-
-
 def test_the_other_steps_go_on(failed: tuple[Cli, str]) -> None:
     cli, _ = failed
     (items,) = [one["items"] for one in cli.summary()["steps"] if one["name"] == "works"]
     assert items["done"] == 4
+
+
+def test_what_is_cancelled_fails_its_item_and_a_label_is_whatever_its_text_is(
+    failed: tuple[Cli, str],
+) -> None:
+    cli, _ = failed
+    summary = cli.summary()
+    (items,) = [one["items"] for one in summary["steps"] if one["name"] == "is_cancelled"]
+    assert (items["failed"], items["done"]) == (1, 3)
+    assert [each["count"] for each in summary["errors"] if "CancelledError" in each["sample"]] == [1]
+    assert {"5", "?"} < {call["name"] for call in summary["calls"]}
 
 
 # Workers that the master does not want
@@ -368,7 +383,8 @@ def test_a_damaged_token(waiting: Running, shared_cli: Cli, damage: str) -> None
     text = {"cut": whole[:40], "changed": whole[:50] + "!" + whole[51:], "empty": "lg1.", "other": "abc"}[
         damage
     ]
-    ended = shared_cli("worker", "--server", f"localhost:{shared_cli.port()}", env={"LOADGEN_TOKEN": text})
+    server = f"localhost:{shared_cli.port()}"
+    ended = shared_cli.here("worker", "--server", server, env={"LOADGEN_TOKEN": text})
     ended.complains(2, "token")
     assert whole[4:30] not in ended.err
 
@@ -405,21 +421,6 @@ def test_a_master_that_is_not_there(cli: Cli) -> None:
     assert "Traceback" not in ended.err
 
 
-@pytest.mark.parametrize("command", ["resume", "clean"])
-def test_a_sandbox_that_is_gone(cli: Cli, command: str) -> None:
-    ended = cli.run(AZKABAN, "--set", "flows=2", env={"AZKABAN_PASSWORD": "wrong"})
-    assert ended.code == 4
-    os.kill(cli.pid_of("sandbox azkaban"), 9)
-    until(lambda: not cli.processes(), "the sandbox is gone")
-    if command == "resume":
-        ended = cli("resume", "latest", "--out", cli.out, "--listen", "127.0.0.1:0")
-        ended.complains(4, "sandbox", "is gone")
-    else:
-        ended = cli("clean", "latest", "--out", cli.out)
-        assert (ended.code, ended.err) == (0, "")
-        assert "nothing to clean" in ended.out
-
-
 def test_a_second_master_in_the_same_run(cli: Cli, target: Target) -> None:
     target.gate.clear()
     running = cli.start_run(cli.scenario(), "--target", target.url)
@@ -429,24 +430,3 @@ def test_a_second_master_in_the_same_run(cli: Cli, target: Target) -> None:
     target.gate.set()
     assert running.wait().code == 0
     assert set(target.count("/things").values()) == {1}
-
-
-def test_a_scenario_that_changed_since_the_run(cli: Cli) -> None:
-    path = cli.scenario()
-    assert cli.run(path, "--target", f"http://127.0.0.1:{free_port()}").code == 4
-    cli.scenario(THINGS.replace("things/", "other/"))
-    cli("resume", "latest", "--out", cli.out).complains(2, "things.py", "changed since the run began")
-
-
-def test_steps_that_are_cancelled_and_labels_that_are_none(cli: Cli, target: Target) -> None:
-    """What is no Exception fails its item, too; a label is whatever its text is.  The run ends."""
-    text = THINGS.replace(
-        'http.post(f"/things/{item}")',
-        'http.post(f"/things/{item}", name=5 if item % 2 else "\\ud800")\n'
-        "    if item == 3:\n        raise __import__('asyncio').CancelledError",
-    )
-    ended = cli.run(cli.scenario(text), "--target", target.url)
-    assert ended.code == 3, ended
-    summary = cli.summary()
-    assert (summary["items"]["done"], summary["items"]["failed"]) == (19, 1)
-    assert sorted(call["name"] for call in summary["calls"]) == ["5", "?"]

@@ -43,7 +43,8 @@ SECRET = {"SHOP_PASSWORD": "hunter22"}
 
 def test_one_item_of_each_step_is_done_and_shown(cli: Cli, target: Target):
     target.answer = lambda seen: (200, '{"id": 7, "token": "abcdefgh"}')
-    ended = cli("check", cli.scenario(SHOP), "--target", target.url, env=SECRET)
+    said = ("--target", target.url, "--rate", "100/s")
+    ended = cli("check", cli.scenario(SHOP), *said, env=SECRET)
     assert (ended.code, ended.err) == (0, "")
     assert [f"{seen.method} {seen.path}" for seen in target.seen] == [
         "POST /login",
@@ -65,7 +66,7 @@ def test_one_item_of_each_step_is_done_and_shown(cli: Cli, target: Target):
         "< HTTP/1.1 200 OK",
         '< {"id": 7, "token": "***"}',
         'returned {"id": 7, "token": "***"}',
-        "one after the other",
+        " s by its schedule, --rate 100/s:",
         "bytes out",
     ):
         assert words in ended.out, ended.out
@@ -87,9 +88,11 @@ def test_what_fails_is_told_and_the_other_steps_go_on(cli: Cli, target: Target):
 
 def test_without_calls_nothing_is_sent_and_elsewhere_must_be_allowed(cli: Cli):
     scenario = cli.scenario(SHOP)
-    ended = cli("check", scenario, "--target", "http://shop.invalid", "--no-call", "--step", "look")
+    said = ("--step", "look", "--duration", "10m", "--ramp", "30s")
+    ended = cli("check", scenario, "--target", "http://shop.invalid", "--no-call", *said)
     assert (ended.code, ended.err) == (0, "")
-    assert "look: 2 items" in ended.out
+    assert "look: items for 10m" in ended.out
+    assert "Load       closed, ramp 30s, for 10m" in ended.out
     assert "order" not in ended.out.replace("orders=", "")
     ended = cli("check", scenario, "--target", "http://shop.invalid")
     assert ended.code == 2

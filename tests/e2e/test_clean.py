@@ -92,13 +92,17 @@ class TestOneAfterTheOther:
         assert shared_target.seen == []
 
     def test_without_a_terminal_it_wants_to_be_told(self, built: Cli, shared_target: Target) -> None:
-        built("clean", "latest", "--out", built.out).complains(2, shared_target.url, "--dry-run", "--yes")
+        built.here("clean", "latest", "--out", built.out).complains(
+            2, shared_target.url, "--dry-run", "--yes"
+        )
         assert shared_target.seen == []
 
     def test_a_run_under_way_is_refused(self, built: Cli, shared_target: Target) -> None:
         lock = RunLock(built.directory())
         try:
-            built("clean", "latest", "--out", built.out, "--yes").complains(2, "another master is running it")
+            built.here("clean", "latest", "--out", built.out, "--yes").complains(
+                2, "another master is running it"
+            )
         finally:
             lock.release()
         assert shared_target.seen == []
@@ -118,8 +122,8 @@ class TestOneAfterTheOther:
     def test_one_that_breaks_can_be_called_again(self, built: Cli, shared_target: Target) -> None:
         shared_target.answer = lambda seen: (500 if "id3" in seen.path else 200, "{}")
         built("clean", "latest", "--out", built.out, "--yes").complains(4, "teardown failed", "id3")
-        assert "did not come to its end" in built("clean", "latest", "--dry-run", "--out", built.out).out
-        resumed = built("resume", "latest", "--out", built.out, "--listen", "127.0.0.1:0")
+        assert "did not come to its end" in built.here("clean", "latest", "--dry-run", "--out", built.out).out
+        resumed = built.here("resume", "latest", "--out", built.out, "--listen", "127.0.0.1:0")
         resumed.complains(2, "was cleaned")
         shared_target.seen.clear()
         shared_target.answer = lambda _: (404, "{}")
@@ -135,7 +139,7 @@ class TestOneAfterTheOther:
 
     def test_a_second_one_does_nothing_unless_told(self, built: Cli, shared_target: Target) -> None:
         shared_target.seen.clear()
-        ended = built("clean", "latest", "--out", built.out)
+        ended = built.here("clean", "latest", "--out", built.out)
         assert (ended.code, ended.err) == (0, "")
         assert "was cleaned at 20" in ended.out
         assert shared_target.seen == []

@@ -40,7 +40,12 @@ window.heard ??= new EventSource('/events');
 window.heard.onmessage ??= () => { window.taken = (window.taken ?? 0) + 1; };
 return window.taken ?? 0
 """
-"""How many messages another stream of the page had: as many as the page itself."""
+"""How many messages another stream had."""
+STREAMS = """
+return performance.getEntriesByType('resource').map(each => new URL(each.name))
+  .map(url => url.pathname + url.search).filter(path => path.startsWith('/events'))
+"""
+"""Those that the page has closed."""
 HOSTILE = "<img src=x onerror=document.title='broken'>"
 
 
@@ -171,16 +176,21 @@ def without_a_mouse(page: Page, browser: Any) -> None:
 
 
 def in_the_background(page: Page, browser: Any) -> None:
-    """Nothing is drawn while nobody looks; then all of it."""
-    hide = "Object.defineProperty(document, 'hidden', {value: arguments[0], configurable: true})"
+    """Nothing is sent or drawn while nobody looks; then all of it."""
+    hide = (
+        "Object.defineProperty(document, 'hidden', {value: arguments[0], configurable: true});"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
     browser.execute_script(hide, True)
     page.wait(lambda: browser.execute_script("return new Promise(requestAnimationFrame)"), "the last frame")
     before = page.picture("throughput"), page.number("done")
     page.wait(lambda: browser.execute_script(TAKEN) > 2, "messages come")
     assert (page.picture("throughput"), page.number("done")) == before
     browser.execute_script(hide, False)
-    browser.execute_script("document.dispatchEvent(new Event('visibilitychange'))")
     page.wait(lambda: page.number("done") > before[1], "it is drawn again")
+    page.wait(
+        lambda: browser.execute_script(STREAMS) == ["/events", "/events?idle"], "neither is open any more"
+    )
 
 
 def test_a_run_that_nobody_watches(cli: Cli, target: Target) -> None:

@@ -84,7 +84,7 @@ def test_a_resumed_run_goes_on_in_its_schedule(cli: Cli, target: Target) -> None
 def test_mistakes_are_told_before_anything_starts(
     cli: Cli, words: tuple[str, ...], env: dict[str, str], complaint: str
 ) -> None:
-    ended = cli.run(cli.scenario(), "--target", "http://127.0.0.1:9", *words, env=env)
+    ended = cli.here("run", cli.scenario(), "--target", "http://127.0.0.1:9", *words, env=env)
     assert ended.code == 2
     assert complaint in ended.err
     assert "Traceback" not in ended.err
@@ -95,9 +95,9 @@ def test_the_command_line_is_heard_before_environment_and_configuration(cli: Cli
     """By whose mistake is told."""
     (cli.home / "loadgen.toml").write_text('[run]\nrate = "1/config"\n')
     path = cli.scenario(THINGS.replace("(options=Options)", '(options=Options, rate="1/scenario")'))
-    said = ("--target", "http://127.0.0.1:9")
-    assert "1/config" in cli.run(path, *said).err
-    assert "1/env" in cli.run(path, *said, env={"LOADGEN_RATE": "1/env"}).err
-    assert "1/line" in cli.run(path, *said, "--rate", "1/line", env={"LOADGEN_RATE": "1/env"}).err
+    said = ("run", path, "--target", "http://127.0.0.1:9")
+    assert "1/config" in cli.here(*said).err
+    assert "1/env" in cli.here(*said, env={"LOADGEN_RATE": "1/env"}).err
+    assert "1/line" in cli.here(*said, "--rate", "1/line", env={"LOADGEN_RATE": "1/env"}).err
     (cli.home / "loadgen.toml").unlink()
-    assert "1/scenario" in cli.run(path, *said).err
+    assert "1/scenario" in cli.here(*said).err

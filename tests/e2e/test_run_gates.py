@@ -99,7 +99,7 @@ def test_what_cannot_be_is_refused_before_the_start(cli: Cli, target: Target):
         "p95<800": ("needs a unit", "\n  p95<800\n         ^\n"),
         "putt.p95<1s": ("no step putt; did you mean put?", "\n  putt.p95<1s\n  ^\n"),
     }.items():
-        ended = cli.run(cli.scenario(), "--target", target.url, "--threshold", text)
+        ended = cli.here("run", cli.scenario(), "--target", target.url, "--threshold", text)
         assert ended.code == 2
         assert ended.err.startswith("loadgen: --threshold: ")
         assert all(word in ended.err for word in words), ended.err
@@ -108,14 +108,14 @@ def test_what_cannot_be_is_refused_before_the_start(cli: Cli, target: Target):
 
 def test_scenario_and_configuration_have_them_too(cli: Cli, target: Target):
     broken = cli.scenario(THINGS.replace("options=Options)", 'options=Options, thresholds=["done=<20"])'))
-    ended = cli.run(broken, "--target", target.url)
+    ended = cli.here("run", broken, "--target", target.url)
     assert ended.code == 2
     assert f"{broken}:" in ended.err
     assert "\n  done=<20\n" in ended.err
     (cli.home / "loadgen.toml").write_text('[run]\nthresholds = ["done==20", "doen==20"]\n')
-    ended = cli.run(cli.scenario(), "--target", target.url)
+    ended = cli.here("run", cli.scenario(), "--target", target.url)
     assert ended.code == 2
     assert "did you mean done?\n  doen==20\n  ^\n" in ended.err
     (cli.home / "loadgen.toml").write_text('thresholds = "done==20"\n')
-    cli.run(cli.scenario(), "--target", target.url).complains(2, "thresholds: expected a list")
+    cli.here("run", cli.scenario(), "--target", target.url).complains(2, "thresholds: expected a list")
     assert not target.seen

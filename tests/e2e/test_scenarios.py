@@ -125,7 +125,8 @@ def test_rows_of_a_file(cli: Cli, target: Target) -> None:
         ("DELETE", "/users/u%2F41"),
         ("DELETE", "/users/u%2F17"),
     ]
-    missing = cli.run(ROWS, "--target", target.url, "--set", "rows=users.csv", "--set", "path=/users/{mail}")
+    words = ("--target", target.url, "--set", "rows=users.csv", "--set", "path=/users/{mail}")
+    missing = cli.here("run", ROWS, *words)
     missing.complains(2, "users.csv: row 1", "no column mail", "there are name, age")
 
 

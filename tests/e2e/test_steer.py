@@ -25,7 +25,7 @@ QUIET_S = 0.4
 
 
 def steer(cli: Cli, word: str, *settings: str) -> Finished:
-    return cli(word, "latest", *settings, "--out", cli.out)
+    return cli.here(word, "latest", *settings, "--out", cli.out)
 
 
 def start(cli: Cli, target: Target, *args: object, text: str = THINGS, workers: int = 1) -> Running:
@@ -71,7 +71,7 @@ def test_a_pause_stops_all_workers_and_nothing_is_lost(cli: Cli, target: Target,
     target.delay_s = 0.02
     run = start(cli, target, "--set", "things=900", "--concurrency", 3, text=text, workers=2)
     until(lambda: len(target.seen) > 100, "it is under way")
-    paused = steer(cli, "pause")
+    paused = cli("pause", "latest", "--out", cli.out)
     assert (paused.code, paused.err) == (0, "")
     assert paused.out.startswith("paused by hand: ")
     assert f"of 900 items settled; loadgen continue {cli.directory().name}\n" in paused.out
@@ -196,7 +196,7 @@ def test_a_threshold_pauses_until_people_decide(cli: Cli, target: Target) -> Non
 )
 def test_mistakes_are_pointed_at(cli: Cli, args: tuple[str, ...], words: str) -> None:
     cli.scenario()
-    ended = cli(*args)
+    ended = cli.here(*args)
     assert ended.code == 2
     assert words in ended.err
     assert "Traceback" not in ended.err

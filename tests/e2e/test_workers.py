@@ -127,6 +127,8 @@ def test_a_worker_killed_in_the_middle(cli: Cli, target: Target) -> None:
 
 
 def test_a_local_worker_that_is_killed_is_replaced(cli: Cli, target: Target) -> None:
+    """Whatever the configuration says of workers: it is about those that people start."""
+    (cli.home / "loadgen.toml").write_text('[worker]\nscenario = "no.py"\ntoken-file = "no"\nstay = true\n')
     target.gate.clear()
     run = cli.start_run(cli.scenario(AGAIN), "--target", target.url, "--concurrency", 2, *TTL)
     until(lambda: len(target.seen) == 2, "items are in flight")

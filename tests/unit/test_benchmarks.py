@@ -441,7 +441,8 @@ def test_the_line_serves_one_at_a_time_in_order_and_stands_still_once() -> None:
         thread.join()
         listener.close()
     first, _, third, last = server.left_s
-    assert third - first >= 2 * 0.005 * 0.99
+    began = first - server.services_us[0] / 1e6  # who is woken late sends late, and the next one in time
+    assert third - began >= 3 * 0.005 * 0.99
     ((stop_s, go_s),) = server.stalls
     assert stop_s <= go_s - 0.049
     assert go_s <= last

@@ -127,6 +127,16 @@ def test_a_scenario_may_stand_under_two_names(folder: Folder) -> None:
 # Files that are none
 
 
+def test_a_path_that_nothing_could_name(folder: Folder) -> None:
+    """Bytes that are no UTF-8 come from the command line as half a surrogate pair."""
+    path = folder.path.with_name("caf\udce9.py")
+    try:
+        path.write_text("")
+    except (OSError, UnicodeEncodeError):
+        pytest.skip("this file system knows no such names")
+    assert one_line(lambda: load(path)).endswith("caf?.py: its path is not UTF-8, so no ledger could name it")
+
+
 def test_no_such_file(folder: Folder) -> None:
     """The path, and that."""
     path = folder.path / "none.py"

@@ -1,11 +1,13 @@
 """Whose turn it is among steps that run side by side."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen.errors import UsageError
-from loadgen.mixing import Turns, parse_mix
+from loadgen.mixing import Turns, parse_mix, parts
 
 WEIGHTS = st.dictionaries(st.integers(0, 9), st.integers(1, 50).map(float), min_size=1, max_size=5)
 
@@ -26,7 +28,19 @@ def test_each_step_has_its_share_within_an_item_or_two(weights: dict[int, float]
         first, *_ = turns.order()
         turns.took(first, 1)
         had[first] += 1
-    assert all(abs(had[step] - items * turns.share(step)) < len(weights) for step in weights)
+    assert all(abs(had[step] - items * turns.share(step, weights)) < len(weights) for step in weights)
+
+
+def test_who_has_no_more_leaves_its_share_to_the_others() -> None:
+    assert parts({0: 3, 1: 1}, {0: 30, 1: 30}) == {0: [(0, 0.75)], 1: [(0, 0.25), (40, 1)]}
+    assert parts({0: 2, 1: 1, 2: 1}, {0: 10, 1: 9, 2: 0}) == {
+        0: [(0, 2 / 3)],
+        1: [(0, 1 / 3), (15, 1)],
+        2: [],
+    }
+    endless = {0: math.inf, 1: math.inf}
+    assert parts({0: 3, 1: 1}, endless) == {0: [(0, 0.75)], 1: [(0, 0.25)]}
+    assert Turns({0: 3, 1: 1, 2: 4}).share(0, (1,)) == 0.75
 
 
 def test_words() -> None:

@@ -149,6 +149,8 @@ def test_text_becomes_a_value_of_the_fields_type(setting: str, value: Any) -> No
         ("maybe=x", "option maybe: 'x' is not an integer or none"),
         ("some=x", "option some: 'x' is not a comma-separated list, each a number or none"),
         ("path=~nobody-of-that-name/x", "option path: '~nobody-of-that-name/x' is not a path"),
+        ("name=caf\udce9", r"option name: 'caf\udce9' is not UTF-8"),
+        ("path=caf\udce9", r"option path: 'caf\udce9' is not a path"),
         ("count", "--set count: expected NAME=VALUE"),
         ("coutn=5", "--set coutn: no such option; did you mean count?"),
         ("zzzzzz=5", "--set zzzzzz: no such option; there are count, ratio, loud"),

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen.errors import UsageError
+from loadgen.mixing import parts
 from loadgen.rates import Rates, parse_duration, parse_rate, parse_stages
 
 A_RATE = st.sampled_from([0.0, 0.0, 1.0, 7.0, 50.0]) | st.floats(min_value=0.01, max_value=5_000)
@@ -118,9 +119,20 @@ def test_a_change_keeps_what_was(rates: Rates, at_ms: int, rate: float) -> None:
 
 @given(some_rates(), st.floats(min_value=0.01, max_value=1), st.floats(min_value=0, max_value=200))
 def test_shares_add_up(rates: Rates, part: float, seconds: float) -> None:
-    assert rates.share(part).arrivals(seconds) == pytest.approx(
+    assert rates.shared([(0, part)]).arrivals(seconds) == pytest.approx(
         rates.arrivals(seconds) * part, rel=1e-9, abs=1e-9
     )
+
+
+@given(some_rates(), st.lists(st.integers(1, 200), min_size=2, max_size=3), st.floats(0, 1))
+def test_a_mix_has_the_whole_rate_until_its_last_item(rates: Rates, items: list[int], at: float) -> None:
+    """Whatever its weights, and whichever step ends first."""
+    shares = parts({step: step + 1 for step in range(len(items))}, dict(enumerate(items)))
+    seconds = at * min(rates.seconds(sum(items)), 1e6)
+    together = sum(
+        min(rates.shared(shares[step]).arrivals(seconds), count) for step, count in enumerate(items)
+    )
+    assert together == pytest.approx(min(rates.arrivals(seconds), sum(items)), rel=1e-6, abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from loadgen import spool as spools
 from loadgen.columns import Harvest
+from loadgen.errors import UsageError
 from loadgen.queues.messages import Batch
 from loadgen.sample import Outcome, Result
 from loadgen.spool import Spool, left_behind
@@ -119,12 +120,18 @@ def test_a_file_that_was_replaced_meanwhile_is_not_taken(
     spool = Spool(tmp_path, "r1", "s1")
     spool.add(BATCHES[:1])
     spool.close()
-    lock = spools._lock
+    lock = spools.lock
 
     def slow(file: FileIO) -> bool:
         spool.path.with_suffix(".new").touch()
         spool.path.with_suffix(".new").replace(spool.path)
         return lock(file)
 
-    monkeypatch.setattr(spools, "_lock", slow)
+    monkeypatch.setattr(spools, "lock", slow)
     assert found(tmp_path) == []
+
+
+def test_a_place_where_nothing_can_be_kept_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "spool").touch()
+    with pytest.raises(UsageError, match="spool/r1: cannot keep results there: Not a directory"):
+        Spool(tmp_path / "spool", "r1", "s1")

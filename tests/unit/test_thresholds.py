@@ -19,6 +19,7 @@ LABELS = st.one_of(
     ),
 )
 NUMBERS = st.integers(0, 10**15 - 1).map(lambda n: n / 10**6)
+SHARES = st.integers(0, 10**8).map(lambda n: n / 10**6)
 PERCENTILES = st.integers(1, 99_999).map(lambda n: f"p{n / 1000:g}")
 SPANS = st.integers(1, 10**6).map(lambda ms: ms * 1000)
 
@@ -31,6 +32,7 @@ def thresholds(draw: st.DrawFn) -> Threshold:
     times = st.one_of(PERCENTILES, st.sampled_from(["min", "mean", "max"]))
     measure = draw({"time": times, "rate": st.just("rate"), "number": st.sampled_from(words)}[kind])
     units = {"time": ["us", "ms", "s"], "rate": ["/s"], "number": ["", "%"]}[kind]
+    unit = draw(st.sampled_from(units))
     has_windows = measure not in ("unknown", "dropped", "cancelled")
     action = draw(st.sampled_from(["", "abort", "pause"]))
     return Threshold(
@@ -38,8 +40,8 @@ def thresholds(draw: st.DrawFn) -> Threshold:
         draw(st.one_of(st.just(""), STEPS if of == "items" else LABELS)),
         measure,
         draw(st.sampled_from(["<", "<=", ">", ">=", "==", "!="])),
-        draw(NUMBERS),
-        draw(st.sampled_from(units)),
+        draw(SHARES if unit == "%" else NUMBERS),
+        unit,
         draw(st.one_of(st.none(), SPANS.filter(lambda us: us >= 10**6))) if has_windows else None,
         action,
         draw(st.one_of(st.just(0), SPANS)) if action else 0,
@@ -107,6 +109,7 @@ def test_the_examples(text: str, said: Threshold) -> None:
         ("p95<5sec", 5, "needs a unit"),
         ("rate<5", 6, "ends in /s"),
         ("failed<10ms", 9, "no unit, or %"),
+        ("failed<150%", 7, "at most 100%"),
         ("p95<1s over", 11, "a duration"),
         ("p95<1s over 30", 14, "a duration"),
         ("p95<1s over 100ms", 12, "1s or longer"),

@@ -33,10 +33,11 @@ const TIMES = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14
 export class Chart {
   /** series: {index, name, role, dash, weight}; role is a colour of the style sheet.  least: step of the ticks. */
   constructor(figure, title, unit, series, least = 0) {
-    this.title = title; this.unit = unit; this.series = series; this.least = least;
+    this.unit = unit; this.series = series; this.least = least;
     this.points = []; this.width = 1; this.marks = []; this.cursor = null;
     const caption = make("figcaption", "", figure);
-    make("h3", `${title}, ${unit}`, caption);
+    this.heading = make("h3", "", caption);
+    this.rename(title);
     const legend = make("ul", "", caption);
     legend.className = "legend";
     for (const each of series) {
@@ -55,6 +56,8 @@ export class Chart {
     this.canvas.addEventListener("blur", () => this.leave());
     this.canvas.addEventListener("keydown", event => this.key(event));
   }
+
+  rename(title) { this.title = title; set(this.heading, `${title}, ${this.unit}`); }
 
   feed(points, width, marks) { this.points = points; this.width = width; this.marks = marks; }
 

@@ -9,6 +9,8 @@ const PHASES = ["setup", "running", "draining", "verifying", "reporting", "done"
 const ENDS = ["done", "failed", "unknown", "dropped"];
 const LIMITS = ["rate", "concurrency", "max-in-flight"];
 const KEPT_EVENTS = 200;
+const SAID_MS = 15000;
+const LONG = 9;  // characters that a tile has room for in its usual size
 const BAD = /lost|expired|died|threshold|breaker|failed|worker left early/i;
 const MARKED = /paused|continued|changed|lost|expired|joined|resumed/;
 
@@ -22,20 +24,47 @@ const charts = [
     {index: 1, name: "items", role: "wrong", weight: 2.6}, {index: 3, name: "calls", role: "d", dash: [5, 6]}], 1),
 ];
 
-let state = null, source = null, waited = 0, drawn = false;
+const others = new BroadcastChannel("loadgen");
+let state = null, source = null, idle = false, waited = 0, drawn = false;
 
 // the stream
 
+/** Who does not look is told now and then, and in the end. */
 function connect() {
-  source = new EventSource("/events");
-  source.onmessage = event => { waited = 0; take(JSON.parse(event.data)); };
+  idle = document.hidden;
+  source = new EventSource(idle ? "/events?idle" : "/events");
+  source.onmessage = event => {
+    const message = JSON.parse(event.data);
+    waited = 0;
+    if (idle || message.end) others.postMessage(message);
+    take(message);
+  };
   source.onerror = () => { source.close(); if (!state?.end) offline(); };
 }
 
+/** Of all tabs in the background one has a stream and tells the others: browsers open only six to one address. */
+others.onmessage = ({data}) => {
+  if (!document.hidden || data.server !== state?.server || !$("offline").hidden) return;
+  source?.close();
+  source = null;
+  take(data);
+};
+
+document.addEventListener("visibilitychange", () => {
+  request();
+  if (!state || state.end || !$("offline").hidden || (source && idle === document.hidden)) return;
+  source?.close();
+  connect();
+});
+
 /** The run's process is gone, or cannot be reached: look for it now and then, but not in the background. */
 function offline() {
+  const run = state?.about.run;
+  document.title = `no connection · ${run || "loadgen"}`;
   $("offline").hidden = false;
-  set($("offline"), "No connection to the run: it has ended, or this network has. Trying again.");
+  set($("offline"), "No connection to the run: it has ended, was killed, or cannot be reached. This is how it stood. Trying again."
+    + (run ? ` What became of it: loadgen report ${run}. To go on with it: loadgen resume ${run}.` : ""));
+  if (state) renderControls(state.now);
   waited = Math.min((waited || 1) * 2, 30);
   setTimeout(async () => {
     await new Promise(seen => {
@@ -67,7 +96,7 @@ function take(message) {
   }
   for (const event of message.events ?? []) if (event[0] > state.known) { state.events.push(event); state.known = event[0]; }
   state.events.splice(0, state.events.length - KEPT_EVENTS);
-  if (state.end) source.close();
+  if (state.end) source?.close();
   document.title = headline();
   request();
 }
@@ -78,7 +107,6 @@ function request() {
   drawn = true;
   requestAnimationFrame(() => { drawn = false; render(); });
 }
-document.addEventListener("visibilitychange", request);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", request);
 new ResizeObserver(request).observe(document.body);
 
@@ -113,6 +141,7 @@ function render() {
   renderVerdict(now);
   renderTiles(now);
   renderControls(now);
+  charts[1].rename(about.settings.pace ? "Response times" : "Call times");
   for (const chart of charts) { chart.feed(state.points, state.width, marks()); chart.draw(); }
   $("thinned").hidden = state.width === 1;
   set($("thinned"), `Each point stands for ${state.width} seconds: lines are the means of what its seconds had, pale areas reach from the lowest to the highest.`);
@@ -173,6 +202,7 @@ function renderTiles(now) {
     const tile = list.children[n];
     tile.className = kind ?? ""; tile.id = `tile-${name.replace(/[^a-z0-9]+/g, "-")}`;
     set(tile.children[0], name); set(tile.children[1], value);
+    tile.children[1].className = value.length > LONG ? "long" : "";
   });
 }
 
@@ -219,7 +249,7 @@ function renderEnd() {
   $("reasons").replaceChildren();
   for (const reason of end.reasons.slice(1)) make("li", reason, $("reasons"));
   if (summary && summary.generator.verdict !== null && summary.generator.verdict !== "ok")
-    make("li", `Times are ${summary.generator.verdict}. ${summary.generator.reasons.join(" ")}`, $("reasons"));
+    make("li", `Times are ${summary.generator.verdict}. ${summary.generator.reasons.join("; ")}`, $("reasons"));
   set($("event"), "");
   pairs($("next"), [["Exit code", String(end.exit_code)], ...(end.resumable ? [["Do what is left", `loadgen resume ${about.run}`, "code"]] : []),
     ["Report", `${about.directory}/report.html`, "code"], ["In a terminal", `loadgen report ${about.run}`, "code"]]);
@@ -228,10 +258,13 @@ function renderEnd() {
   if (!summary) return;
   const times = stats => [stats.p50, stats.p95, stats.p99, stats.max].map(three);
   const wrong = count => [number(count), count ? "bad" : ""];
+  set($("step-times"), `Steps: ${summary.item_time}, milliseconds`);
+  set($("call-times"), `Calls: ${summary.call_time}, milliseconds`);
   rows($("step-rows"), summary.steps, step => [
-    step.name, number(step.items.planned), number(step.items.done), wrong(step.items.failed), three(step.rate_per_s), ...times(step.item_time)]);
+    step.name, number(step.items.planned), number(step.items.done), ...ENDS.slice(1).map(end => wrong(step.items[end])),
+    three(step.rate_per_s), ...times(step.times)]);
   rows($("call-rows"), summary.calls, call => [
-    call.name, number(call.count), wrong(call.errors), three(call.rate_per_s), ...times(call.service_time)]);
+    call.name, number(call.count), wrong(call.errors), three(call.rate_per_s), ...times(call.times)]);
   $("error-part").hidden = !summary.errors.length;
   rows($("error-rows"), summary.errors, error => [number(error.count), [error.sample || error.fingerprint, "words"]]);
   state.thresholds = summary.thresholds.map(each => ({text: each.expr, value: each.value, unit: each.unit, holds: each.ok}));
@@ -261,7 +294,7 @@ function pairs(list, entries) {
 // orders
 
 function renderControls(now) {
-  const over = !["setup", "running", "paused", "draining"].includes(now.phase) || now.stopping;
+  const over = !["setup", "running", "paused", "draining"].includes(now.phase) || now.stopping || !$("offline").hidden;
   $("pause").disabled = over || Boolean(now.paused);
   $("continue").disabled = over || !now.paused;
   $("stop").disabled = over;
@@ -277,7 +310,7 @@ async function post(path, body) {
   return fetch(path, {method: "POST", headers: {"X-Loadgen-CSRF": page.csrf, "Content-Type": "application/json"}, body});
 }
 
-let orders = 0;
+let orders = 0, said = 0;
 
 /** What comes of an order is told unless another was given meanwhile: the run takes a while to answer. */
 async function order(request, done) {
@@ -293,7 +326,13 @@ async function order(request, done) {
   } catch { say("the run did not answer", true); }
 }
 
-function say(text, wrong) { $("said").className = wrong ? "wrong" : ""; set($("said"), text); }
+/** What went wrong stands there until the next order; what was done, for a while. */
+function say(text, wrong) {
+  $("said").className = wrong ? "wrong" : "";
+  set($("said"), text);
+  clearTimeout(said);
+  if (!wrong) said = setTimeout(() => set($("said"), ""), SAID_MS);
+}
 
 $("pause").onclick = () => order({type: "pause"}, "Paused: what is in flight settles, nothing more is started.");
 $("continue").onclick = () => order({type: "continue"}, "Going on.");

@@ -14,6 +14,8 @@ LEAST_BANDS, LEAST_ROWS = 9, 200
 """Of less, nothing is said about a trend."""
 STEADY = 1.25
 """A third that is slower or faster by less is called steady."""
+FEW = 3
+"""Steps that a heading names."""
 _CLEAR = 0.1
 """Of its share of the slots: a worker that did so much more or less than that did."""
 
@@ -60,7 +62,7 @@ def latencies(steps: Sequence[tuple[StepSummary, StepDetail]]) -> str:
     trends = {step.name: trend(detail.over_time) for step, detail in steps}
     rising = [f"{name} ({ratio:.1f}x)" for name, ratio in trends.items() if ratio and ratio > STEADY]
     if rising:
-        return f"Grew slower while the run went on: {', '.join(rising)}"
+        return f"Grew slower while the run went on: {several(rising, ', ')}"
     if trends and all(trends.values()):
         return f"None of {len(trends)} steps grew slower"
     what = "Response" if any(step.response_time for step, _ in steps) else "Item"
@@ -104,6 +106,16 @@ def growth(name: str, along: Sequence[tuple[str, Bands]]) -> str:
     grown = ((what, trend(bands)) for what, bands in along)
     told = [f"{ratio:.1f} times {what}" for what, ratio in grown if ratio is not None and ratio > STEADY]
     return f"{name} gets slower: {', '.join(told)} (p95, last third against first)" if told else ""
+
+
+def several(told: Sequence[str], between: str = "; ") -> str:
+    """The first few of them: a heading that nobody reads says nothing.
+
+    >>> several(["a", "b"]), several(["a", "b", "c", "d", "e"], ", ")
+    ('a; b', 'a, b, c, and 2 more')
+    """
+    more = len(told) - FEW
+    return between.join([*told[:FEW], *([f"and {more} more"] if more > 0 else [])])
 
 
 def grown(name: str, what: str, bands: Bands) -> str:

@@ -61,7 +61,7 @@ def figure(chart: Chart, note: str = "") -> Markup:
         "figure",
         tag("ul", *keys, class_="legend") if len(keys) > 1 else None,
         draw(chart),
-        tag("div", class_="live"),
+        tag("div", class_="live", role="img", aria_label=chart.title),
         tag("figcaption", note) if note else None,
         id=chart.id,
     )
@@ -104,4 +104,4 @@ def _sign(sign: str) -> Markup:
         "retries": "retries",
         "event": "event",
     }
-    return tag("li", tag("span", SIGNS[sign], class_="sign"), words[sign])
+    return tag("li", tag("span", SIGNS[sign], class_=f"sign {sign}"), words[sign])

@@ -13,9 +13,13 @@ from loadgen.reports.html.charts import Chart, Mark
 from loadgen.reports.html.figures import Clock
 from loadgen.reports.html.markup import Markup, join, tag
 from loadgen.reports.html.parts import Section, Story, cell, figure, note
+from loadgen.reports.schema import StepSummary
+from loadgen.reports.words import count
 
 FEW = 5
 """A chart of fewer points shows nothing that the tables do not."""
+SHOWN = 6
+"""Pictures of one kind that are seen at once: of more, nobody sees any."""
 
 
 def latency(story: Story) -> Section | None:
@@ -24,7 +28,7 @@ def latency(story: Story) -> Section | None:
         return None
     clock, cells, charts, short = story.clock, list[Markup](), list[Chart](), list[str]()
     what = story.summary.item_time
-    for number, (step, detail) in enumerate(story.measured):
+    for number, step, detail in _longest_first(story):
         bands = detail.over_time
         if len(bands.bands) < FEW:
             short.append(step.name)
@@ -38,7 +42,7 @@ def latency(story: Story) -> Section | None:
         notes.append(
             f"Over too soon for a picture: {', '.join(short)}. Their times are in the table of steps."
         )
-    body = join(tag("div", *cells, class_="cells"), *map(note, filter(None, notes)))
+    body = join(_gallery(cells), *map(note, filter(None, notes)))
     return Section("latency", "Latency over time", findings.latencies(story.measured), body, tuple(charts))
 
 
@@ -50,7 +54,9 @@ def throughput(story: Story) -> Section | None:
     charts = [figures.rates(detail, clock, _marks(story))]
     width = f"{detail.calls.width / 1_000_000:g} s"
     each = f"Each point is the mean over {width}; the first and the last of these may not be full."
-    parts = [figure(charts[0], each)]
+    unseen = len(detail.steps) - (figures.LINES - 1)
+    also = f" {count(unseen, 'later step')} not drawn." if unseen > 0 else ""
+    parts = [figure(charts[0], each + also)]
     if detail.calls.failed:
         charts.append(figures.failures(detail, clock))
         parts += [tag("h3", f"{detail.calls.failed:,} failed calls"), figure(charts[-1], each)]
@@ -59,7 +65,10 @@ def throughput(story: Story) -> Section | None:
     if sum(len(bands.bands) > 1 for bands in detail.labels.values()) > 1:
         what = story.summary.call_time
         charts.append(figures.labels(detail, clock, what))
-        parts += [tag("h3", f"{what.capitalize()} by label, p95"), figure(charts[-1])]
+        more = len(story.summary.calls) - len(charts[-1].series)
+        text = f"Labels that came first, the most frequent of them; {more} more are in the table."
+        said = text if more > 0 else ""
+        parts += [tag("h3", f"{what.capitalize()} by label, p95"), figure(charts[-1], said)]
     return Section(
         "throughput", "Throughput and errors", findings.throughput(story.summary), join(*parts), tuple(charts)
     )
@@ -73,8 +82,12 @@ def distribution(story: Story) -> Section | None:
         return None
     what = story.summary.item_time
     title = f"{what.capitalize()}s by percentile"
-    charts = [figures.curve("curve-items", title, items, what)]
-    cells = [cell(title, figure(charts[0]))]
+    longest = [step.name for _, step, _ in _longest_first(story)]
+    drawn = {name: items[name] for name in longest[: figures.LINES]}
+    charts = [figures.curve("curve-items", title, drawn, what)]
+    more = len(longest) - len(drawn)
+    text = f"The {len(drawn)} steps that took the most time; {more} more are in the table." if more else ""
+    cells = [cell(title, figure(charts[0], text))]
     calls = sorted(story.distributions.calls.items(), key=lambda pair: -pair[1].count)
     often = [pair for pair in calls if pair[1].count >= ENOUGH][: figures.LINES] or calls[: figures.LINES]
     if often:
@@ -84,18 +97,19 @@ def distribution(story: Story) -> Section | None:
         more = len(calls) - len(often)
         text = f"The {len(often)} most frequent labels; {more} more are in the table." if more else ""
         cells.append(cell(title, figure(charts[-1], text)))
-    for number, step in enumerate(measured):
+    for number, step, _ in _longest_first(story):
         charts.append(figures.histogram(number, step.name, items[step.name], what))
         cells.append(cell(f"{step.name}: how many took how long ({what})", figure(charts[-1])))
     most = max(measured, key=lambda step: step.times.count)
-    body = tag("div", *cells, class_="cells")
-    return Section("distribution", "Distribution", findings.distribution(most), body, tuple(charts))
+    return Section(
+        "distribution", "Distribution", findings.distribution(most), _gallery(cells), tuple(charts)
+    )
 
 
 def growth(story: Story) -> Section | None:
     """Times of items against the index and against the place within the key."""
     cells, charts, said = list[Markup](), list[Chart](), list[str]()
-    for number, (step, detail) in enumerate(story.measured):
+    for number, step, detail in _longest_first(story):
         along = (
             ("by item index", detail.over_items, figures.over_items, figures.in_items),
             ("by what its key holds already", detail.within_key, figures.within_key, figures.in_keys),
@@ -107,8 +121,8 @@ def growth(story: Story) -> Section | None:
                 cells.append(cell(findings.grown(step.name, what, bands), figure(charts[-1], say(bands))))
     if not charts:
         return None
-    finding = "; ".join(filter(None, said)) or "No step gets slower with its items"
-    return Section("growth", "Growth", finding, tag("div", *cells, class_="cells"), tuple(charts))
+    finding = findings.several(list(filter(None, said))) or "No step gets slower with its items"
+    return Section("growth", "Growth", finding, _gallery(cells), tuple(charts))
 
 
 def phases(story: Story) -> Section | None:
@@ -126,6 +140,26 @@ def phases(story: Story) -> Section | None:
     if len(story.summary.calls) > len(parts):
         said += f" The first {LABELS} labels."
     return Section("phases", "Phases of a call", finding, join(tables.phases(parts), note(said)))
+
+
+def _longest_first(story: Story) -> list[tuple[int, StepSummary, StepDetail]]:
+    """The steps that were measured, numbered: in their order, or when they are many, by their time."""
+    numbered = [(number, step, detail) for number, (step, detail) in enumerate(story.measured)]
+    if len(numbered) <= SHOWN:
+        return numbered
+    return sorted(numbered, key=lambda each: -each[1].times.count * (each[1].times.mean or 0.0))
+
+
+def _gallery(cells: Sequence[Markup]) -> Markup:
+    """Pictures side by side; of many, those after the first few when they are asked for."""
+    shown, more = cells[:SHOWN], cells[SHOWN:]
+    rest = tag(
+        "details",
+        tag("summary", count(len(more), "more picture")),
+        tag("div", *more, class_="cells"),
+        class_="more",
+    )
+    return join(tag("div", *shown, class_="cells"), rest if more else None)
 
 
 def _marks(story: Story) -> list[Mark]:

@@ -18,7 +18,7 @@ from loadgen.reports.open import PACED, kept_pace
 from loadgen.reports.schema import Summary, Tries
 from loadgen.reports.words import count, duration
 
-ERRORS, EVENTS, CALLS = 20, 200, 60
+ERRORS, EVENTS, CALLS, PACES = 20, 200, 60, 6
 """How many of each are shown."""
 _CLOSED = "How long a step's function ran, in the attempts that settled their items."
 
@@ -38,8 +38,10 @@ def steps(story: Story) -> Section:
     calls = sorted(summary.calls, key=lambda call: -call.count)[:CALLS]
     more = len(summary.calls) - len(calls)
     parts = [
-        tag("h3", f"Steps: {summary.item_time}, ms"),
+        tag("h3", "Steps: how their items ended"),
         tables.steps(summary.steps),
+        tag("h3", f"Steps: {summary.item_time}, ms"),
+        tables.step_times(summary.steps),
         *(_open(summary) if summary.paced else [note(_CLOSED)]),
         tag("h3", f"Calls: {summary.call_time}, ms"),
         tables.times(calls) if calls else note("No call was made."),
@@ -54,7 +56,7 @@ def steps(story: Story) -> Section:
 def _open(summary: Summary) -> list[Markup]:
     """What an open model adds: the pace, and what times are made of."""
     return [
-        *(note(kept_pace(step)) for step in summary.steps),
+        *(note(kept_pace(step)) for step in summary.steps[:PACES]),
         tag("h3", "What response times are made of, ms"),
         tables.made_of([*summary.steps, *summary.calls[:CALLS]]),
         note(PACED),

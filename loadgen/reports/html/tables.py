@@ -70,7 +70,7 @@ def table(caption: str, columns: Sequence[Column[Row]], rows: Iterable[Row]) -> 
 
 
 def steps(rows: Sequence[StepSummary]) -> Markup:
-    """Per step: items by how they ended, rate, times."""
+    """Per step: items by how they ended, rate."""
     ends = [
         name
         for name in ENDS
@@ -83,6 +83,18 @@ def steps(rows: Sequence[StepSummary]) -> Markup:
             Column("items", lambda row: f"{row.items.planned:,}"),
             *(_end(name) for name in ends),
             *_rates(rows),
+        ],
+        rows,
+    )
+
+
+def step_times(rows: Sequence[StepSummary]) -> Markup:
+    """Per step: how long its items took."""
+    return table(
+        "Steps: item times" if all(row.response_time is None for row in rows) else "Steps: response times",
+        [
+            Column[StepSummary]("step", lambda row: row.name),
+            Column("measured", lambda row: f"{row.times.count:,}"),
             *(_time(name, heading, lambda row: row.times) for name, heading in TIMES.items()),
         ],
         rows,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loadgen.cli.course import CourseOrder
+from loadgen.cli.course import CourseOrder, cautions
 from loadgen.cli.pace import PaceOrder
 from loadgen.cli.prepare import Prepared, prepare
 from loadgen.errors import ScenarioError, UsageError
@@ -128,6 +129,15 @@ def test_a_rate_for_a_time_is_a_number_of_items(shop: Shop) -> None:
     assert prepared.work.plan.items == 400
 
 
+def test_when_one_step_has_no_more_the_others_keep_the_rate(shop: Shop) -> None:
+    """3 items of browse and 7 of order at 4/s: browse ends after 1 s."""
+    plan = shop.prepare(MIX, steps=("browse", "order"), rate="4/s", think_time="0s").work.plan
+    offsets = sorted(us for step in plan.steps for us in step.pace.offsets_us(0, step.items))
+    assert len(offsets) == 10
+    assert offsets[-1] == 2_250_000
+    assert {later - earlier for earlier, later in pairwise(offsets[5:])} == {250_000}
+
+
 def test_slots_of_a_ramp(shop: Shop) -> None:
     """Nobody tries out how many pay where the ramp says how many there are, or slots mostly think."""
     steps = shop.prepare(think_time="0s").work.plan.steps
@@ -172,3 +182,33 @@ def test_recorded_times_cannot_be_shared(shop: Shop, tmp_path: Path) -> None:
 def test_a_mix_that_is_none(shop: Shop, mix: str) -> None:
     with pytest.raises(ScenarioError, match=r"shop.py:5: mix"):
         shop.prepare(f"mix={mix}")
+
+
+def test_a_ramp_of_no_time_leaves_the_scenario_s_out(shop: Shop) -> None:
+    prepared = shop.prepare('ramp="10s"', ramp="0s", rate="5/s", think_time="0s")
+    assert prepared.course.ramp is None
+    with pytest.raises(UsageError, match="--ramp 0s leaves the scenario's out"):
+        shop.prepare('ramp="10s"', rate="5/s", think_time="0s")
+
+
+def test_a_seed_of_nothing_at_random_is_not_kept(shop: Shop) -> None:
+    assert shop.prepare(seed=3).course.seed is None
+    assert shop.prepare(seed=3, think_time="1s-2s").course.seed == 3
+
+
+def test_a_ramp_that_is_not_what_it_looks_like_is_told(shop: Shop) -> None:
+    """The steps have 1, 3 and 7 items."""
+
+    def told(ramp: str | None, slots: int, *, settled: bool = False, **said: Any) -> list[str]:
+        prepared = shop.prepare(steps=("order",), ramp=ramp, think_time="0s", **said)
+        return list(cautions(prepared.course, prepared.work.plan, slots, settled=settled))
+
+    assert told("0:1,9s:64", 64) == [
+        "--ramp 0:1,9s:64: opens 64 slots, most of them for nothing: order has 7 items"
+    ]
+    assert told("9s", 15) == ["--ramp 9s: opens 15 slots, most of them for nothing: order has 7 items"]
+    assert told("0:1,9s:14", 64) == told("9s", 14) == told(None, 999) == []
+    assert told("0:1,9s:64", 64, duration="1m") == []
+    assert told("0:1,9s:64", 8, settled=True) == [
+        "--ramp 0:1,9s:64: there are 8 slots here; only workers that join bring 64"
+    ]

@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from loadgen.cli.finish import finish
+from loadgen.cli.finish import finish, verdict_now
+from loadgen.ledger.lock import RunLock
+from loadgen.ledger.reader import Reader
 from loadgen.ledger.store import Ledger
-from loadgen.record import RunFacts, StepFacts
+from loadgen.record import Event, Mark, RunFacts, StepFacts
 from loadgen.reports.html import document
+from loadgen.reports.schema import Verdict
 
 
-def a_run(directory: Path) -> Path:
+def a_run(directory: Path, items: int = 0) -> Path:
     facts = {
         "id": "r1",
         "scenario": "s",
@@ -24,7 +27,9 @@ def a_run(directory: Path) -> Path:
         "target": "http://127.0.0.1",
     }
     ledger = Ledger(directory, started_us=1_700_000_000_000_000)
-    ledger.begin(RunFacts(**facts, options={}, settings={}, versions={}), [StepFacts(0, "step", 0, "verify")])
+    ledger.begin(
+        RunFacts(**facts, options={}, settings={}, versions={}), [StepFacts(0, "step", items, "verify")]
+    )
     ledger.close()
     return directory
 
@@ -40,3 +45,36 @@ def test_a_page_that_cannot_be_made_spoils_nothing(tmp_path, monkeypatch, broken
     assert (tmp_path / document.FILE).is_file() is not broken
     assert ("cannot write report.html: division by zero" in screen.getvalue()) is broken
     assert screen.getvalue().endswith("r1: ok\n")
+
+
+def note(directory: Path, *records: Event | Mark) -> None:
+    ledger = Ledger(directory, started_us=1_700_000_000_000_000)
+    ledger.submit(records).wait()
+    ledger.close()
+
+
+def verdict_on(directory: Path) -> Verdict:
+    with Reader(directory) as reader:
+        return verdict_now(reader)
+
+
+def test_a_run_with_a_master_is_running_and_without_one_it_is_not(tmp_path):
+    directory = a_run(tmp_path, items=3)
+    assert not verdict_on(directory).running
+    lock = RunLock(directory)
+    assert verdict_on(directory).reasons == ("0 of 3 settled so far",)
+    note(directory, Event(1, "paused", "by a threshold: failed<1%: it is 3%"), Event(2, "worker left", "one"))
+    assert verdict_on(directory).reasons == ("0 of 3 settled so far, paused by a threshold",)
+    note(directory, Event(3, "continued", "by hand"))
+    assert verdict_on(directory).running
+    assert "paused" not in verdict_on(directory).reasons[0]
+    lock.release()
+    assert verdict_on(directory).reasons == ("3 of 3 items are pending",)
+
+
+def test_a_clean_holds_a_run_that_is_over(tmp_path):
+    directory = a_run(tmp_path)
+    note(directory, Mark("clean_started_us", 5))
+    lock = RunLock(directory)
+    assert verdict_on(directory).ok
+    lock.release()

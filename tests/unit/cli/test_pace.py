@@ -146,3 +146,16 @@ def test_a_resume_refuses_a_file_that_has_changed(trace: str, change: str) -> No
         Path(trace).write_text("0\n0.5\n3\n")
     with pytest.raises(UsageError, match=r"changed since the run began|No such file"):
         PaceOrder.kept({"pace": asdict(order)})
+
+
+def test_the_scenario_s_pace_can_be_left_out(trace: str) -> None:
+    for mine in ({"rate": "5/s", "arrivals": "poisson"}, {"stages": "0:5/s"}, {"arrivals": trace}):
+        assert not settled(Scenario(**mine), rate="none").is_open
+    assert settled(Scenario(rate="5/s"), rate="none", stages="0:1/s").words == "--stages 0:1/s"
+    with pytest.raises(UsageError, match="--arrivals poisson: needs --rate or --stages"):
+        settled(Scenario(rate="5/s"), rate="none", arrivals="poisson")
+
+
+def test_a_seed_of_nothing_at_random_is_not_kept() -> None:
+    assert settled(rate="5/s", seed=3).seed is None
+    assert settled(rate="5/s", arrivals="poisson", seed=3).seed == 3

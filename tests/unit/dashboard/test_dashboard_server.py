@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -59,9 +60,9 @@ class Served:
         return status, json.loads(text) if text.startswith("{") else {}
 
     @contextlib.contextmanager
-    def watching(self) -> Iterator[Any]:
+    def watching(self, path: str = "/events") -> Iterator[Any]:
         with self.connect() as peer:
-            peer.sendall(f"GET /events HTTP/1.1\r\nHost: localhost:{self.port}\r\n\r\n".encode())
+            peer.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost:{self.port}\r\n\r\n".encode())
             with peer.makefile("rb") as file:
                 yield file
 
@@ -158,7 +159,29 @@ def test_everybody_gets_the_same_messages(served: Served) -> None:
         assert message(other)["server"] == "server"
         assert message(one)["now"]["phase"] == "starting"
         message(other)
-    until(lambda: not served.parts.hub.watched, "who left has no seat")
+    until(lambda: not served.parts.hub.tick(), "who left has no seat")
+
+
+def test_who_does_not_look_is_told_now_and_then_and_in_the_end() -> None:
+    async def watch() -> list[bytes]:
+        all_ = hub.Hub()
+        seats = [all_.join(), all_.join(every=3)]
+        due = []
+        for number in range(1, 5):
+            due.append(all_.tick(for_all=number == 4))
+            all_.publish(str(number).encode())
+        all_.leave(seats[0])
+        due += [all_.tick(), all_.tick()]
+        assert due == [True] * 4 + [False, True], "nothing is put together for who does not look"
+        return [await seat.take() for seat in seats if seat]
+
+    assert asyncio.run(watch()) == [b"1234", b"34"]
+
+
+def test_a_page_in_the_background_says_so(served: Served) -> None:
+    with served.watching("/events?idle") as file:
+        message(file)
+        assert [seat.every for seat in served.parts.hub._seats] == [hub.IDLE]
 
 
 def test_more_than_there_are_seats_for(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

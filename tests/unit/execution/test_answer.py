@@ -11,7 +11,7 @@ import requests
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loadgen.execution.http_messages import Answer, Outgoing, Received
+from loadgen.execution.http_messages import Answer, Facts, Outgoing, Received
 
 TYPES = [
     b"application/json",
@@ -26,7 +26,8 @@ TYPES = [
 def an_answer(body, content_type=b"application/json", status=200):
     line = b"Content-Type: " + content_type + b"\r\n" if content_type else b""
     head = b"HTTP/1.1 %d Fine\r\n%s\r\n" % (status, line)
-    return Answer(Outgoing("GET", "http://t/x", (), 1, 1), Received(5, 0, 0, 3, 1, 1, status, head, body))
+    received = Received(5, 0, 0, 3, 1, 1, status, head, body)
+    return Answer(Outgoing("GET", "http://t/x", (), 1, 1), received, Facts(head))
 
 
 def read(answer, method):

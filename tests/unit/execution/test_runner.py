@@ -114,3 +114,18 @@ def test_a_time_that_is_none_fails_the_item(seconds: float) -> None:
     result = a_result(seconds)
     assert result.outcome is Outcome.FAILED
     assert "Timed(seconds=" in result.error
+
+
+@pytest.mark.parametrize("value", [{None: 1}, [{(1, 2): 3}]])
+def test_what_json_has_no_words_for_fails_its_item_and_not_the_manifest(value: object) -> None:
+    """MessagePack has; the run would break at its end, where the manifest is written."""
+    odd = Scenario()
+
+    @odd.step(items=1)
+    def give(http: Session, item: int, options: object) -> object:
+        return value
+
+    with Session(URL, transport="requests") as http:
+        result, _ = Runner(None, http, SystemClock()).run(Errand(give, 0, 0, 1))
+    assert result.outcome is Outcome.FAILED
+    assert "cannot go into the manifest" in result.error

@@ -107,7 +107,7 @@ def test_sample_holds_the_transport_s_times_and_the_item(http, clock):
 
 def test_calls_outside_items_belong_to_none(http):
     http.get("/before")
-    http.begin("create", 1, 1, {"X-Item": "1"})
+    http.begin("create", 1, 1, "r1")
     assert http.samples == []
     http.get("/in")
     http.finish()
@@ -115,8 +115,8 @@ def test_calls_outside_items_belong_to_none(http):
     assert [(sample.item, sample.attempt, sample.label) for sample in http.samples] == [
         (NO_ITEM, 1, "GET /app/after")
     ]
-    assert prepared(http._transport.sent[1]).headers["X-Item"] == "1"
-    assert "X-Item" not in prepared(http._transport.sent[2]).headers
+    assert prepared(http._transport.sent[1]).headers["X-Loadgen-Item"] == "1"
+    assert "X-Loadgen-Item" not in prepared(http._transport.sent[2]).headers
 
 
 def test_on_sample_takes_them_all(http):
@@ -141,12 +141,12 @@ def test_a_call_that_raises_has_its_sample(http):
 
 def test_headers_of_the_call_win_over_the_item_s_and_these_over_the_session_s(http):
     http.headers["X-A"] = "session"
-    http.headers["X-B"] = "session"
-    http.begin("s", 1, 1, {"X-B": "item", "X-C": "item"})
+    http.headers["X-Loadgen-Run"] = "session"
+    http.begin("s", 7, 1, "r1")
     for options in ({}, {"allow_redirects": True}):
-        http.get("/x", headers={"x-c": "call", "Accept": None}, **options)
+        http.get("/x", headers={"x-loadgen-item": "call", "Accept": None}, **options)
         sent = {name.lower(): value for name, value in prepared(http._transport.sent[-1]).headers.items()}
-        assert (sent["x-a"], sent["x-b"], sent["x-c"]) == ("session", "item", "call")
+        assert (sent["x-a"], sent["x-loadgen-run"], sent["x-loadgen-item"]) == ("session", "r1", "call")
         assert "accept" not in sent
 
 
@@ -167,19 +167,19 @@ def test_a_changed_session_header_is_sent_from_then_on(http):
 def test_the_session_s_headers_are_the_same_tuple_until_they_change(http):
     """By which the transport knows that it has them already."""
     for item in range(3):
-        http.begin("s", item, 1, {"X-Item": str(item)})
+        http.begin("s", item, 1, "r1")
         http.get("/x")
         http.get("/y")
     first, *others = http._transport.sent
     assert all(sent.headers is first.headers for sent in others)
-    assert [dict(sent.item_headers)["X-Item"] for sent in http._transport.sent] == list("001122")
-    http.headers["x-item"] = "session"  # the item's wins, and is not sent twice
+    assert [dict(sent.item_headers)["X-Loadgen-Item"] for sent in http._transport.sent] == list("001122")
+    http.headers["x-loadgen-item"] = "session"  # the item's wins, and is not sent twice
     http.get("/x")
     names = [
         name.lower() for name, _ in http._transport.sent[-1].headers + http._transport.sent[-1].item_headers
     ]
-    assert names.count("x-item") == 1
-    assert prepared(http._transport.sent[-1]).headers["X-Item"] == "2"
+    assert names.count("x-loadgen-item") == 1
+    assert prepared(http._transport.sent[-1]).headers["X-Loadgen-Item"] == "2"
 
 
 def test_a_cookie_that_has_expired_is_not_sent(http, clock, monkeypatch):
@@ -282,7 +282,7 @@ def test_name_and_expect_do_not_leak_into_a_prepared_request(http):
 
 def test_login_comes_before_the_first_request_and_after_expire(http):
     http.on_login = lambda session: session.post("/login")
-    http.begin("create", 5, 2, {"X-Item": "5"})
+    http.begin("create", 5, 2, "r1")
     http.get("/a")
     http.get("/b")
     http.expire()
@@ -296,7 +296,7 @@ def test_login_comes_before_the_first_request_and_after_expire(http):
         (NO_ITEM, 1),
         (5, 2),
     ]
-    assert ["X-Item" in prepared(request).headers for request in http._transport.sent] == [
+    assert ["X-Loadgen-Item" in prepared(request).headers for request in http._transport.sent] == [
         False,
         True,
         True,

@@ -380,18 +380,6 @@ def test_found_on_the_target_is_found_whatever_its_worker_says_later() -> None:
     assert desk.state() == D
 
 
-def test_cancelling_leaves_alone_what_may_have_been_sent() -> None:
-    """Pending and leased items will never be done; an armed one ends as it ends."""
-    desk = Desk(items=4)
-    lease = desk.grant(2)
-    desk.arm(lease, 0, 1)
-    desk.machine.cancel()
-    assert desk.states() == [A, State.CANCELLED, State.CANCELLED, State.CANCELLED]
-    assert desk.nothing()
-    desk.settle(lease, 0)
-    assert desk.machine.settled
-
-
 # Keys
 
 

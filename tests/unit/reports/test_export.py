@@ -28,7 +28,8 @@ from loadgen.reports.hlog import tags
 from loadgen.reports.markdown import escaped
 from loadgen.reports.metrics import PERCENTILES, rank
 from loadgen.reports.schema import Verdict
-from loadgen.reports.summary import encode, summarize
+from loadgen.reports.summary import encode, summarize, total
+from loadgen.reports.verdict import under_way
 from loadgen.reports.words import three
 
 NASTY = '=cmd|"x", <b>\\n`_*流[1](x)'
@@ -276,6 +277,27 @@ def test_junit_says_in_words_what_failed(record):
     good = fake_records.interrupted()
     (suite,) = junitparser.JUnitXml.fromstring(text_of("junit", good).encode())
     assert [case.name for case in suite if case.is_skipped] == ["verification"]
+
+
+def test_a_run_that_goes_on_has_failed_nowhere():
+    """What is pending is no failure yet, in no form."""
+    record = fake_records.interrupted()
+    verdict = under_way(total(record))
+    texts = {}
+    for form in ("json", "junit", "prom", "csv", "html", "md"):
+        file = io.StringIO()
+        render(form, record, verdict, Console(file=file, width=100))
+        texts[form] = file.getvalue()
+    assert json.loads(texts["json"])["verdict"]["running"] is True
+    (suite,) = junitparser.JUnitXml.fromstring(texts["junit"].encode())
+    assert suite.failures == 0
+    assert {case.name for case in suite if case.is_skipped} >= {"verdict", "verification"}
+    assert "loadgen_run_running 1" in texts["prom"]
+    assert "loadgen_run_exit_code" not in texts["prom"]
+    assert "verdict.running,true" in texts["csv"].lower()
+    assert "RUNNING: 3,100 of 11,100 settled so far" in texts["html"]
+    assert "Exit code" not in texts["html"]
+    assert "RUNNING" in texts["md"]
 
 
 def test_junit_in_ascii_loses_nothing(record):

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from loadgen.columns import Harvest, Samples
 from loadgen.record import CallTable, Event, ItemCounts, Phases, StepFacts
-from loadgen.reports.gates import RESUMED, Gates
+from loadgen.reports.gates import Gates
 from loadgen.reports.metrics import Timings, rank
 from loadgen.reports.schema import Verdict
+from loadgen.reports.sessions import RESUMED
 from loadgen.reports.summary import summarize
 from loadgen.reports.tally import Series, Tally
 from loadgen.reports.watch import Watch

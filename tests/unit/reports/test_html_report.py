@@ -72,6 +72,7 @@ def test_the_tables_say_what_the_summary_says(told):
     headings = {"p99.9": "p999"}
     for name, rows, times in (
         ("Steps", "steps", "item_time"),
+        ("Steps: item times", "steps", "item_time"),
         ("Calls: service times", "calls", "service_time"),
     ):
         table = page.tables.get(name, [])
@@ -83,6 +84,8 @@ def test_the_tables_say_what_the_summary_says(told):
                 field = headings.get(heading, heading)
                 if field in row[times] and heading != "count":
                     assert cell == three(row[times][field]), heading
+                elif heading == "measured":
+                    assert cell == f"{row[times]['count']:,}"
                 elif field in row.get("items", {}):
                     assert cell == f"{row['items'][field]:,}", heading
                 elif heading in ("count", "errors"):

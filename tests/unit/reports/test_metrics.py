@@ -58,14 +58,6 @@ def test_percentiles_lie_in_order_between_the_extremes(values):
     assert line == sorted(line)
 
 
-@given(st.lists(st.lists(st.integers(0, 10**8), max_size=50), max_size=5))
-def test_merged_is_the_same_as_counted_together(parts):
-    merged = Timings()
-    for part in parts:
-        merged.merge(timings(part))
-    assert merged.stats() == timings([value for part in parts for value in part]).stats()
-
-
 def test_large_equal_values_have_no_deviation():
     """Where sums of squares in floating point would cancel to nonsense."""
     assert timings([HIGHEST_US - 1] * 1_000).stats().stdev == 0.0

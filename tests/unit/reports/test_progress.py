@@ -109,7 +109,7 @@ def test_counts_of_the_run_are_those_of_all_steps():
     before = pulse.progress(None, a_view(), START)
     assert (before.step, before.number, before.steps) == ("", 0, 2)
     assert before.run_counts == ItemCounts(planned=1_100)
-    pulse.settled(0, ItemCounts(planned=100, done=99, failed=1))
+    pulse.progress(0, a_view(ItemCounts(planned=100, done=99, failed=1)), START)
     seen = pulse.progress(1, a_view(ItemCounts(planned=1_000, done=10)), START)
     assert (seen.step, seen.number) == ("run", 2)
     assert seen.step_counts == ItemCounts(planned=1_000, done=10)

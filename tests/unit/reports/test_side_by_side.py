@@ -20,7 +20,6 @@ from rich.console import Console
 from loadgen.errors import RunDirectoryError, UsageError
 from loadgen.record import ItemCounts
 from loadgen.reports.compare_forms import FORMS, export, render
-from loadgen.reports.drafts import drafted
 from loadgen.reports.html import document
 from loadgen.reports.html.comparison import page
 from loadgen.reports.overlay import MARKS, Quantity, legend, overlaid
@@ -313,8 +312,6 @@ def test_a_file_is_there_whole_or_not_at_all(told, tmp_path):
     assert (tmp_path / "told.md").read_text() == text_of(told, "md")
     with pytest.raises(UsageError, match=r"--output .*gone.*: No such file"):
         export("md", told, tmp_path / "gone" / "told.md")
-    with pytest.raises(FileNotFoundError), drafted(tmp_path / "half") as draft:
-        (draft.write_text("begun"), (tmp_path / "gone").read_text())
     assert [path.name for path in tmp_path.iterdir()] == ["told.md"]
 
 

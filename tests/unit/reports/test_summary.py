@@ -52,7 +52,7 @@ def test_the_keys_are_those_of_the_contract(kind):
         *("duration_s", "ramp", "think_time", "mix"),
         *("warm_up", "load"),
     ]
-    assert list(told["verdict"]) == ["ok", "exit_code", "reasons", "resumable"]
+    assert list(told["verdict"]) == ["ok", "exit_code", "reasons", "resumable", "running"]
     assert list(told["items"]) == ITEMS
     tries = ["total", "retries", "duplicate_executions", "in_doubt_resolved", "found"]
     assert list(told["attempts"]) == tries
@@ -254,7 +254,13 @@ def test_verification_attempts_and_verdict_are_passed_on(monkeypatch):
         "in_doubt_resolved": 1,
         "found": 4,
     }
-    assert told["verdict"] == {"ok": False, "exit_code": 5, "reasons": ["why"], "resumable": False}
+    assert told["verdict"] == {
+        "ok": False,
+        "exit_code": 5,
+        "reasons": ["why"],
+        "resumable": False,
+        "running": False,
+    }
 
 
 def test_labels_beyond_the_limit_are_counted_together(monkeypatch):

@@ -10,7 +10,7 @@ def slowly(series: Series) -> list[tuple[int, int]]:
     """Every full window, counted one after the other: the end of each, and how much ended in it."""
     width_us = series.slice_us or 1
     found = []
-    for first_us, last_us in series._stretches.values():
+    for first_us, last_us in series.stretches.all:
         first, last = -(-first_us // width_us), last_us // width_us
         ends = range(first + SLICES - 1, last)
         found += [((end + 1) * width_us, series.window(end - SLICES + 1).count) for end in ends]

@@ -18,7 +18,7 @@ from loadgen.reports.forms import render
 from loadgen.reports.grid import Column, cut, grid
 from loadgen.reports.summary import total
 from loadgen.reports.timeline import Bucket, Timeline
-from loadgen.reports.verdict import judge
+from loadgen.reports.verdict import judge, under_way
 from loadgen.reports.words import ASCII, BLOCKS
 
 KINDS = ["good", "bad", "interrupted", "empty", "single"]
@@ -142,6 +142,16 @@ def test_an_interrupted_run_says_how_to_go_on():
     assert "loadgen resume 20231114-221320-azkaban" in text
     assert "3100 done, 0 failed, 0 unknown, 8000 pending" in flat(text)
     assert "stopping: Ctrl-C" in text
+
+
+def test_a_run_that_goes_on_says_how_far_it_is():
+    record, file = fake_records.interrupted(), io.StringIO()
+    render("terminal", record, under_way(total(record)), Console(file=file, width=80))
+    text = file.getvalue()
+    assert text.startswith("RUNNING  3,100 of 11,100 settled so far\n")
+    assert "loadgen stop 20231114-221320-azkaban" in text
+    assert "exit code" not in text
+    assert "resume" not in text
 
 
 def test_an_empty_run():

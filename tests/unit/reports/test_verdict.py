@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from loadgen.errors import ExitCode
 from loadgen.record import ItemCounts, Verified
 from loadgen.reports.schema import ThresholdSummary, Verdict
-from loadgen.reports.verdict import cross, judge
+from loadgen.reports.verdict import cross, judge, under_way
 
 GOOD = Verified(10, 10, 0, 0)
 BAD = Verified(10, 8, 2, 1)
@@ -97,3 +98,19 @@ def test_what_stopped_the_run_is_said_once():
 
 def test_one_item():
     assert judge(ItemCounts(planned=1), None).reasons == ("1 of 1 item is pending",)
+
+
+def test_a_run_that_goes_on_has_no_verdict_yet_but_says_how_far_it_is():
+    counts = ItemCounts(planned=10_000, done=3_388, failed=12)
+    verdict = under_way(counts, "by hand")
+    assert verdict.reasons == ("3,400 of 10,000 settled so far, 12 failed, paused by hand",)
+    assert verdict.running
+    assert not verdict.ok
+    assert not verdict.resumable, "nobody can resume it while it runs"
+    assert under_way(counts, timed=True).reasons == ("3,400 settled so far, 12 failed",)
+
+
+def test_what_is_crossed_while_it_goes_on_is_crossed_so_far():
+    verdict = cross(under_way(PENDING), [GATE, replace(GATE, value=None, reason="nothing yet")])
+    assert verdict.running
+    assert verdict.reasons[1:] == ("threshold crossed so far: p95<1s: it was 1.5s",)
