@@ -118,6 +118,10 @@ class Plain(msgspec.Struct, frozen=True, array_like=True):
         """How long it took from when each was meant to start; in a closed model, from its start."""
         return list(map(operator.add, unpack(self.duration_us), self.lags()))
 
+    def punctual(self) -> Plain:
+        """The same, as if each had started when it was meant to: what is left of its times is the service."""
+        return Plain(self.spans, self.start_us, self.duration_us)
+
     def results(self) -> Iterator[Result]:
         """Each result by itself."""
         for item, start_us, duration_us, lag_us in zip(self.items(), *self.times(), self.lags(), strict=True):
@@ -216,6 +220,10 @@ class Samples(msgspec.Struct, frozen=True, array_like=True):
     def chosen(self, which: Sequence[bool]) -> Samples:
         """Those where it is true."""
         return Samples(self.words, tuple(pack(list(compress(unpack(c), which))) for c in self.columns))
+
+    def punctual(self) -> Samples:
+        """The same, as if each had started when it was meant to: what is left of its times is the service."""
+        return Samples(self.words, self.columns[: _PLACES["lag_us"]])
 
     def by_label(self) -> dict[str, Samples]:
         """Those of each label."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -37,6 +37,8 @@ ENOUGH: Mapping[str, int] = MappingProxyType(
     {"mean": 50, "p50": 50, "p95": 200, "p99": 1_000, "rate": 50, "errors": 50}
 )
 """How much of it there must be on both sides: ten beyond a percentile; of less nothing is said."""
+_BEYOND = 10
+"""So many must lie beyond a percentile."""
 _FILLED = 12
 """Slices that must hold something."""
 _STUDENT = 2.365 / 1.960
@@ -83,6 +85,26 @@ def bands(
     }
 
 
+def spread(
+    slices: Slices, percentiles: Sequence[float], seed: int = 1, rounds: int = ROUNDS // 2
+) -> list[tuple[float, float]]:
+    """Between which values each of these may lie when the same run is measured again: microseconds.
+
+    Only of those that ten times lie beyond.
+    """
+    told = [each for each in percentiles if slices.total * (100 - each) >= 100 * _BEYOND]
+    if not told or not _tells(slices, ENOUGH["p50"]):
+        return []
+    dice = random.Random(seed)  # noqa: S311 - the same answer each time, no secret
+    draws = [_draw(slices, dice) for _ in range(rounds)]
+    found = []
+    for each in told:
+        value, *drawn = (math.log(max(slices.percentile(each, of), 1.0)) for of in (_all(slices), *draws))
+        low, high = _ends(value, sorted(drawn), slices)
+        found.append((math.exp(low), math.exp(high)))
+    return found
+
+
 def _tells(slices: Slices, least: int) -> bool:
     return slices.total >= least and slices.filled >= min(_FILLED, len(slices.counts))
 
@@ -111,14 +133,18 @@ def _change(name: str, base: Slices, other: Slices, one: Weights, two: Weights) 
 
 
 def _band(name: str, change: float, draws: list[float], slices: Slices) -> Band:
-    """The middle of the draws, widened by what a bootstrap of few blocks is too narrow."""
+    low, high = _ends(change, draws, slices)
+    if name in _ADDED:
+        return Band(change, low, high)
+    return Band(*(100 * math.expm1(end) for end in (change, low, high)))
+
+
+def _ends(middle: float, draws: Sequence[float], slices: Slices) -> tuple[float, float]:
+    """The middle of the sorted draws, widened by what a bootstrap of few blocks is too narrow."""
     number = len(slices.counts)
     tail = (1 - CONFIDENCE) / 2
     low, high = draws[int(tail * len(draws))], draws[min(int((1 - tail) * len(draws)), len(draws) - 1)]
     wider = math.sqrt(number / (number - BLOCK)) * _STUDENT
-    ends = [change + (end - change) * wider for end in (low, high)]
-    # where the change lies outside of its own draws, which few slices can bring about, the band reaches it
-    low, high = min(ends[0], change), max(ends[1], change)
-    if name in _ADDED:
-        return Band(change, low, high)
-    return Band(*(100 * math.expm1(end) for end in (change, low, high)))
+    ends = [middle + (end - middle) * wider for end in (low, high)]
+    # where the middle lies outside of its own draws, which few slices can bring about, the band reaches it
+    return min(ends[0], middle), max(ends[1], middle)

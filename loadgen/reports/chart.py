@@ -30,7 +30,7 @@ def chart(timeline: Timeline, width: int, glyphs: Glyphs) -> list[str]:
     ]
     if any(bucket.errors for bucket in buckets):
         lines.append(_errors(buckets, wide, glyphs))
-    return [*lines, _seconds(timeline, wide * len(buckets))]
+    return [*lines, seconds(buckets[0].at_s, timeline.end_s, wide * len(buckets))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +75,11 @@ def _errors(buckets: Sequence[Bucket], wide: int, glyphs: Glyphs) -> str:
     return f"  {'errors':<6}{total:>9} {glyphs.axis}{marks}".rstrip()
 
 
-def _seconds(timeline: Timeline, width: int) -> str:
-    """The start, the middle where there is room, and the end."""
-    start_s, end_s = timeline.buckets[0].at_s, timeline.end_s
+def seconds(start_s: float, end_s: float, width: int) -> str:
+    """What stands below: the start, the middle where there is room, and the end."""
     start, middle, end = (duration(at) for at in (start_s, (start_s + end_s) / 2, end_s))
     if width < len(f"{start}  {middle}  {end}"):
         return " " * MARGIN + f"{start} to {end}"
     left = max((width - len(middle)) // 2 - len(start), 1)
     right = max(width - len(start) - left - len(middle) - len(end), 1)
     return " " * MARGIN + start + " " * left + middle + " " * right + end
-
-
-def overlaid(timelines: Sequence[tuple[str, Timeline]], width: int, glyphs: Glyphs) -> list[str]:
-    """The p95 of several runs by name, below each other on one scale of time and one of latency."""
-    filled = [(name, timeline) for name, timeline in timelines if timeline.buckets]
-    if not filled:
-        return []
-    room = max(width - MARGIN, 10)
-    end_s = max(timeline.end_s for _, timeline in filled)
-    top = max(bucket.p95 or 0.0 for _, timeline in filled for bucket in timeline.buckets)
-    lines: list[str] = []
-    for name, timeline in filled:
-        values: list[float | None] = [None] * room
-        for bucket in timeline.buckets:
-            first = int(bucket.at_s / end_s * room)
-            last = max(int((bucket.at_s + timeline.width_s) / end_s * room), first + 1)
-            values[first:last] = [bucket.p95] * len(values[first:last])
-        lines += _bars(_Series(name[:6], f"{three(top)} ms", top, values), 2, 1, glyphs)
-    return [*lines, " " * MARGIN + f"0 s to {duration(end_s)}"]

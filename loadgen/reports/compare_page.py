@@ -1,60 +1,68 @@
-"""A comparison for people, on a terminal."""
+"""A comparison for people, on a terminal or in Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import chain
 
-from rich.console import Console
-
-from loadgen.reports.chart import overlaid
+from loadgen.reports.chart import MARGIN
 from loadgen.reports.compare import Comparison, Line
+from loadgen.reports.compare_verdict import headline, verdicts
 from loadgen.reports.grid import Column
+from loadgen.reports.overlay import Quantity, legend, overlaid
 from loadgen.reports.page import Page
-from loadgen.reports.timeline import Timeline
+from loadgen.reports.side_by_side import SideBySide, Told
+from loadgen.reports.timeline import timeline
 from loadgen.reports.words import three
 
+_STYLES = {
+    "REGRESSION": "bold red",
+    "DIFFERENT": "bold yellow",
+    "UNKNOWN": "bold yellow",
+    "BETTER": "bold green",
+    "SAME": "bold green",
+}
+_DRAWN = (Quantity("p95", "ms", "p95"), Quantity("calls", "/s", "rate_per_s"))
 
-def show(console: Console, comparison: Comparison, lost: Sequence[Line]) -> None:
-    """Print it; `lost`: what has got worse by more than was allowed."""
-    page = Page(console)
-    _headline(page, comparison, lost)
+
+def compose(page: Page, told: SideBySide) -> None:
+    """Put it on a page, of whatever kind."""
+    said: set[str] = set()
+    for comparison, lost in zip(told.comparisons, told.lost, strict=True):
+        _show(page, comparison, lost, said)
+        said.update(comparison.cautions)
+        page.blank()
+    _over_time(page, told.runs, told.call_time)
+
+
+def _show(page: Page, comparison: Comparison, lost: Sequence[Line], said: Collection[str]) -> None:
+    """`said`: cautions that need not be said again."""
+    word, text = headline(comparison, lost)
+    page.headline(word, text, _STYLES[word])
+    for each in verdicts(comparison):
+        page.note(f"{each.step}: {each.text}", 2)
     page.fact("Base", comparison.base)
     page.fact("Compared", comparison.other)
     for difference in comparison.differences:
         page.fact("Unlike", difference)
     for caution in comparison.cautions:
-        page.fact("Caution", caution)
+        if caution not in said:
+            page.fact("Caution", caution)
     for part in dict.fromkeys((line.of, line.time) for line in comparison.lines):
         _part(page, part[1], [line for line in comparison.lines if (line.of, line.time) == part])
-    page.blank()
-    page.print()
 
 
-def show_timelines(console: Console, timelines: Sequence[tuple[str, Timeline]]) -> None:
-    """The runs over time, one below the other on the same scales."""
-    page = Page(console)
-    page.title("Over time (p95 of all calls, each run from its own start)")
-    page.drawing(overlaid(timelines, page.width, page.glyphs))
-    page.print()
-
-
-def _headline(page: Page, comparison: Comparison, lost: Sequence[Line]) -> None:
-    worse = [line for line in comparison.lines if line.finding == "worse"]
-    better = [line for line in comparison.lines if line.finding == "better"]
-    if lost:
-        text = "; ".join(f"{line.name} {_measure(line)} {line.text}" for line in lost[:3])
-        page.headline("REGRESSION", text, "bold red")
-    elif worse or better:
-        text = f"{len(worse)} of {len(comparison.lines)} figures are worse, {len(better)} are better"
-        page.headline("DIFFERENT" if worse else "BETTER", text, "bold yellow" if worse else "bold green")
-    elif all(line.finding == "unknown" for line in comparison.lines):
-        page.headline("UNKNOWN", "there is too little of everything to tell", "bold yellow")
-    else:
-        page.headline("SAME", "no difference beyond noise", "bold green")
-
-
-def _measure(line: Line) -> str:
-    return f"{line.time} {line.measure}" if line.time == "response time" else line.measure
+def _over_time(page: Page, runs: Sequence[Told], what: str) -> None:
+    """All runs in one plot, and their rates in another."""
+    room = max(page.width - MARGIN, 10)
+    lines = [(told.name, timeline(told.calls(room))) for told in runs]
+    drawings = [overlaid(lines, quantity, page.width, page.glyphs) for quantity in _DRAWN]
+    if not any(drawings):
+        return
+    page.title(f"Over time, each from its own start: p95 {what} and rate of all calls")
+    for key in legend([told.name for told in runs]):
+        page.note(key, 2)
+    page.drawing(list(chain.from_iterable(drawings)))
 
 
 def _part(page: Page, what: str, lines: Sequence[Line]) -> None:

@@ -32,13 +32,13 @@ def _differences(
     yield from _unlike("scenario", base.scenario, other.scenario)
     if base.scenario == other.scenario:
         yield from _unlike("scenario's text", base.digest[:12], other.digest[:12])
-    yield from _unlike("target", _target(base), _target(other))
-    yield from _each("option", _options(base), _options(other))
+    yield from _unlike("target", target(base), target(other))
+    yield from _each("option", options(base), options(other))
     plans = [{step.name: f"{step.items} items" for step in steps} for steps in (base_steps, other_steps)]
     yield from _each("step", *plans)
     if any(base.settings.get(name) != other.settings.get(name) for name in _LOAD):
         yield f"load: {load(base.settings)} and {load(other.settings)}"
-    yield from _each("", _settings(base), _settings(other))
+    yield from _each("", settings(base), settings(other))
     versions = [{name: facts.versions.get(name) for name in _CIRCUMSTANCES} for facts in (base, other)]
     yield from _each("", *versions)
 
@@ -53,7 +53,7 @@ def cautions(summary: Summary) -> Iterator[str]:
         yield f"the times of {name} are {summary.generator.verdict}: {'; '.join(summary.generator.reasons)}"
 
 
-def _target(facts: RunFacts) -> str:
+def target(facts: RunFacts) -> str:
     """A sandbox is a new one each time, wherever it listens; its options make another one of it."""
     said = str(facts.settings.get("target", ""))
     if not facts.sandbox:
@@ -61,12 +61,13 @@ def _target(facts: RunFacts) -> str:
     return said if said.startswith("sandbox:") else f"sandbox:{facts.sandbox}"
 
 
-def _options(facts: RunFacts) -> Mapping[str, Any]:
-    """Without a tag that tells runs apart: a random one is no other job."""
+def options(facts: RunFacts) -> Mapping[str, Any]:
+    """Of the scenario, without a tag that tells runs apart: a random one is no other job."""
     return {name: value for name, value in facts.options.items() if name != "tag"}
 
 
-def _settings(facts: RunFacts) -> Mapping[str, Any]:
+def settings(facts: RunFacts) -> Mapping[str, Any]:
+    """Those that change what is measured, without the load, which has a line of its own."""
     return {name: value for name, value in facts.settings.items() if name not in {*_IRRELEVANT, *_LOAD}}
 
 

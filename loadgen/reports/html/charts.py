@@ -11,8 +11,9 @@ Role: TypeAlias = Literal["p50", "p95", "p99", "range", "bad", "a", "b", "c", "d
 """What a series is: decides its colour and its dashes."""
 Sign: TypeAlias = Literal["joined", "left", "lost", "retries", "event"]
 """What a mark stands for."""
-Shape: TypeAlias = Literal["line", "range", "steps"]
-"""A line; an area between two; a filled staircase."""
+Shape: TypeAlias = Literal["line", "range", "steps", "band"]
+"""A line; an area between two, which are read as well; a filled staircase; an area that is only seen."""
+AREAS: tuple[Shape, ...] = ("range", "band")
 LETTERS: tuple[Role, ...] = ("a", "b", "c", "d", "e", "f")
 """For series that are alike."""
 
@@ -40,7 +41,7 @@ class Series:
     x: Sequence[float]
     y: Sequence[float | None]
     y0: Sequence[float | None] = ()
-    """The lower edge of a range."""
+    """The lower edge of an area."""
 
 
 @dataclass(frozen=True, slots=True)

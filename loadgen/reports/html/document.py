@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -76,20 +76,26 @@ def story(record: Record, summary: Summary, distributions: Distributions, detail
 
 def page(told: Story) -> str:
     """The whole file; ASCII, so that no reader can take it for another encoding."""
-    parts = sections(told)
+    data = {"summary": json.loads(encode(told.summary))}
+    title = f"{word(told.summary)}: {told.summary.run.id}"
+    return frame(title, join(_head(told), _verdict(told)), sections(told), _FOOT, data)
+
+
+def frame(title: str, head: Markup, parts: Sequence[Section], foot: str, data: Mapping[str, object]) -> str:
+    """A page of parts below a head, with data for programs, by name; ASCII as above."""
     code, plotly = _asset("report.js"), _plotly()
     charts = {chart.id: _described(chart) for part in parts for chart in part.charts}
     body = tag(
         "body",
-        tag("main", _head(told), _verdict(told), _nav(parts), *map(_section, parts)),
-        tag("footer", _FOOT),
+        tag("main", head, _nav(parts), *map(_section, parts)),
+        tag("footer", foot),
         Markup("\n"),
-        island("summary", json.loads(encode(told.summary))),
+        *(island(name, each) for name, each in data.items()),
         island("charts", charts),
         _bundle(plotly) if plotly else None,
         Markup(f"<script>{code}</script>\n"),
     )
-    head = tag(
+    about = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
@@ -99,10 +105,10 @@ def page(told: Story) -> str:
             http_equiv="Content-Security-Policy",
             content=_policy([code, *([plotly] if plotly else [])]),
         ),
-        tag("title", f"{word(told.summary)}: {told.summary.run.id}"),
+        tag("title", title),
         Markup(f"<style>{_asset('report.css')}</style>"),
     )
-    page = join(Markup("<!DOCTYPE html>\n"), tag("html", head, Markup("\n"), body, lang="en"), Markup("\n"))
+    page = join(Markup("<!DOCTYPE html>\n"), tag("html", about, Markup("\n"), body, lang="en"), Markup("\n"))
     return page.encode("ascii", "xmlcharrefreplace").decode()
 
 

@@ -9,6 +9,7 @@ import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from loadgen.record import Event
 from loadgen.reports.bands import Band, Bands
@@ -84,7 +85,7 @@ def over_items(number: int, step: StepDetail, what: str) -> Chart:
         title,
         Axis("item index"),
         _latency_axis(bands, what),
-        _percentiles(_places(bands), bands),
+        _percentiles(middles(bands), bands),
     )
 
 
@@ -93,14 +94,14 @@ def within_key(number: int, step: StepDetail, what: str) -> Chart:
     bands = step.within_key
     title = f"{what.capitalize()}s of {step.name} by how many items of the same key came before"
     x = Axis("items of the same key before it")
-    return Chart(f"key-{number}", title, x, _latency_axis(bands, what), _percentiles(_places(bands), bands))
+    return Chart(f"key-{number}", title, x, _latency_axis(bands, what), _percentiles(middles(bands), bands))
 
 
 def rates(detail: Detail, clock: Clock, marks: Sequence[Mark]) -> Chart:
     """Calls and items that ended a second."""
     lines = [("calls", detail.calls), *((f"items of {step.name}", step.ended) for step in detail.steps)]
     series = tuple(
-        Series(name, role, "line", clock.middles(bands), [_rate(band.count, bands) for band in bands.bands])
+        Series(name, role, "line", clock.middles(bands), [rate(band.count, bands) for band in bands.bands])
         for role, (name, bands) in zip(LETTERS, (line for line in lines if line[1].bands), strict=False)
     )
     return Chart(
@@ -113,7 +114,7 @@ def failures(detail: Detail, clock: Clock) -> Chart:
     bands = detail.calls
     edges = [round(band.at / clock.us, 4) for band in bands.bands]
     edges.append(round((bands.bands[-1].at + bands.width) / clock.us, 4))
-    values = [_rate(band.failed, bands) for band in bands.bands]
+    values = [rate(band.failed, bands) for band in bands.bands]
     series = Series("failed calls", "bad", "steps", edges, [*values, 0.0])
     return Chart("failures", "Failed calls a second", clock.axis(), Axis("per second"), (series,))
 
@@ -133,12 +134,25 @@ def labels(detail: Detail, clock: Clock, what: str) -> Chart:
         "labels",
         f"p95 of the {what} by label, over time",
         clock.axis(),
-        _axis(f"{what} p95, ms", tops, statistics.median(tops) if tops else 1.0),
+        scale(f"{what} p95, ms", tops, statistics.median(tops) if tops else 1.0),
         series,
     )
 
 
-def curve(name: str, title: str, times: Mapping[str, Timings], what: str) -> Chart:
+class Percentiled(Protocol):
+    """Times of which any percentile is known."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        ...
+
+    def percentiles(self, wanted: Sequence[float]) -> list[float]:
+        """In milliseconds."""
+        ...
+
+
+def curve(name: str, title: str, times: Mapping[str, Percentiled], what: str) -> Chart:
     """Percentiles, on an axis that gives each further nine the same room."""
     series = tuple(
         Series(label, role, "line", *_curve(timings))
@@ -150,7 +164,7 @@ def curve(name: str, title: str, times: Mapping[str, Timings], what: str) -> Cha
     middle = (
         statistics.median(value for each in series if (value := each.y[0]) is not None) if series else 1.0
     )
-    y = _axis(f"{what}, ms", values, max(middle, 0.001))
+    y = scale(f"{what}, ms", values, max(middle, 0.001))
     return Chart(
         name,
         title,
@@ -198,11 +212,13 @@ def _times(detail: Detail) -> Iterator[Bands]:
     return (step.over_time for step in detail.steps)
 
 
-def _rate(number: int, bands: Bands) -> float:
+def rate(number: int, bands: Bands) -> float:
+    """So many in one of these bands, a second."""
     return round(number * 1_000_000 / bands.width, 3)
 
 
-def _places(bands: Bands) -> list[float]:
+def middles(bands: Bands) -> list[float]:
+    """Of bands of whole numbers: where their points stand."""
     return [band.at + (bands.width - 1) / 2 for band in bands.bands]
 
 
@@ -224,7 +240,7 @@ def _percentiles(x: Sequence[float], bands: Bands) -> tuple[Series, ...]:
 def _latency_axis(bands: Bands, what: str) -> Axis:
     there = [band for band in bands.bands if band.count]
     values = [value for band in there for value in _extremes(band)]
-    return _axis(
+    return scale(
         f"{what}, ms", values, statistics.median(band.p50 or 0.0 for band in there) if there else 1.0
     )
 
@@ -233,14 +249,15 @@ def _extremes(band: Band) -> tuple[float, float]:
     return band.min or 0.0, band.max or 0.0
 
 
-def _axis(label: str, values: Sequence[float], middle: float) -> Axis:
+def scale(label: str, values: Sequence[float], middle: float) -> Axis:
+    """Of times: logarithmic where the slowest took very much longer than the middle."""
     if max(values, default=0.0) > WIDE * middle > 0:
         low = min((value for value in values if value > 0), default=1.0)
         return Axis(f"{label} (logarithmic)", log=True, low=max(low, middle / 1000) * 0.9)
     return Axis(label)
 
 
-def _curve(timings: Timings) -> tuple[list[float], list[float]]:
+def _curve(timings: Percentiled) -> tuple[list[float], list[float]]:
     decades = math.log10(max(timings.count, 1))
     places = [10 ** (number / _PER_DECADE) for number in range(math.ceil(decades * _PER_DECADE))]
     values = timings.percentiles([100 * (1 - 1 / place) for place in places])

@@ -8,7 +8,7 @@ from typing import Any
 
 from loadgen.reports.words import clean
 
-_VOID = frozenset({"meta", "br", "hr"})
+_VOID = frozenset({"meta", "br", "hr", "input"})
 
 
 class Markup(str):

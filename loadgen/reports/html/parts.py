@@ -9,7 +9,7 @@ from typing import Any
 
 from loadgen.record import Event
 from loadgen.reports.detail import Detail, StepDetail
-from loadgen.reports.html.charts import Chart, Series
+from loadgen.reports.html.charts import AREAS, Chart, Role, Series, Shape
 from loadgen.reports.html.figures import Clock
 from loadgen.reports.html.markup import Markup, join, tag
 from loadgen.reports.html.svg import SIGNS, draw
@@ -84,16 +84,16 @@ def pairs(rows: Sequence[tuple[str, str]]) -> Markup:
     )
 
 
-def _key(series: Series) -> Markup:
+def swatch(role: Role, shape: Shape) -> Markup:
+    """How a series looks, in small."""
     d, kind = (
-        ("M0 6h26", "line")
-        if series.shape == "line"
-        else ("M0 0h26v12H0z", "area" if series.shape == "range" else "fill")
+        ("M0 6h26", "line") if shape == "line" else ("M0 0h26v12H0z", "area" if shape in AREAS else "fill")
     )
-    picture = tag(
-        "svg", tag("path", d=d, class_=f"{kind} {series.role}"), viewBox="0 0 26 12", aria_hidden="true"
-    )
-    return tag("li", picture, series.name)
+    return tag("svg", tag("path", d=d, class_=f"{kind} {role}"), viewBox="0 0 26 12", aria_hidden="true")
+
+
+def _key(series: Series) -> Markup:
+    return tag("li", swatch(series.role, series.shape), series.name)
 
 
 def _sign(sign: str) -> Markup:

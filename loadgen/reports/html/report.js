@@ -29,6 +29,7 @@
       var trace = { x: each.x, y: each.y, name: plain(each.name), type: "scatter", mode: "lines",
                     line: { color: c, width: 1.8, dash: DASHES[each.role] || "solid" },
                     hovertemplate: "%{y:.4~g}", connectgaps: false };
+      if (each.shape === "band") { made.push(area(each, pale(c, 0.14))); return; }
       if (each.shape === "range") {
         made.push(area(each, pale(c, 0.14)));
         made.push({ x: each.x, y: each.y0, name: "fastest", type: "scatter", mode: "lines",

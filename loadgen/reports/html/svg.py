@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from loadgen.reports.html.charts import Axis, Chart, Mark, Series, log_ticks, span, ticks
+from loadgen.reports.html.charts import AREAS, Axis, Chart, Mark, Series, log_ticks, span, ticks
 from loadgen.reports.html.markup import Markup, join, tag
 
 WIDTH, HEIGHT = 720, 300
@@ -41,7 +41,7 @@ def draw(chart: Chart) -> Markup:
     (x_low, x_high), (y_low, y_high) = span(chart)
     across = _Scale(x_low, x_high, chart.x.log, LEFT, WIDTH - RIGHT)
     up = _Scale(y_low, y_high, chart.y.log, HEIGHT - BOTTOM, TOP)
-    order = sorted(chart.series, key=lambda each: each.shape != "range")
+    order = sorted(chart.series, key=lambda each: each.shape not in AREAS)
     return tag(
         "svg",
         tag("title", chart.title),
@@ -93,7 +93,7 @@ def _foot(axis: Axis, across: _Scale) -> Iterator[Markup]:
 
 
 def _shape(series: Series, across: _Scale, up: _Scale) -> Markup:
-    if series.shape == "range":
+    if series.shape in AREAS:
         return tag("path", d=_area(series, across, up), class_=f"area {series.role}")
     if series.shape == "steps":
         return tag("path", d=_steps(series, across, up), class_=f"steps {series.role}")

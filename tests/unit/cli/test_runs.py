@@ -243,6 +243,10 @@ def test_compare_refuses_unlike_runs_and_compares_them_anyway(shelf, capsys):
     assert [part["other"] for part in told] == ["two", "three"]
     assert told[0]["differences"] == ["option flows: none and 3"]
     assert told[0]["lines"][0]["finding"] == "unknown"
+    for form, begins in (("html", "<!DOCTYPE html>"), ("md", "## UNKNOWN"), ("json", "{")):
+        assert run_app(["compare", "one", "three", "--format", form, "--output", f"told.{form}"]) == 0
+        assert capsys.readouterr() == ("", "")
+        assert Path(f"told.{form}").read_text().startswith(begins)
 
 
 @pytest.mark.parametrize(

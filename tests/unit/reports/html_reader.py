@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
-VOID = {"meta", "br"}
+VOID = {"meta", "br", "input"}
 
 
 @dataclass

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import doctest
-import io
 import random
 
 import fake_records
 import msgspec
 import pytest
-from rich.console import Console
 
 from loadgen.columns import Plain, pack
 from loadgen.record import StepFacts, TryTable
 from loadgen.reports import compare as compare_module
-from loadgen.reports.bootstrap import Band, bands
-from loadgen.reports.chart import overlaid
+from loadgen.reports.bootstrap import Band, bands, spread
 from loadgen.reports.compare import Comparison, Side, compare, said
-from loadgen.reports.compare_page import show, show_timelines
+from loadgen.reports.compare_verdict import headline, verdicts
 from loadgen.reports.likeness import cautions, differences
 from loadgen.reports.metrics import Timings
 from loadgen.reports.schema import Generator, Verdict
 from loadgen.reports.slices import Slices, sliced
 from loadgen.reports.summary import summarize
-from loadgen.reports.timeline import Bucket, Timeline
-from loadgen.reports.words import ASCII
 
 OK = Verdict(ok=True, exit_code=0)
 SIMULATIONS = 200
@@ -217,11 +212,11 @@ def test_open_runs_are_compared_by_response_times():
         assert (of, "service time", "rate") not in lines, "told once"
     lost = found.regressions(10)
     assert {line.time for line in lost} == {"response time"}
-    file = io.StringIO()
-    show(Console(file=file, width=100), found, lost)
-    assert "go response time mean slower by" in file.getvalue()
-    assert "go (response time)" in file.getvalue()
-    assert "go (service time)" in file.getvalue()
+    word, text = headline(found, lost)
+    assert (word, text.startswith("go response time mean slower by")) == ("REGRESSION", True)
+    (verdict,) = verdicts(found)
+    assert verdict.finding == "worse"
+    assert verdict.text == f"p95 {lines['items', 'response time', 'p95'].text}"
 
 
 def test_an_open_run_and_a_closed_one_are_compared_by_what_both_have():
@@ -232,36 +227,36 @@ def test_an_open_run_and_a_closed_one_are_compared_by_what_both_have():
     assert found.regressions(0) == []
 
 
-@pytest.mark.parametrize("width", [80, 200])
-def test_the_page_fits(slower, width):
-    file = io.StringIO()
-    console = Console(file=file, width=width)
-    show(console, slower, slower.regressions(10))
-    lines = file.getvalue().splitlines()
-    assert lines[0].startswith("REGRESSION  create_project POST /manager mean slower by 50 % (")
-    assert max(map(len, lines)) <= width
-    assert any("p95" in line and "slower by 50 %" in line for line in lines)
-    assert "too little to tell: login POST /" in lines
-    file.truncate(0)
-    show(console, compared(1.0), [])
-    assert "SAME  no difference beyond noise" in file.getvalue()
+def test_a_step_has_its_verdict_in_a_sentence(slower):
+    same = {each.step: (each.finding, each.text) for each in verdicts(slower)}
+    assert same["create_flow"] == ("same", "no difference beyond noise")
+    assert headline(slower, [])[0] == "DIFFERENT"
+    assert headline(compared(1.0), []) == ("SAME", "no difference beyond noise")
+    steps = {"go": 3_000, "rest": 3, "nothing": 0}
+    base, other = fake_records.a_run(steps), fake_records.a_run(steps)
+    other.tries = [dataclasses.replace(row, duration_us=row.duration_us * 2 // 3) for row in other.tries]
+    told = compare(*(Side(summarize(record, OK), sliced(record)) for record in (base, other)))
+    go, rest = verdicts(told)
+    assert go.finding == "better"
+    assert go.text.startswith("p95 faster by 33 % (")
+    assert (rest.finding, rest.text) == ("unknown", "too little to tell")
+    assert headline(told, [])[1] == "none of 12 figures is worse, 4 better"
 
 
-def test_timelines_have_one_scale():
-    def timeline(buckets: int, p95: float) -> Timeline:
-        made = (Bucket(float(n), 10, 0, 10.0, 1.0, p95, 1.0, 9.0) for n in range(buckets))
-        return Timeline(1.0, tuple(made))
-
-    lines = overlaid([("A", timeline(10, 4.0)), ("B", timeline(5, 8.0))], 59, ASCII)
-    assert len(lines) == 5
-    assert lines[0].endswith("|"), "half as high"
-    assert lines[1].endswith("#" * 40)
-    assert lines[2].endswith("|" + "#" * 20)
-    assert lines[-1].strip() == "0 s to 10 s"
-    assert overlaid([("A", Timeline())], 80, ASCII) == []
-    file = io.StringIO()
-    show_timelines(Console(file=file, width=80), [("A", timeline(10, 4.0))])
-    assert "p95" in file.getvalue()
+def test_what_a_run_may_measure_another_time():
+    """The spread of a percentile holds what the same distribution gives in other draws, and little more."""
+    shares, held, every = [50, 90, 95], 0, [(slice_, 1) for slice_ in range(24)]
+    for seed in range(12):
+        ends = spread(a_sample(random.Random(seed)), shares)
+        again = a_sample(random.Random(1_000 + seed))
+        held += sum(
+            low <= again.percentile(share, every) <= high
+            for share, (low, high) in zip(shares, ends, strict=True)
+        )
+        assert all(low < high < 1.7 * low for low, high in ends)
+    assert held >= 27, "of 36; both of them have noise"
+    assert len(spread(a_sample(random.Random(1)), [50, 90, 98, 99.9])) == 3, "one in 720 is beyond the last"
+    assert spread(Slices.of(1_000, [[5]] * 24, [0] * 24), [50]) == []
 
 
 def test_alike_runs():
