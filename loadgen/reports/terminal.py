@@ -70,14 +70,17 @@ def compose(
     _events(page, events)
 
 
-def verdict_lines(page: Page, summary: Summary) -> None:
-    """The verdict, and why."""
+def verdict_lines(page: Page, summary: Summary, most: int | None = None) -> None:
+    """The verdict, and why; `most`: so many reasons, None: all."""
     verdict = summary.verdict
     first, *more = verdict.reasons or (all_well(summary),)
     colour = GOOD if verdict.ok else BAD
     page.headline(word(summary), f"{first} (exit code {verdict.exit_code})", f"{STRONG} {colour}")
-    for reason in more:
-        page.note(reason, len(word(summary)) + 2, lines=3)
+    indent = len(word(summary)) + 2
+    for reason in more[:most]:
+        page.note(reason, indent, lines=3)
+    if hidden := len(more) - len(more[:most]):
+        page.note(f"and {count(hidden, 'reason')} more, with --verbose", indent)
 
 
 def _truth(page: Page, summary: Summary) -> None:
