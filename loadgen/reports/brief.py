@@ -30,7 +30,7 @@ from loadgen.reports.terminal import (
 from loadgen.reports.truth import untrue
 from loadgen.reports.words import clock, count, iso, three
 
-_STEPS, _ERRORS, _EVENTS, _GATES, _LOST = 6, 3, 3, 4, 3
+_REASONS, _STEPS, _ERRORS, _EVENTS, _GATES, _LOST = 4, 6, 3, 3, 4, 3
 """How many of each are shown."""
 _LINES = 3
 """For what is long in full."""
@@ -46,7 +46,7 @@ def report(console: Console, summary: Summary, events: Sequence[Event], director
 
 def compose(page: Page, summary: Summary, events: Sequence[Event], directory: Path) -> None:
     """Put the report on a page."""
-    verdict_lines(page, summary)
+    verdict_lines(page, summary, most=_REASONS)
     _numbers(page, summary)
     _circumstances(page, summary)
     _thresholds(page, summary)
@@ -117,7 +117,10 @@ def _thresholds(page: Page, summary: Summary) -> None:
     if held:
         told = ", ".join(f"{gate.expr} ({shown(gate)})" for gate in held)
         _fact(page, "Thresholds", f"{len(held)} of {len(gates)} held: {told}")
-    thresholds_table(page, [gate for gate in gates if not gate.ok][:_GATES])
+    crossed = [gate for gate in gates if not gate.ok]
+    thresholds_table(page, crossed[:_GATES])
+    if len(crossed) > _GATES:
+        page.note(f"and {count(len(crossed) - _GATES, 'threshold')} more, with {FULL}", 2)
 
 
 def _steps(page: Page, summary: Summary) -> None:
@@ -130,7 +133,7 @@ def _steps(page: Page, summary: Summary) -> None:
         page.note(f"and {count(len(steps) - _STEPS, 'step')} more, with {FULL}", 2)
     if summary.paced:
         for step in steps[:_STEPS]:
-            if step.rate_per_s is not None:
+            if step.rate_per_s is not None or step.items.dropped:
                 page.note(kept_pace(step), 2, lines=1)
     if summary.run.warm_up is not None:
         page.note(summary.run.warm_up.text, 2)

@@ -71,13 +71,16 @@ def compose(
     _events(page, events)
 
 
-def verdict_lines(page: Page, summary: Summary) -> None:
-    """The verdict, and why."""
+def verdict_lines(page: Page, summary: Summary, most: int | None = None) -> None:
+    """The verdict, and why; `most`: so many reasons, None: all."""
     verdict = summary.verdict
     colour = GOOD if verdict.ok else None if verdict.running else BAD
     page.headline(word(summary), headline(summary), f"{STRONG} {colour or ''}".strip())
-    for reason in verdict.reasons[1:]:
-        page.note(reason, len(word(summary)) + 2, lines=3)
+    more, indent = verdict.reasons[1:], len(word(summary)) + 2
+    for reason in more[:most]:
+        page.note(reason, indent, lines=3)
+    if hidden := len(more) - len(more[:most]):
+        page.note(f"and {count(hidden, 'reason')} more, with --verbose", indent)
 
 
 def _truth(page: Page, summary: Summary) -> None:

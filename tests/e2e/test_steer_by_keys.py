@@ -24,14 +24,14 @@ def test_pause_continue_more_and_stop_by_keys(cli: Cli, target: Target) -> None:
         until(lambda: terminal.shows(r"p pause   s stop   \+ - concurrency 1   \? keys"), "the keys are told")
         until(lambda: len(target.seen) > 5, "it is under way")
         assert settings(terminal) != before
-        for key, event in (
-            ("p", "paused: by hand"),
-            (" ", "continued: by hand"),
-            ("+", "changed: concurrency from none to 2, by hand"),
+        for key, event, sight in (
+            ("p", "paused: by hand", "PAUSED by hand"),
+            (" ", "continued: by hand", r"\d s  continued by hand"),
+            ("+", "changed: concurrency from none to 2, by hand", "kept to concurrency 2"),
         ):
             terminal.press(key)
+            until(lambda sight=sight: terminal.shows(sight), sight)
             until(lambda event=event: (terminal.read(), event in kinds(cli))[1], event)
-        assert terminal.shows("PAUSED by hand")
         terminal.press("?")
         until(
             lambda: terminal.shows("what is in flight settles, a resume does the rest"), "keys are explained"

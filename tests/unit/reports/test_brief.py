@@ -101,6 +101,16 @@ def test_many_of_anything_are_folded():
     assert "Thresholds value held done>99 18 NO" in text
 
 
+def test_reasons_and_crossed_thresholds_are_folded():
+    record = a_run({"put": 3})
+    record.run.settings["thresholds"] = [f"done>{n}" for n in range(3, 10)]
+    text = flat(shown(record))
+    assert text.startswith("THRESHOLD threshold crossed: done>3")
+    assert "and 2 reasons more, with --verbose" in text
+    assert "and 3 thresholds more, with --verbose" in text
+    assert "with --verbose" not in flat(shown_as(record))
+
+
 def test_an_interrupted_run_says_how_to_go_on():
     text = shown(fake_records.interrupted(), incomplete="stopped by Ctrl-C")
     assert "8000 pending" in flat(text)
