@@ -120,7 +120,7 @@ def engine(scenario, url, slots=64, run=""):
 
 def described(calls, **settings):
     """A step that makes these calls: `calls` is one, a list, or a function of the item."""
-    scenario = Scenario(timeout=5)
+    scenario = Scenario(timeout=PATIENCE_S)
 
     @scenario.step(items=1, **settings)
     def act(item: int, options: object):
@@ -161,8 +161,8 @@ CALLS = {
     ),
     "too large a value": Call("GET", "/echo", check=lambda response: "x" * 20_000),
     "no value at all": Call("GET", "/echo", check=lambda response: object()),
-    "timeout": Call("GET", "/slow", timeout=0.1),
-    "slow body": Call("GET", "/slow-body", timeout=0.1),
+    "timeout": Call("GET", "/slow", timeout=0.4),  # a busy machine connects within that
+    "slow body": Call("GET", "/slow-body", timeout=0.4),
     "bad timeout": Call("GET", "/echo", timeout=0),
     "dropped": Call("GET", "/drop"),
     "reset": Call("GET", "/reset"),

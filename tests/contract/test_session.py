@@ -560,8 +560,8 @@ FAILURES = {
         "{peer} closed the connection in the middle",
     ),
     "/not-gzip": (requests.exceptions.ContentDecodingError, "the answer of {peer} is not encoded"),
-    "/slow": (requests.ReadTimeout, "no complete answer from {peer} within 0.1 s"),
-    "/slow-body": (requests.ReadTimeout, "no complete answer from {peer} within 0.1 s"),
+    "/slow": (requests.ReadTimeout, "no complete answer from {peer} within 0.4 s"),
+    "/slow-body": (requests.ReadTimeout, "no complete answer from {peer} within 0.4 s"),
 }
 
 
@@ -569,7 +569,7 @@ FAILURES = {
 def test_failures_are_requests_exceptions_with_one_line(http, server, path):
     kind, words = FAILURES[path]
     with pytest.raises(kind) as failed:
-        http.get(path, timeout=0.1 if "slow" in path else 10)
+        http.get(path, timeout=0.4 if "slow" in path else 10)
     message = str(failed.value)
     assert type(failed.value) is kind
     assert message.startswith(words.format(peer=f"127.0.0.1:{server.server_port}"))

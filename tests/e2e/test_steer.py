@@ -77,13 +77,13 @@ def test_a_pause_stops_all_workers_and_nothing_is_lost(cli: Cli, target: Target,
     target.delay_s = 0.02
     run = start(cli, target, "--set", "things=900", "--concurrency", 3, text=text, workers=2)
     until(lambda: len(target.seen) > 100, "it is under way")
-    paused = cli("pause", "latest", "--out", cli.out)
+    paused = steer(cli, "pause")
     assert (paused.code, paused.err) == (0, "")
     assert paused.out.startswith("paused by hand: ")
     assert f"of 900 items settled; loadgen continue {cli.directory().name}\n" in paused.out
     assert calls(target, QUIET_S) == 0, "it said that all workers keep to it"
     time.sleep(1.2 if text is THINGS else 0)  # longer than a lease lives
-    assert "no limits" in steer(cli, "continue").out
+    assert "no limits" in cli("continue", "latest", "--out", cli.out).out, "said in another process"
     ended = run.wait()
     assert (ended.code, ended.err) == (0, "")
     each_once(target, 900)

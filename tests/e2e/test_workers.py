@@ -251,14 +251,14 @@ def test_an_item_of_a_lost_lease_makes_no_further_call(cli: Cli, target: Target)
 def test_the_local_worker_of_a_killed_master_hands_over_and_leaves(cli: Cli, target: Target) -> None:
     """The resumed run has a worker of its own: the old one does not call the target beside it."""
     target.held = "/things/"
-    run = cli.start_run(cli.scenario(), "--target", target.url, "--concurrency", 2, *TTL)
+    run = cli.start_run(cli.scenario(), "--target", target.url, "--concurrency", 2)
     until(lambda: len(target.seen) == 2, "two items are in flight")
     target.held = "nothing"
     target.gate.clear()
     orphan = cli.pid_of("loadgen worker")
     run.signal(signal.SIGKILL)
     run.wait()
-    resumed = cli.start("resume", "latest", "--out", cli.out, *TTL)
+    resumed = cli.start("resume", "latest", "--out", cli.out)
     until(lambda: len(target.seen) > 2, "the new worker is at work")
     target.release()
     until(lambda: orphan not in cli.processes(), "the old worker is gone")

@@ -104,19 +104,18 @@ print(json.dumps([[lag.mean_us, lag.cpu, lag.ticks] for lag in (calm, busy)]))
 """
 
 
-LOOKS = 5
-"""What else the machine does may have an idle process wait, too, but not each time."""
-
-
 def test_a_real_probe_sees_who_holds_the_interpreter() -> None:
-    """Three threads that compute make it wait for its turn, far longer than an idle process does."""
-    for _ in range(LOOKS):
-        words = [sys.executable, "-c", PROCESS, "3"]
-        told = subprocess.run(words, check=True, capture_output=True, text=True)
-        (calm_us, calm_cpu, ticks), (busy_us, busy_cpu, _) = json.loads(told.stdout)
-        if ticks >= 25 and busy_us > 3 * calm_us and busy_cpu > 3 * calm_cpu:
-            return
-    pytest.fail(f"late by {calm_us} us when idle, {busy_us} when not; {calm_cpu} and {busy_cpu} of a core")
+    """Three threads that compute make it wait for its turn, far longer than an idle process does.
+
+    On a machine that is busy itself no process is idle: then it looks again.
+    """
+    assert any(clearly_seen() for _ in range(5))
+
+
+def clearly_seen() -> bool:
+    told = subprocess.run([sys.executable, "-c", PROCESS, "3"], check=True, capture_output=True, text=True)
+    (calm_us, calm_cpu, ticks), (busy_us, busy_cpu, _) = json.loads(told.stdout)
+    return bool(ticks >= 25 and busy_us > 3 * calm_us and busy_cpu > 3 * calm_cpu)
 
 
 WAITING = """
