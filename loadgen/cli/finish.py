@@ -12,7 +12,7 @@ from loadgen.errors import Incomplete, one_line
 from loadgen.ledger import manifest
 from loadgen.ledger.reader import Reader
 from loadgen.reports.forms import gather_all
-from loadgen.reports.schema import Verdict
+from loadgen.reports.schema import Summary, Verdict
 from loadgen.reports.summary import encode, total, write
 from loadgen.reports.terminal import report
 from loadgen.reports.verdict import judge
@@ -49,7 +49,7 @@ def finish(
         if json == Path("-"):
             sys.stdout.write(encode(summary).decode())
         elif json is not None:
-            write(summary, json)
+            _write_there(summary, json, console)
         if quiet:
             reasons = "; ".join(verdict.reasons)
             word = "ok" if verdict.ok else f"exit {verdict.exit_code}"
@@ -62,6 +62,14 @@ def finish(
         else:
             report(console, summary, timeline, reader.events(), directory)
     return verdict
+
+
+def _write_there(summary: Summary, path: Path, console: Console) -> None:
+    """Where people wanted it as well; the run is over, whether that can be written or not."""
+    try:
+        write(summary, path)
+    except OSError as error:
+        console.print(f"--json {path}: {error.strerror}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _write_page(draw: Callable[[], str], directory: Path, console: Console) -> None:

@@ -40,3 +40,11 @@ def test_a_page_that_cannot_be_made_spoils_nothing(tmp_path, monkeypatch, broken
     assert (tmp_path / document.FILE).is_file() is not broken
     assert ("cannot write report.html: division by zero" in screen.getvalue()) is broken
     assert screen.getvalue().endswith("r1: ok\n")
+
+
+def test_a_summary_that_cannot_be_written_elsewhere_spoils_nothing(tmp_path):
+    screen = io.StringIO()
+    nowhere = tmp_path / "gone" / "x.json"
+    verdict = finish(a_run(tmp_path), Console(file=screen, width=80), None, json=nowhere, quiet=True)
+    assert verdict.ok
+    assert screen.getvalue() == f"--json {nowhere}: No such file or directory\nr1: ok\n"
