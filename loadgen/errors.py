@@ -16,6 +16,7 @@ LoadgenError                 1  an internal error, or one that nobody foresaw
 ├── Incomplete               4  the run stopped early; what was done is kept, the rest can be resumed
 │   ├── TargetDown              nothing answers at the target
 │   ├── SetupFailed             login or setup did not succeed
+│   ├── Stopped                 somebody stopped it, and may not want to wait for what is in flight
 │   ├── MasterGone              the master cannot be reached (any more)
 │   ├── WorkersGone             no worker is left and none could be started
 │   ├── ItemStopped          3  --fail-fast: an item failed
@@ -119,6 +120,10 @@ class Incomplete(LoadgenError):
     """The run stopped early; what was done is kept, the rest can be resumed."""
 
     exit_code = ExitCode.INCOMPLETE
+
+
+class Stopped(Incomplete):
+    """Somebody stopped the run: a signal, a key, or `loadgen stop`.  A signal after that leaves at once."""
 
 
 class TargetDown(Incomplete):

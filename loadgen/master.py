@@ -20,7 +20,7 @@ import requests
 
 from loadgen.clock import Clock
 from loadgen.columns import Samples
-from loadgen.errors import Incomplete, ScenarioError, SetupFailed, TargetDown, one_line
+from loadgen.errors import Incomplete, ScenarioError, SetupFailed, Stopped, TargetDown, one_line
 from loadgen.execution.runner import explain, open_session
 from loadgen.execution.session import Session
 from loadgen.ledger.made import LedgerMade
@@ -100,6 +100,11 @@ class Master:
     def stopped(self) -> Incomplete | None:
         """Why it was told to stop; None: it was not."""
         return self._stopped
+
+    @property
+    def was_asked_to_stop(self) -> bool:
+        """Somebody stopped it, rather than a threshold, a failure or the breaker."""
+        return isinstance(self._stopped, Stopped)
 
     def prepare(self, *, setup: bool) -> SetUp:
         """Reach the target, log in, set up; returns what setup returned.

@@ -191,13 +191,6 @@ def _expected(kind: Any) -> str:
         return f"a comma-separated list, each {_expected(args[0])}"
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return f"one of {', '.join(str(member.value) for member in kind)}"
-    words = {
-        int: "an integer",
-        float: "a number",
-        bool: "true or false",
-        Path: "a path",
-        str: "text in UTF-8",
-    }
     words = {int: "an integer", float: "a number", bool: "true or false", Path: "a path", str: "UTF-8"}
     return words.get(kind, _spell(kind))
 

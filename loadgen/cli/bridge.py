@@ -123,6 +123,7 @@ class Bridge:
         return keys.Standing(
             paused=bool(view.paused),
             stopping=self._stage.master.stopped is not None,
+            asked=self._stage.master.was_asked_to_stop,
             limits=limits,
             own_rate=(self._pace.steady_rate or self._rate_now) if self._pace.is_open else None,
             slots=sum(slots),

@@ -28,7 +28,7 @@ from loadgen.cli.stage import Session, Stage
 from loadgen.cli.steersman import Steersman
 from loadgen.clock import SystemClock
 from loadgen.control import Door, socket_path
-from loadgen.errors import Incomplete, LedgerFailed, LoadgenError, TargetDown
+from loadgen.errors import Incomplete, LedgerFailed, LoadgenError, Stopped, TargetDown
 from loadgen.launch.local import LocalPlan, LocalWorker
 from loadgen.launch.sandbox import SandboxProcess, access_log
 from loadgen.ledger import directory as directories
@@ -319,13 +319,14 @@ class Conductor:
         self._stack.callback(RunLock(directory).release)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """The first signal lets what is in flight settle, the second leaves at once."""
+        """The first signal lets what is in flight settle; one after an order to stop leaves at once."""
         signals.leave_terminal(number)
         if self._master is None:
             raise SystemExit(128 + number)  # nothing is in flight yet; what was started ends on the way out
-        if self._signalled and signals.hangs_up(number):
+        again = self._signalled or self._master.was_asked_to_stop
+        if again and signals.hangs_up(number):
             return
-        if self._signalled:
+        if again:
             if self._local is not None:
                 self._local.kill()
             self._token_file.unlink(missing_ok=True)
@@ -340,7 +341,7 @@ class Conductor:
                     os.write(2, f"left at once; to go on: loadgen resume {run}\n".encode())
             os._exit(128 + number)
         self._signalled = True
-        self._master.stop(Incomplete(f"stopped by {signal.Signals(number).name}"))
+        self._master.stop(Stopped(f"stopped by {signal.Signals(number).name}"))
 
     def _say(self, text: str) -> None:
         if not self._order.quiet:

@@ -83,7 +83,7 @@ def finish(directory: Path, console: Console, stopped: Incomplete | None, wanted
         if wanted.json == Path("-"):
             sys.stdout.write(encode(summary).decode())
         elif wanted.json is not None:
-            write(summary, wanted.json)
+            _write_there(summary, wanted.json, console)
         if wanted.quiet:
             _say(console, _one_line(summary))
         elif wanted.verbose:
@@ -102,6 +102,14 @@ def _one_line(summary: Summary) -> str:
 
 def _say(console: Console, text: str) -> None:
     console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def _write_there(summary: Summary, path: Path, console: Console) -> None:
+    """Where people wanted it as well; the run is over, whether that can be written or not."""
+    try:
+        write(summary, path)
+    except OSError as error:
+        _say(console, f"--json {path}: {error.strerror}")
 
 
 def _write_page(draw: Callable[[], str], directory: Path, console: Console) -> None:

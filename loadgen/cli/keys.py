@@ -25,6 +25,8 @@ class Standing:
 
     paused: bool = False
     stopping: bool = False
+    asked: bool = False
+    """Somebody stopped it: one more Ctrl-C leaves at once."""
     limits: Limits = field(default_factory=Limits)
     own_rate: float | None = None
     """Items a second that come by themselves; None: the model is closed."""
@@ -97,7 +99,7 @@ def order(key: str, standing: Standing) -> Request | None:
 def footer(standing: Standing) -> str:
     """The keys that there are, in a line."""
     if standing.stopping:
-        return "Ctrl-C again leaves at once"
+        return "Ctrl-C leaves at once" if standing.asked else "Ctrl-C twice leaves at once"
     now = lever(standing)
     words = ["p continue" if standing.paused else "p pause", "s stop"]
     words += [f"+ - {now.text()}"] if now is not None else []

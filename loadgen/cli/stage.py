@@ -141,7 +141,8 @@ class Stage:
         if (warmed_up := self.gates.warmed_up(view, now_us)) is not None:
             self._session.ledger.submit([warmed_up])
         if self.master.stopped is not None:
-            self.pulse.happened(f"{self.master.stopped}: what is in flight settles; once more leaves at once")
+            then = "; Ctrl-C leaves at once" if self.master.was_asked_to_stop else ""
+            self.pulse.happened(f"{self.master.stopped}: what is in flight settles{then}")
         if view.counts.planned and not (view.counts.pending or view.settled or view.left_s):
             self.pulse.happened(f"{view.counts.unknown} unknown: waiting for results that may still come")
         progress = replace(

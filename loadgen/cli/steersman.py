@@ -10,7 +10,7 @@ from typing import Self
 from loadgen.breaker import Breaker, Decision, Rule
 from loadgen.clock import Clock
 from loadgen.control import Answer, Continue, Pause, Request, Set, Stop
-from loadgen.errors import Incomplete, one_line
+from loadgen.errors import Incomplete, Stopped, one_line
 from loadgen.master import Master
 from loadgen.queues.memory import MemoryQueue
 from loadgen.queues.messages import Batch
@@ -88,7 +88,7 @@ class Steersman:
             case Continue():
                 self._steer(lambda steering: steering.go_on(BY_HAND))
             case Stop():
-                self._master.stop(Incomplete("stopped by hand"))
+                self._master.stop(Stopped("stopped by hand"))
             case Set():
                 for setting in parse_settings(request.settings):
                     self._steer(lambda steering, setting=setting: setting.apply(steering, BY_HAND))  # type: ignore[misc]

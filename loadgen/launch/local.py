@@ -99,8 +99,9 @@ class LocalWorker:
             )
 
     def _last_words(self) -> str:
-        *_, lines = self._plan.log.read_text(errors="replace").strip().rpartition("loadgen: ")
-        return lines.partition("\n")[0]  # below it a mistake may be pointed at
+        lines = self._plan.log.read_text(errors="replace").splitlines()
+        said = [line for line in lines if line and not line[0].isspace()]  # else a mistake is pointed at
+        return said[-1].removeprefix("loadgen: ") if said else ""
 
 
 def _how(code: int) -> str:

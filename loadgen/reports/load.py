@@ -23,6 +23,8 @@ def load(settings: Settings) -> str:
     >>> load({"processes": 2, "concurrency": 16, "max_rate": "100/s", "course": {"ramp": "30s",
     ...       "think_time": "1s", "duration": "10m", "mix": {"browse": 3.0, "order": 1.0}}})
     'closed, 2 processes x 16, at most 100/s, ramp 30s, think time 1s, for 10m, mix browse=3,order=1'
+    >>> load({"processes": 0, "concurrency": None})
+    'closed, workers that join, slots found out'
     """
     pace = settings.get("pace")
     rest = ", ".join([*_slots(settings), *_limits(settings), *_course(settings.get("course") or {})])
@@ -49,7 +51,7 @@ def _slots(settings: Settings) -> Iterator[str]:
     processes, slots = settings.get("processes"), settings.get("concurrency")
     if processes is None:
         return
-    here = "1 process" if processes == 1 else f"{processes} processes"
+    here = {0: "workers that join", 1: "1 process"}.get(processes, f"{processes} processes")
     yield f"{here} x {slots}" if slots else f"{here}, slots found out"
 
 

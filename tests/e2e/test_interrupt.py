@@ -278,7 +278,7 @@ def test_ctrl_c_on_a_terminal(cli: Cli, target: Target, times: int) -> None:
         until(lambda: "/things/9" in target.count(), "an item hangs")
         terminal.press("\x03")
         if times == 2:
-            until(lambda: terminal.shows("what is in flight settles; once more leaves at once"), "it heard")
+            until(lambda: terminal.shows("what is in flight settles; Ctrl-C leaves at once"), "it heard")
             terminal.press("\x03")
         target.release()
         assert terminal.wait() == (4 if times == 1 else 130)

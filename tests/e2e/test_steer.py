@@ -80,7 +80,7 @@ def test_a_pause_stops_all_workers_and_nothing_is_lost(cli: Cli, target: Target,
     paused = steer(cli, "pause")
     assert (paused.code, paused.err) == (0, "")
     assert paused.out.startswith("paused by hand: ")
-    assert f"of 900 items settled; loadgen continue {cli.directory().name}\n" in paused.out
+    assert f"of 900 items settled; loadgen continue {cli.directory().name} --out {cli.out}\n" in paused.out
     assert calls(target, QUIET_S) == 0, "it said that all workers keep to it"
     time.sleep(1.2 if text is THINGS else 0)  # longer than a lease lives
     assert "no limits" in cli("continue", "latest", "--out", cli.out).out, "said in another process"

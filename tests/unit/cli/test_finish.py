@@ -81,3 +81,16 @@ def test_a_clean_holds_a_run_that_is_over(tmp_path):
     lock = RunLock(directory)
     assert verdict_on(directory).ok
     lock.release()
+
+
+def test_a_summary_that_cannot_be_written_elsewhere_spoils_nothing(tmp_path):
+    screen = io.StringIO()
+    nowhere = tmp_path / "gone" / "x.json"
+    verdict = finish(
+        a_run(tmp_path),
+        Console(file=screen, width=80),
+        None,
+        SimpleNamespace(**{**vars(QUIET), "json": nowhere}),
+    )
+    assert verdict.ok
+    assert screen.getvalue() == f"--json {nowhere}: No such file or directory\nr1: ok\n"

@@ -84,7 +84,8 @@ def test_a_key_is_an_order(key, standing, request_):
 def test_the_keys_are_told():
     assert footer(CLOSED) == "p pause   s stop   + - concurrency 8   ? keys"
     assert footer(replace(OPEN, paused=True)) == "p continue   s stop   + - rate 50/s   ? keys"
-    assert footer(replace(CLOSED, stopping=True)) == "Ctrl-C again leaves at once"
+    assert footer(replace(CLOSED, stopping=True)) == "Ctrl-C twice leaves at once"
+    assert footer(replace(CLOSED, stopping=True, asked=True)) == "Ctrl-C leaves at once"
     assert footer(Standing()) == "p pause   s stop   ? keys"
     assert max(map(len, [*explained(OPEN), footer(OPEN)])) < 80
     assert "rate=55/s, rate=45.5/s" in "".join(explained(OPEN))
