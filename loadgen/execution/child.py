@@ -252,6 +252,7 @@ class Slot:
 
     def _enter(self, task: Task) -> bool | None:
         """Wait for both doors to be open; at the gate nobody stands in the valve.  None: not in time."""
+        # Most are let in at once: only who is not gets ready to wait.
         while entered := self._valve.enter() or self._valve.await_entry(self._patience_s(task)):
             opens = self._gate.may_start(task.lease)
             if opens:

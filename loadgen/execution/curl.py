@@ -189,7 +189,7 @@ class CurlTransport:
         alone = request.method == "GET" and request.body is None and not request.proxy
         if last is None or request.headers is not last.headers or alone is not self._alone:
             self._alone = alone
-            self._take(request.headers)
+            self._set_headers(request.headers)
             last_item: ItemHeaders | None = None
         else:
             last_item = last.item_headers
@@ -202,7 +202,7 @@ class CurlTransport:
         if last is None or request.proxy != last.proxy:
             curl.setopt(pycurl.PROXY, request.proxy)  # empty: none, not even the environment's
 
-    def _take(self, headers: Headers) -> None:
+    def _set_headers(self, headers: Headers) -> None:
         """Other headers than those of the last call; calls of a few kinds take turns."""
         sheet = self._sheets.get((headers, self._alone))
         if sheet is None:

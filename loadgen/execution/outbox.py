@@ -115,7 +115,7 @@ class Outbox:
             got.samples.extend(samples)
         last = None
         for task, result, samples in _drained(self._ended):
-            if task is not last:
+            if task is not last:  # several of one task mostly come together
                 got, last = gathered[task.lease, task.step], task
             got.results.append(result)
             got.samples.extend(samples)

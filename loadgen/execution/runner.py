@@ -100,11 +100,8 @@ class Judge:
 
     def judge(self, attempt: Attempt) -> Result:
         """The attempt has ended just now."""
-        errand, case, duration_us = (
-            attempt.errand,
-            attempt.case,
-            self._clock.monotonic_us() - attempt.began_us,
-        )
+        duration_us = self._clock.monotonic_us() - attempt.began_us
+        errand, case = attempt.errand, attempt.case
         lag_us = max(attempt.began_us - errand.due_us, 0) if errand.due_us else 0
         if lag_us and case.samples:  # the calls after the first start when the one before has ended
             case.samples[0] = msgspec.structs.replace(case.samples[0], lag_us=lag_us)

@@ -195,10 +195,8 @@ class Session(Base):
             return self.settle(outgoing, *self._sent(outgoing), name, expect)
         rest = {"params": params, "cookies": cookies, "timeout": timeout, "allow_redirects": allow_redirects}
         rest |= {"proxies": proxies, "hooks": hooks, "stream": stream, "verify": verify, "cert": cert}
-        url, headers = (
-            join(self.base_url, text(url)),
-            {**dict(self._letterhead.item_headers(self.case)), **(headers or {})},
-        )
+        url = join(self.base_url, text(url))
+        headers = {**dict(self._letterhead.item_headers(self.case)), **(headers or {})}
         if files and body is not None:
             data, json = body[0], None
             if "content-type" not in self._letterhead.fields(self.case, headers):

@@ -841,6 +841,7 @@ def test_calls_of_several_kinds_take_turns(http, server):
     for item in range(3):
         http.begin("create", item, 1, "r1")
         http.get("/echo")
+        http.post("/echo", data=b"n")
         http.post("/echo", data={"n": item})
         http.post("/echo", data={"n": item}, headers={"X-A": str(item)})
         http.get("/echo", auth=Bearer("t"))
@@ -853,6 +854,7 @@ def test_calls_of_several_kinds_take_turns(http, server):
         for item in ("0", "1", "2")
         for line in (
             (item, None, None, None, None, "sid=1"),
+            (item, None, "1", None, None, "sid=1"),
             (item, form, "3", None, None, "sid=1"),
             (item, form, "3", item, None, "sid=1"),
             (item, None, None, None, "Bearer t", "sid=1"),
