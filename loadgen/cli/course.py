@@ -11,6 +11,7 @@ import typer
 
 from loadgen.cli import words
 from loadgen.cli.pace import PaceOrder
+from loadgen.cli.spelled import check_words
 from loadgen.errors import UsageError, pointed
 from loadgen.levels import Levels, parse_ramp
 from loadgen.loader import Loaded
@@ -92,6 +93,7 @@ class CourseOrder:
         seed: int | None,
     ) -> Self:
         """What was said, else what the scenario says.  Raises UsageError."""
+        check_words(scenario, duration=duration, ramp=ramp, think_time=think_time)
         duration, ramp = duration or scenario.duration, ramp or scenario.ramp
         weights = parse_mix(mix) if mix else scenario.mix
         _check_names(scenario, weights or {}, mix)
