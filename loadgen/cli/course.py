@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self, TypeAlias
 from loadgen.cli import words
 from loadgen.cli.declare import option
 from loadgen.cli.pace import PaceOrder
+from loadgen.cli.spelled import check_words
 from loadgen.errors import UsageError, pointed
 from loadgen.levels import Levels, parse_ramp
 from loadgen.loader import Loaded
@@ -87,6 +88,7 @@ class CourseOrder:
         seed: int | None,
     ) -> Self:
         """What was said, else what the scenario says.  Raises UsageError."""
+        check_words(scenario, duration=duration, ramp=ramp, think_time=think_time)
         duration, ramp = duration or scenario.duration, ramp or scenario.ramp
         weights = parse_mix(mix) if mix else scenario.mix
         _check_names(scenario, weights or {}, mix)

@@ -97,13 +97,14 @@ class PaceOrder:
         max_lag: str | None,
     ) -> Self:
         """What was said, else what the scenario says.  Raises UsageError."""
-        check_words(scenario)
+        check_words(scenario, arrivals=arrivals)
         closed = rate == NONE
         theirs = None if closed else scenario.arrivals
         rate = None if closed else rate
         if rate or stages:
             theirs = None if _is_file(theirs) else theirs  # a rate was said instead of the scenario's times
         elif not closed and not _is_file(arrivals):
+            check_words(scenario, rate=rate, stages=stages)
             rate, stages = scenario.rate, scenario.stages
         arrivals = arrivals or (theirs if rate or stages or _is_file(theirs) else None)
         if rate and stages:
@@ -114,6 +115,7 @@ class PaceOrder:
             )
         if arrivals and not (rate or stages or _is_file(arrivals)):
             raise UsageError(f"--arrivals {arrivals}: needs --rate or --stages")
+        check_words(scenario, max_lag=max_lag)
         lag = max_lag or scenario.max_lag or MAX_LAG
         if not parse_duration(lag, "--max-lag"):
             raise UsageError(

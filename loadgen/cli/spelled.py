@@ -15,6 +15,7 @@ READERS: Mapping[str, Callable[[str, str], object]] = MappingProxyType(
     {
         "rate": parse_rate,
         "stages": parse_stages,
+        "arrivals": lambda _text, _place: None,  # read with the file
         "max_lag": parse_duration,
         "duration": parse_duration,
         "ramp": parse_ramp,
@@ -23,14 +24,15 @@ READERS: Mapping[str, Callable[[str, str], object]] = MappingProxyType(
 )
 
 
-def check_words(scenario: Scenario) -> None:
-    """Raises UsageError (ScenarioError), with the place and, in a text, a caret."""
-    for name, read in READERS.items():
-        _read(read, getattr(scenario, name), f"{scenario.location}: {name}")
-    if not isinstance(scenario.arrivals, str | None):
-        raise ScenarioError(f"{scenario.location}: arrivals={scenario.arrivals!r} is no text")
-    for step in scenario.steps:
-        _read(parse_think, step.think_time, f"{where(step.function)}: think_time of {step.name}")
+def check_words(scenario: Scenario, **said: str | None) -> None:
+    """Look at what is not `said` elsewhere, by the names of what is.
+
+    Raises UsageError (ScenarioError), with the place and, in a text, a caret.
+    """
+    for name in (name for name, text in said.items() if not text):
+        _read(READERS[name], getattr(scenario, name), f"{scenario.location}: {name}")
+        for step in scenario.steps if name == "think_time" else ():
+            _read(parse_think, step.think_time, f"{where(step.function)}: think_time of {step.name}")
 
 
 def _read(read: Callable[[str, str], object], text: object, place: str) -> None:

@@ -212,3 +212,17 @@ def test_a_ramp_that_is_not_what_it_looks_like_is_told(shop: Shop) -> None:
     assert told("0:1,9s:64", 8, settled=True) == [
         "--ramp 0:1,9s:64: there are 8 slots here; only workers that join bring 64"
     ]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('duration="ten"', r"shop.py:5: duration: expected a duration"),
+        ('ramp="9s:1"', r"shop.py:5: ramp: the first point is at 0"),
+        ('think_time="2s-1s"', r"shop.py:5: think_time: the longest is shorter"),
+        ("ramp=9", r"shop.py:5: ramp: expected a text, not 9"),
+    ],
+)
+def test_what_the_scenario_says_wrong_is_told_where_it_stands(shop: Shop, more: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        shop.prepare(more)
