@@ -60,11 +60,12 @@ def _steer(run: str, out: Path, request: Request) -> None:
 
     from loadgen.control import ask, socket_path
     from loadgen.ledger import directory
-    from loadgen.reports.advice import named
 
     path = directory.find(out, run)
     name = path.resolve().name
     answer = ask(socket_path(path, os.environ), request, name)
+    from loadgen.reports.advice import named  # takes its time, which the order must not wait for
+
     sys.stdout.write(said(answer, named(name, path)) + "\n")
 
 
