@@ -6,6 +6,7 @@ whatever is said; one that can be resumed, or whose work on its target was not c
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -151,9 +152,11 @@ def _remove(going: Iterable[Shelved]) -> None:
     import shutil
 
     from loadgen.cli.order import identity_file
+    from loadgen.control import socket_path
     from loadgen.launch.sandbox import SandboxProcess
     from loadgen.ledger.lock import RunLock
     from loadgen.ledger.store import FILE
+    from loadgen.queues.token import state_directory
 
     for run in going:
         try:
@@ -168,4 +171,6 @@ def _remove(going: Iterable[Shelved]) -> None:
         except OSError as error:
             raise LoadgenError(f"{run.path}: cannot remove it: {error.strerror}") from error
         identity_file(run.path.name).unlink(missing_ok=True)
+        socket_path(run.path, os.environ).unlink(missing_ok=True)
+        shutil.rmtree(state_directory(os.environ) / "spool" / run.path.name, ignore_errors=True)
         sys.stdout.write(f"removed {run.path.name}\n")

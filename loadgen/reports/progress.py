@@ -70,7 +70,7 @@ class PlainProgress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._last: Progress | None = None
+        self._last: Scene | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -81,14 +81,20 @@ class PlainProgress:
 
     def show(self, scene: Scene) -> None:
         """A line, when it is time for one: also when the master begins with something itself."""
-        last, progress = self._last, scene.progress
-        if last is not None and progress.task in ("", last.task):
-            passed_s = progress.elapsed_s - last.elapsed_s
-            if passed_s < (EVERY_S if _news(last, progress) else QUIET_S):
-                return
-        self._last = progress
-        line = clean(plain_line(progress), self._console.encoding)
+        if not self._is_due(scene):
+            return
+        self._last, progress = scene, scene.progress
+        word = "" if scene.state.well else f"{scene.state.word}: "
+        line = clean(f"{word}{plain_line(progress)}", self._console.encoding)
         self._console.out(line, highlight=False)
+
+    def _is_due(self, scene: Scene) -> bool:
+        if self._last is None:
+            return True
+        last, progress = self._last.progress, scene.progress
+        if self._last.state.well != scene.state.well or progress.task not in ("", last.task):
+            return True  # it is paused, goes on, or winds down
+        return progress.elapsed_s - last.elapsed_s >= (EVERY_S if _news(last, progress) else QUIET_S)
 
     def hide(self) -> None:
         """What is in a log stays there."""

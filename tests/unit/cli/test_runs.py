@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import pytest
 
 from loadgen.cli import tidy
 from loadgen.cli.app import run_app
+from loadgen.cli.order import identity_file
 from loadgen.cli.runs import HEADINGS, lines
 from loadgen.cli.shelf import look, size
 from loadgen.columns import divide
+from loadgen.control import socket_path
 from loadgen.ledger.lock import RunLock
 from loadgen.ledger.store import Ledger
 from loadgen.record import Ended, Joined, Mark, Reported, RunFacts, StepFacts
@@ -152,6 +155,22 @@ def test_what_would_be_lost_stays_unless_forced(shelf, capsys, how, words):
     assert run_app(["runs", "rm", "r", "--yes", "--force"]) == 0
     assert not path.exists()
     assert capsys.readouterr().out == "removed r\n"
+
+
+def test_what_a_run_left_in_the_state_directory_goes_with_it(shelf, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOADGEN_STATE_DIR", str(tmp_path / "state"))
+    path = a_run(shelf, "r")
+    left = [
+        identity_file("r"),
+        socket_path(path, os.environ),
+        tmp_path / "state" / "spool" / "r" / "1.spool",
+        tmp_path / "state" / "spool" / "other" / "1.spool",
+    ]
+    for file in left:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    assert run_app(["runs", "rm", "r", "--yes"]) == 0
+    assert [file.exists() for file in left] == [False, False, False, True]
 
 
 def test_what_was_cleaned_may_go(shelf):

@@ -23,7 +23,7 @@ from loadgen.reports.progress import (
     plain_line,
 )
 from loadgen.reports.pulse import Progress, Pulse
-from loadgen.reports.screen import Scene
+from loadgen.reports.screen import Scene, State
 from loadgen.view import QueueView, WorkerView
 
 SECOND = 1_000_000
@@ -171,6 +171,21 @@ def test_a_log_gets_no_line_without_news_but_a_sign_of_life_each_minute():
         "0 s",
         "1 min 0 s",
         "2 min 0 s",
+    ]
+
+
+def test_a_log_hears_at_once_that_the_run_is_paused_goes_on_or_stops():
+    file = io.StringIO()
+    words = ["RUNNING", "RUNNING", "PAUSED by hand", "PAUSED by hand", "RUNNING", "STOPPING", "STOPPING"]
+    with PlainProgress(Console(file=file, width=40)) as progress:
+        for tenth, word in enumerate(words):
+            state = State(word, well=word == "RUNNING")
+            progress.show(Scene(a_progress(elapsed_s=tenth / 10, event=word), state))
+    assert [line.partition(" (")[0] for line in file.getvalue().splitlines()] == [
+        "create_flow",
+        "PAUSED by hand: create_flow",
+        "create_flow",
+        "STOPPING: create_flow",
     ]
 
 
