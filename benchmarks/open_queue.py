@@ -10,7 +10,7 @@ from benchmarks.lab import Lab
 from benchmarks.lines import against, line, timed
 from benchmarks.servers import Web
 from benchmarks.tables import Cell, Figure, Goal, Table, number, within
-from loadgen.pacing import Poisson, parse_rate
+from loadgen.pace.pacing import Poisson, parse_rate
 
 ITEMS = {5.0: 12_000, 20.0: 3_500}
 """Of each service time, in ms: some eighty seconds and more of arrivals."""

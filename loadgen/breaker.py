@@ -26,7 +26,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from loadgen import rates
+from loadgen.pace import rates
 
 ENOUGH = 20
 """Items that must have ended before their share of failures says anything."""

@@ -26,8 +26,8 @@ from loadgen.execution.session import Session
 from loadgen.ledger.made import LedgerMade
 from loadgen.ledger.reader import Reader
 from loadgen.ledger.store import Ledger
-from loadgen.levels import Levels
 from loadgen.loader import Loaded, Work
+from loadgen.pace.levels import Levels
 from loadgen.queues.memory import MemoryQueue
 from loadgen.queues.phase import Part
 from loadgen.queues.term import Term

@@ -14,8 +14,8 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from loadgen.pacing import Pace
-from loadgen.thinking import Think
+from loadgen.pace.pacing import Pace
+from loadgen.pace.thinking import Think
 
 ENDLESS = -1
 """The number of items of a step that has none."""

@@ -13,8 +13,8 @@ from typing import Annotated, Final, Literal, NoReturn, TypeAlias
 
 import msgspec
 
-from loadgen import rates
 from loadgen.errors import UsageError, pointed
+from loadgen.pace import rates
 from loadgen.sample import Count
 
 PAUSED: Final = "paused"

@@ -31,7 +31,7 @@ from types import MappingProxyType
 from typing import Literal, NoReturn, TypeAlias
 
 from loadgen.errors import ThresholdError, pointed
-from loadgen.rates import plain, read_span, span
+from loadgen.pace.rates import plain, read_span, span
 
 Of: TypeAlias = Literal["items", "calls"]
 Kind: TypeAlias = Literal["time", "rate", "number"]

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from loadgen.errors import WarmUpError, pointed
-from loadgen.rates import SPANS_US, read_span, span
+from loadgen.pace.rates import SPANS_US, read_span, span
 
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?(?![\d.])")
 _WORD = re.compile(r"[^\W\d]+")

@@ -12,14 +12,14 @@ from loadgen.cli.declare import option
 from loadgen.cli.pace import PaceOrder
 from loadgen.cli.spelled import check_words
 from loadgen.errors import UsageError, pointed
-from loadgen.levels import Levels, parse_ramp
 from loadgen.loader import Loaded
-from loadgen.mixing import parse_mix
-from loadgen.pacing import parse_duration
+from loadgen.pace.levels import Levels, parse_ramp
+from loadgen.pace.mixing import parse_mix
+from loadgen.pace.pacing import parse_duration
+from loadgen.pace.thinking import Think, parse_think
 from loadgen.plan import ENDLESS, Plan, StepPlan
 from loadgen.reports.words import count
 from loadgen.scenario import Scenario, Step
-from loadgen.thinking import Think, parse_think
 from loadgen.warmup import WarmUp
 
 FAR_MORE = 2

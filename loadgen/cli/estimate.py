@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from loadgen.levels import Levels
+from loadgen.pace.levels import Levels
+from loadgen.pace.rates import Rates
 from loadgen.plan import Plan, StepPlan
 from loadgen.queues.schedule import ANNOUNCED_S
-from loadgen.rates import Rates
 
 _LEAST_S = 1e-6
 """What an item takes at least: something has to be divided by."""

@@ -14,8 +14,8 @@ from loadgen.cli.declare import option
 from loadgen.cli.said import NONE
 from loadgen.cli.spelled import check_words
 from loadgen.errors import UsageError
-from loadgen.mixing import parts
-from loadgen.pacing import Even, Pace, Poisson, parse_duration, parse_rate, parse_stages, parse_trace
+from loadgen.pace.mixing import parts
+from loadgen.pace.pacing import Even, Pace, Poisson, parse_duration, parse_rate, parse_stages, parse_trace
 from loadgen.plan import Plan
 from loadgen.reports.words import count
 from loadgen.scenario import Scenario

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from loadgen.errors import ScenarioError
-from loadgen.levels import parse_ramp
-from loadgen.rates import parse_duration, parse_rate, parse_stages
+from loadgen.pace.levels import parse_ramp
+from loadgen.pace.rates import parse_duration, parse_rate, parse_stages
+from loadgen.pace.thinking import parse_think
 from loadgen.scenario import Scenario, where
-from loadgen.thinking import parse_think
 
 READERS: Mapping[str, Callable[[str, str], object]] = MappingProxyType(
     {

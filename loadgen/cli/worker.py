@@ -15,7 +15,7 @@ import typer
 from loadgen.cli import signals, words
 
 if TYPE_CHECKING:
-    from loadgen.worker import Worker
+    from loadgen.worker.worker import Worker
 
 
 def worker(
@@ -73,10 +73,10 @@ def worker(
     """Join a master and work for it until its queue is drained."""
     from loadgen.clock import SystemClock
     from loadgen.errors import MasterGone
-    from loadgen.pacing import parse_duration
+    from loadgen.pace.pacing import parse_duration
     from loadgen.queues import token as tokens
     from loadgen.queues.client import QueueClient
-    from loadgen.worker import Worker, WorkerSettings
+    from loadgen.worker.worker import Worker, WorkerSettings
 
     host, port = tokens.split_address(server, words.PORT)
     host = host or "localhost"

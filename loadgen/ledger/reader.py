@@ -18,7 +18,7 @@ from loadgen.errors import ExitCode, RunNotFound
 from loadgen.lag import NO_LAG, Lag
 from loadgen.ledger.migrations import MIGRATIONS
 from loadgen.ledger.store import FILE, WarmedUp
-from loadgen.pacing import parse_duration
+from loadgen.pace.pacing import parse_duration
 from loadgen.plan import Chunk
 from loadgen.record import (
     AttemptRow,

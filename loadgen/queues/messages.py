@@ -12,11 +12,11 @@ import msgspec
 from loadgen.columns import Harvest
 from loadgen.lag import NO_LAG, Lag
 from loadgen.loader import Bundle
+from loadgen.pace.thinking import Think
 from loadgen.plan import Chunk
 from loadgen.sample import Count, Seconds
 from loadgen.scenario import Connections
 from loadgen.steering import Orders
-from loadgen.thinking import Think
 
 PROTOCOL = 1
 """Changes whenever a message changes its meaning."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from loadgen.columns import pack
-from loadgen.pacing import Pace
+from loadgen.pace.pacing import Pace
 from loadgen.plan import LARGEST_CHUNK, Chunk, StepPlan
 from loadgen.queues.decisions import Wanted
 from loadgen.queues.schedule import Schedule

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from loadgen.mixing import Turns
+from loadgen.pace.mixing import Turns
 from loadgen.plan import Chunk, StepPlan, chunk_size
 from loadgen.queues.decisions import Decisions, Grant, Rules, Wanted
 from loadgen.queues.endless import EndlessMachine

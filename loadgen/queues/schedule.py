@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadgen.pacing import Pace
+from loadgen.pace.pacing import Pace
 
 ANNOUNCED_S = 3.0
 """So long before its first item a step is announced: all workers are ready for it then."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from loadgen.levels import Levels
+from loadgen.pace.levels import Levels
 
 
 class Term:

@@ -12,7 +12,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from loadgen.rates import plain
+from loadgen.pace.rates import plain
 from loadgen.record import AttemptRow, CallTable, ItemCounts, StepFacts, TryTable
 from loadgen.reports.schema import ThresholdSummary
 from loadgen.reports.tally import Series, Tally

@@ -14,7 +14,7 @@ import msgspec
 
 from loadgen.files import whole
 from loadgen.lag import Lag
-from loadgen.pacing import parse_duration
+from loadgen.pace.pacing import parse_duration
 from loadgen.record import (
     AttemptRow,
     Attempts,

@@ -11,11 +11,11 @@ import pytest
 from loadgen import __version__
 from loadgen.clock import SteppedClock
 from loadgen.columns import Harvest
-from loadgen.desk import Desk
 from loadgen.errors import Refused
-from loadgen.levels import parse_ramp
 from loadgen.loader import Bundle
-from loadgen.pacing import Even, parse_rate
+from loadgen.pace.levels import parse_ramp
+from loadgen.pace.pacing import Even, parse_rate
+from loadgen.pace.thinking import Think
 from loadgen.plan import ENDLESS, StepPlan
 from loadgen.queues.members import Restored
 from loadgen.queues.memory import MemoryQueue
@@ -36,11 +36,11 @@ from loadgen.queues.phase import Part
 from loadgen.queues.term import Term
 from loadgen.record import Entry, LeaseRecord, Past, Reported
 from loadgen.record import Mark as PhaseMark
-from loadgen.resting import Rests
 from loadgen.sample import Outcome, Result
-from loadgen.spool import Spool
 from loadgen.steering import BY_HAND
-from loadgen.thinking import Think
+from loadgen.worker.desk import Desk
+from loadgen.worker.resting import Rests
+from loadgen.worker.spool import Spool
 
 SECOND = 1_000_000
 

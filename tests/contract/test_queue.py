@@ -15,7 +15,7 @@ from loadgen.columns import Harvest, unpack
 from loadgen.errors import Refused, TokenError
 from loadgen.lag import Lag
 from loadgen.loader import Bundle
-from loadgen.pacing import Even, parse_rate
+from loadgen.pace.pacing import Even, parse_rate
 from loadgen.plan import StepPlan
 from loadgen.queues.client import QueueClient
 from loadgen.queues.identity import new_identity

@@ -9,7 +9,7 @@ import pytest
 from harness import THINGS, Cli, Running, Target, adds_up, until
 
 from loadgen.ledger.reader import Reader
-from loadgen.pacing import Poisson, parse_rate
+from loadgen.pace.pacing import Poisson, parse_rate
 
 SHORT = THINGS.replace("Scenario(options=Options)", "Scenario(options=Options, timeout=1)")
 """Doubt about an item ends soon."""

@@ -31,7 +31,7 @@ from benchmarks.lab import Failed, Lab, Missing, take_turns, wait_until
 from benchmarks.lines import Timed
 from benchmarks.processes import Point, Watched
 from benchmarks.tables import Figure, Goal, Table
-from loadgen.pacing import Poisson, parse_rate
+from loadgen.pace.pacing import Poisson, parse_rate
 
 WRK = """Running 2s test @ http://127.0.0.1:8907/json
   1 threads and 32 connections

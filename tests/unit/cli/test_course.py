@@ -13,8 +13,8 @@ from loadgen.cli.pace import PaceOrder
 from loadgen.cli.prepare import Prepared, prepare
 from loadgen.errors import ScenarioError, UsageError
 from loadgen.loader import load
+from loadgen.pace.thinking import Think
 from loadgen.plan import ENDLESS
-from loadgen.thinking import Think
 
 SHOP = '''"""Browse and order."""
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from loadgen.cli.estimate import Estimate, Known, estimate
-from loadgen.levels import parse_ramp
-from loadgen.pacing import Even, Trace, parse_rate, parse_stages
+from loadgen.pace.levels import parse_ramp
+from loadgen.pace.pacing import Even, Trace, parse_rate, parse_stages
+from loadgen.pace.thinking import Think
 from loadgen.plan import ENDLESS, Plan, StepPlan
 from loadgen.queues.schedule import ANNOUNCED_S
-from loadgen.thinking import Think
 
 THINK = Think(1_000_000, 3_000_000)
 

@@ -11,7 +11,7 @@ import pytest
 from loadgen import Scenario
 from loadgen.cli.pace import MAX_LAG, PaceOrder
 from loadgen.errors import UsageError
-from loadgen.pacing import Even, Poisson, Trace
+from loadgen.pace.pacing import Even, Poisson, Trace
 from loadgen.plan import Plan, StepPlan
 
 NOTHING_SAID = {"rate": None, "stages": None, "arrivals": None, "seed": None, "max_lag": None}

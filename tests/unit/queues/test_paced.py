@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadgen.columns import unpack
-from loadgen.pacing import Even, Pace, Poisson, Rates, Trace, parse_rate, parse_stages
+from loadgen.pace.pacing import Even, Pace, Poisson, Rates, Trace, parse_rate, parse_stages
 from loadgen.plan import LARGEST_CHUNK, Chunk, StepPlan
 from loadgen.queues.decisions import Wanted
 from loadgen.queues.paced import MOST_STRIPES, Pacer, parts, progressions

@@ -6,9 +6,9 @@ import pytest
 
 from loadgen.columns import Harvest
 from loadgen.errors import UsageError
-from loadgen.resting import Rests
+from loadgen.pace.thinking import Think, parse_think
 from loadgen.sample import Outcome, Result
-from loadgen.thinking import Think, parse_think
+from loadgen.worker.resting import Rests
 
 
 def test_words() -> None:

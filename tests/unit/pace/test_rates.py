@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen.errors import UsageError
-from loadgen.mixing import parts
-from loadgen.rates import Rates, parse_duration, parse_rate, parse_stages
+from loadgen.pace.mixing import parts
+from loadgen.pace.rates import Rates, parse_duration, parse_rate, parse_stages
 
 A_RATE = st.sampled_from([0.0, 0.0, 1.0, 7.0, 50.0]) | st.floats(min_value=0.01, max_value=5_000)
 RAMP = Rates(((0.0, 0.0), (10.0, 100.0), (20.0, 0.0)))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadgen.backlog import SOON_S, Backlog, marks
 from loadgen.columns import pack
 from loadgen.execution.pipe import Task
 from loadgen.plan import Chunk
 from loadgen.queues.messages import Lease, Mark
+from loadgen.worker.backlog import SOON_S, Backlog, marks
 
 SOON_US = round(SOON_S * 1_000_000)
 AHEAD_US = 5_000_000_000

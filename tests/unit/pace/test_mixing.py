@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen.errors import UsageError
-from loadgen.mixing import Turns, parse_mix, parts
+from loadgen.pace.mixing import Turns, parse_mix, parts
 
 WEIGHTS = st.dictionaries(st.integers(0, 9), st.integers(1, 50).map(float), min_size=1, max_size=5)
 

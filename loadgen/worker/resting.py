@@ -11,7 +11,7 @@ import operator
 from collections.abc import Iterator, Mapping
 
 from loadgen.columns import Harvest
-from loadgen.thinking import Think
+from loadgen.pace.thinking import Think
 
 
 class Rests:

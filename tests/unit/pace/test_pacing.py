@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadgen.errors import UsageError
-from loadgen.pacing import WINDOW, Changed, Even, Pace, Poisson, Rates, Trace, parse_stages, parse_trace
+from loadgen.pace.pacing import WINDOW, Changed, Even, Pace, Poisson, Rates, Trace, parse_stages, parse_trace
 
 SECOND = 1_000_000
 A_RATE = st.sampled_from([0.0, 0.0, 1.0, 7.0, 50.0]) | st.floats(min_value=0.01, max_value=5_000)
@@ -190,7 +190,7 @@ def test_a_run_is_steered() -> None:
 
 TOLD = """
 import json
-from loadgen.pacing import Poisson, Rates
+from loadgen.pace.pacing import Poisson, Rates
 pace = Poisson(Rates(((0.0, 5.0), (60.0, 500.0))), 4711)
 print(json.dumps([pace.offsets_us(0, 5), pace.offsets_us(99_998, 100_003), pace.due(3_600_000_000)]))
 """

@@ -3,7 +3,7 @@
 import pytest
 
 from loadgen.errors import UsageError
-from loadgen.levels import parse_ramp
+from loadgen.pace.levels import parse_ramp
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from loadgen.clock import SteppedClock
-from loadgen.helm import Bucket, Helm
 from loadgen.steering import Orders
-from loadgen.worker import Worker
+from loadgen.worker.helm import Bucket, Helm
+from loadgen.worker.worker import Worker
 
 
 class FakePool:

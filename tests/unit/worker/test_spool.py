@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from loadgen import spool as spools
 from loadgen.columns import Harvest
 from loadgen.errors import UsageError
 from loadgen.queues.messages import Batch
 from loadgen.sample import Outcome, Result
-from loadgen.spool import Spool, left_behind
+from loadgen.worker import spool as spools
+from loadgen.worker.spool import Spool, left_behind
 
 BATCHES = [
     Batch(seq, 1, 0, Harvest.of([Result(seq, 2, Outcome.FAILED, 5, 6, "no" * 200)])) for seq in range(1, 9)
@@ -46,8 +46,8 @@ def test_one_that_is_all_acknowledged_leaves_nothing(tmp_path: Path) -> None:
 DYING = """
 import sys
 from pathlib import Path
-from tests.unit.test_spool import BATCHES
-from loadgen.spool import Spool
+from tests.unit.worker.test_spool import BATCHES
+from loadgen.worker.spool import Spool
 spool = Spool(Path(sys.argv[1]), "r1", "s1")
 spool.add(BATCHES[:2])
 print("there", flush=True)
@@ -56,7 +56,7 @@ sys.stdin.readline()
 
 
 def test_a_live_worker_keeps_its_own(tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     process = subprocess.Popen(
         [sys.executable, "-c", DYING, str(tmp_path)],
         cwd=root,

@@ -22,16 +22,11 @@ from pathlib import Path
 
 import msgspec
 
-from loadgen.backlog import marks, without
 from loadgen.clock import Clock
-from loadgen.desk import Desk
-from loadgen.enlist import enlist
 from loadgen.errors import Incomplete, LoadgenError, MasterGone, UsageError
 from loadgen.execution.pipe import Task
 from loadgen.execution.pool import Pool
 from loadgen.execution.widening import Reading, Widening
-from loadgen.helm import Helm
-from loadgen.link import Link
 from loadgen.queues.client import QueueClient
 from loadgen.queues.messages import (
     PROTOCOL,
@@ -47,9 +42,14 @@ from loadgen.queues.messages import (
     Report,
     Welcome,
 )
-from loadgen.resting import Rests
-from loadgen.spool import Spool
 from loadgen.version import __version__
+from loadgen.worker.backlog import marks, without
+from loadgen.worker.desk import Desk
+from loadgen.worker.enlist import enlist
+from loadgen.worker.helm import Helm
+from loadgen.worker.link import Link
+from loadgen.worker.resting import Rests
+from loadgen.worker.spool import Spool
 
 BEAT_S = 0.5
 """Not longer: a beat also brings what the run is told, and all must keep to that within two seconds."""

@@ -14,7 +14,7 @@ from loadgen.clock import Clock, Skew
 from loadgen.errors import MasterGone, Refused, TokenError
 from loadgen.queues.client import QueueClient
 from loadgen.queues.messages import Beat, Hello, Report, Welcome
-from loadgen.spool import left_behind
+from loadgen.worker.spool import left_behind
 
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.05, 2.0
 

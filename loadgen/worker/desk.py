@@ -8,14 +8,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from loadgen.backlog import Backlog
 from loadgen.clock import Clock
 from loadgen.columns import Harvest
 from loadgen.execution.pipe import Returned, Task
 from loadgen.queues.messages import Batch, Lease
-from loadgen.resting import Rests
 from loadgen.sample import NO_ITEM, Result
-from loadgen.spool import Spool
+from loadgen.worker.backlog import Backlog
+from loadgen.worker.resting import Rests
+from loadgen.worker.spool import Spool
 
 LARGEST_REPORT = 1024 * 1024
 """Bytes in one report, and at most one batch more: keeps the frame well below its limit."""

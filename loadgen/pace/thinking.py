@@ -9,7 +9,7 @@ from random import Random
 
 import msgspec
 
-from loadgen.rates import failing, read_span
+from loadgen.pace.rates import failing, read_span
 
 
 class Think(msgspec.Struct, frozen=True, array_like=True):

@@ -19,7 +19,7 @@ from random import Random
 from typing import NoReturn, TypeAlias
 
 from loadgen.errors import UsageError, pointed
-from loadgen.rates import Rates, parse_duration, parse_rate, parse_stages, plain
+from loadgen.pace.rates import Rates, parse_duration, parse_rate, parse_stages, plain
 
 __all__ = [
     "Changed",

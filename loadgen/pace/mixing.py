@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from loadgen.rates import failing
+from loadgen.pace.rates import failing
 
 _EXAMPLE = "like browse=3,order=1"
 _NONE_LEFT = 1e-6

@@ -10,9 +10,9 @@ import pytest
 from loadgen import __version__
 from loadgen.clock import Skew, SteppedClock
 from loadgen.errors import MasterGone, Refused
-from loadgen.link import Link
 from loadgen.loader import Bundle
 from loadgen.queues.messages import PROTOCOL, Beat, Hello, Receipt, Welcome
+from loadgen.worker.link import Link
 
 AHEAD_US = 7_000_000
 

@@ -18,7 +18,7 @@ import msgspec
 
 from loadgen.columns import unpack
 from loadgen.execution.pipe import Task
-from loadgen.mixing import Turns
+from loadgen.pace.mixing import Turns
 from loadgen.queues.messages import Lease, Mark
 
 PIECE_S = 0.1

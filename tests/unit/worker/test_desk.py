@@ -8,15 +8,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadgen.backlog import marks
 from loadgen.clock import SteppedClock
 from loadgen.columns import Harvest
-from loadgen.desk import LARGEST_REPORT, Desk
 from loadgen.execution.pipe import Returned
 from loadgen.plan import Chunk
 from loadgen.queues.messages import Lease, Mark
 from loadgen.sample import Outcome, Result, Sample
-from loadgen.spool import Spool
+from loadgen.worker.backlog import marks
+from loadgen.worker.desk import LARGEST_REPORT, Desk
+from loadgen.worker.spool import Spool
 
 
 @pytest.fixture

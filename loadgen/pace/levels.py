@@ -13,7 +13,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from loadgen.rates import Fail, failing, read_points, read_span
+from loadgen.pace.rates import Fail, failing, read_points, read_span
 
 _COUNT = re.compile(r"\d{1,9}(?![\d.])", re.ASCII)
 _POINTS = re.compile(r"[:,]")

@@ -1,0 +1,1 @@
+"""When items start, how many are in flight, whose turn it is: as users write it, and as numbers."""

@@ -1,0 +1,1 @@
+"""Leases, arms, executes, reports, until the queue is drained."""
