@@ -105,7 +105,7 @@ def test_reasons_and_crossed_thresholds_are_folded():
     record = a_run({"put": 3})
     record.run.settings["thresholds"] = [f"done>{n}" for n in range(3, 10)]
     text = flat(shown(record))
-    assert text.startswith("THRESHOLD threshold crossed: done>3")
+    assert text.startswith("THRESHOLD done>3: it was 3")
     assert "and 2 reasons more, with --verbose" in text
     assert "and 3 thresholds more, with --verbose" in text
     assert "with --verbose" not in flat(shown_as(record))
