@@ -173,9 +173,9 @@ def state(step: int | None, progress: Progress, view: QueueView, *, stopping: bo
         return State(f"PAUSED {view.paused}", well=False)
     if progress.task:
         return State(progress.task.upper(), why=count(progress.task_calls, "call"))
-    if step is None or not view.counts.planned:
+    if step is None or not (view.counts.planned or view.left_s):
         return State("STARTING")
-    if not progress.workers and view.counts.pending:
+    if not progress.workers and (view.counts.pending or view.left_s):
         return State("WAITING for workers")
     return State()
 

@@ -103,6 +103,8 @@ def a_progress(**changes: object) -> Progress:
         (0, {}, {"paused": "by hand"}, False, State("PAUSED by hand", well=False)),
         (0, {}, {"paused": "by hand"}, True, State("STOPPING", well=False)),
         (0, {"workers": 0}, {}, False, State("WAITING for workers")),
+        (0, {}, {"counts": ItemCounts(), "left_s": 60.0}, False, State()),
+        (0, {"workers": 0}, {"counts": ItemCounts(), "left_s": 60.0}, False, State("WAITING for workers")),
         (None, {}, {}, False, State("STARTING")),
         (None, {"task": "setting up", "task_calls": 1}, {}, False, State("SETTING UP", why="1 call")),
     ],
