@@ -20,7 +20,7 @@ from loadgen.clock import SystemClock
 from loadgen.control import Continue, Pause, Set, Stop
 from loadgen.record import ItemCounts
 from loadgen.reports.pulse import Progress
-from loadgen.reports.screen import State
+from loadgen.reports.screen import Scene, State
 from loadgen.steering import Limits, parse_settings
 from loadgen.view import QueueView
 
@@ -194,6 +194,7 @@ def test_ctrl_z_leaves_a_sane_terminal_and_coming_back_takes_it_again(terminal, 
     handler = signal.getsignal(signal.SIGTSTP)
     with bridge:
         bridge.listen()
+        bridge._display.show(Scene(a_progress()))
         ours = settings(theirs)
         bridge._on_suspend(signal.SIGTSTP, None)
         assert while_stopped == [(before, "\x1b[?25h")], "the cursor is there, too"
