@@ -71,6 +71,7 @@ class PlainProgress:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._last: Progress | None = None
+        self._alarm = ""
 
     def __enter__(self) -> Self:
         return self
@@ -80,14 +81,16 @@ class PlainProgress:
     ) -> None: ...
 
     def show(self, scene: Scene) -> None:
-        """A line, when it is time for one: also when the master begins with something itself."""
+        """A line, when it is time for one: also when the master begins with something, or all is not well."""
         last, progress = self._last, scene.progress
-        if last is not None and progress.task in ("", last.task):
+        alarm = "" if scene.state.well else scene.state.word
+        if last is not None and progress.task in ("", last.task) and alarm == self._alarm:
             passed_s = progress.elapsed_s - last.elapsed_s
             if passed_s < (EVERY_S if _news(last, progress) else QUIET_S):
                 return
-        self._last = progress
-        line = clean(plain_line(progress), self._console.encoding)
+        self._last, self._alarm = progress, alarm
+        told = f"{alarm}; {plain_line(progress)}" if alarm else plain_line(progress)
+        line = clean(told, self._console.encoding)
         self._console.out(line, highlight=False)
 
     def hide(self) -> None:

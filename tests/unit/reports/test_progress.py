@@ -23,7 +23,7 @@ from loadgen.reports.progress import (
     plain_line,
 )
 from loadgen.reports.pulse import Progress, Pulse
-from loadgen.reports.screen import Scene
+from loadgen.reports.screen import Scene, State
 from loadgen.view import QueueView, WorkerView
 
 SECOND = 1_000_000
@@ -183,6 +183,17 @@ def test_a_log_hears_at_once_that_the_master_does_something_itself():
         "setting up: 1 call, after 0 s",
         "setting up: 51 calls, after 5 s",
     ]
+
+
+def test_a_log_hears_at_once_that_the_run_stands_still_and_that_it_goes_on():
+    file = io.StringIO()
+    paused = State("PAUSED by breaker", well=False)
+    with PlainProgress(Console(file=file)) as progress:
+        for tenth in range(60):
+            state = paused if tenth in range(10, 30) else State()
+            progress.show(Scene(a_progress(elapsed_s=tenth / 10), state))
+    lines = [line.partition("create_flow")[0] for line in file.getvalue().splitlines()]
+    assert lines == ["", "PAUSED by breaker; ", ""]
 
 
 def test_the_display_fits_the_console():
