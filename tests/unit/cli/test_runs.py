@@ -156,7 +156,8 @@ def test_what_would_be_lost_stays_unless_forced(shelf, capsys, how, words):
 
 def test_what_was_cleaned_may_go(shelf):
     a_run(shelf, "r", undoable=True, cleaned=True)
-    assert run_app(["runs", "rm", "latest", "--yes"]) == 0
+    a_run(shelf, "stopped", done=1, undoable=True, cleaned=True)
+    assert run_app(["runs", "rm", "r", "stopped", "--yes"]) == 0, "it cannot be resumed either"
 
 
 def test_without_a_terminal_it_wants_a_yes(shelf, capsys):
