@@ -23,7 +23,7 @@ from loadgen.reports.progress import (
     plain_line,
 )
 from loadgen.reports.pulse import Progress, Pulse
-from loadgen.reports.screen import Scene, State
+from loadgen.reports.screen import Scene, State, where
 from loadgen.view import QueueView, WorkerView
 
 SECOND = 1_000_000
@@ -146,6 +146,11 @@ def test_the_plain_line_says_it_all():
         "create_flow (step 2 of 3): 4812 of 11100 (43 %), 11 failed, 1 unknown, 312/s now, 298/s mean,"
         " p50 12.3 ms, p95 45.6 ms, 64 in flight, 3 workers, after 1 min 23 s, 21 s left"
     )
+
+
+def test_steps_that_all_run_side_by_side_are_not_counted():
+    assert where(a_progress(step="browse + order", number=1, steps=2)) == "browse + order"
+    assert where(a_progress(step="browse + order", number=1, steps=3)) == "browse + order (step 1 of 3)"
 
 
 def plain(shows: list[Progress]) -> list[str]:
