@@ -117,7 +117,7 @@ def _thresholds(page: Page, summary: Summary) -> None:
     if held:
         told = ", ".join(f"{gate.expr} ({shown(gate)})" for gate in held)
         _fact(page, "Thresholds", f"{len(held)} of {len(gates)} held: {told}")
-    thresholds_table(page, [gate for gate in gates if not gate.ok][:_GATES])
+    thresholds_table(page, summary, [gate for gate in gates if not gate.ok][:_GATES])
 
 
 def _steps(page: Page, summary: Summary) -> None:
