@@ -146,9 +146,9 @@ class Master:
         """Wait until `count` workers have joined.  Raises the Incomplete that stopped it."""
         view = self._queue.view()
         while sum(worker.here for worker in view.workers) < count:
+            tick(0, view)
             if self._stopped is not None:
                 raise self._stopped
-            tick(0, view)
             view = self._queue.wait(TICK_S)
 
     def run(self, past: Callable[[int], Past | None], tick: Callable[[int, QueueView], None]) -> None:
@@ -211,15 +211,17 @@ class Master:
             self._queue.expire()
             if self._ledger.failed is not None:
                 raise self._ledger.failed
-            if self._stopped is not None:
-                self._queue.drain(str(self._stopped))
-                waited_s = (self._clock.monotonic_us() - self._stopped_us) / 1_000_000
-                if not view.leased or waited_s > self._job.loaded.scenario.timeout + SETTLE_S:
-                    raise self._stopped
+            stopped = self._stopped
+            if stopped is not None:
+                self._queue.drain(str(stopped))
             try:
-                tick(step, view)
+                tick(step, view)  # also when nothing is in flight: those who watch see that it was heard
             except Incomplete as error:
                 self.stop(error)
+            if stopped is not None:
+                waited_s = (self._clock.monotonic_us() - self._stopped_us) / 1_000_000
+                if not view.leased or waited_s > self._job.loaded.scenario.timeout + SETTLE_S:
+                    raise stopped
             view = self._queue.wait(TICK_S)
         tick(step, view)
 

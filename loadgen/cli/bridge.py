@@ -75,23 +75,25 @@ class Bridge:
 
     def show(self, step: int | None, progress: Progress, view: QueueView) -> None:
         """How it stands now."""
+        stopping = self._stage.master.stopped is not None
+        how = state(step, progress, view, stopping=stopping)
         if not self._is_live:
-            self._display.show(Scene(progress))
+            self._display.show(Scene(progress, how))
             return
-        self._remember(progress)
+        self._remember(progress, lasting=not how.well)
         if not keyboard.in_foreground(self._console.file.fileno()):
             return  # others are writing there
         self._drawing = True
-        self._display.show(self._scene(step, progress, view))
+        self._display.show(self._scene(how, progress, view))
         self._drawing = False
         if self._leaving:
             self._suspend()
 
-    def _scene(self, step: int | None, progress: Progress, view: QueueView) -> Scene:
+    def _scene(self, how: State, progress: Progress, view: QueueView) -> Scene:
         standing, here = self._stand(view), self._keyboard is not None
         return Scene(
             progress,
-            state=state(step, progress, view, stopping=standing.stopping),
+            state=how,
             limits=limits_text(standing.limits, view, progress.workers),
             workers=view.workers,
             standings=self._standings,
@@ -101,7 +103,8 @@ class Bridge:
             help=keys.explained(standing) if here and self._explains else (),
         )
 
-    def _remember(self, progress: Progress) -> None:
+    def _remember(self, progress: Progress, *, lasting: bool) -> None:
+        """Keep what lists and curves show; `lasting`: what goes on is said again and again."""
         self._rate_now = progress.rate_now
         now_us = self._clock.now_us()
         since, now = self._next, now_us // 1_000_000
@@ -111,10 +114,12 @@ class Bridge:
             self._seconds += [told.get(at) or nothing(at) for at in range(max(since, now - _SECONDS), now)]
             self._next = now
         if progress.event and progress.event != self._event:
-            if self._event and progress.event.startswith(self._event):  # the same, with what to do about it
+            fuller = bool(self._event) and progress.event.startswith(self._event)
+            if fuller:  # the same, with what to do about it
                 self._notices.popleft()
+            if fuller or not (lasting and progress.event in (text for _, text in self._notices)):
+                self._notices.appendleft((progress.elapsed_s, progress.event))
             self._event = progress.event
-            self._notices.appendleft((progress.elapsed_s, progress.event))
 
     def _stand(self, view: QueueView) -> keys.Standing:
         limits = self._stage.steersman.limits
@@ -174,9 +179,9 @@ def state(step: int | None, progress: Progress, view: QueueView, *, stopping: bo
         return State(f"PAUSED {view.paused}", well=False)
     if progress.task:
         return State(progress.task.upper(), why=count(progress.task_calls, "call"))
-    if step is None or not view.counts.planned:
+    if step is None or not (view.counts.planned or view.left_s):
         return State("STARTING")
-    if not progress.workers and view.counts.pending:
+    if not progress.workers and (view.counts.pending or view.left_s):
         return State("WAITING for workers")
     return State()
 

@@ -40,6 +40,8 @@ class Shelved:
     rate_per_s: float | None = None
     """That of the report, of the step with the most items; None: there is no report, or it is running."""
     cleaned: bool = False
+    clean_begun: bool = False
+    """Then it cannot be resumed any more."""
 
     @property
     def word(self) -> str:
@@ -56,7 +58,7 @@ class Shelved:
         if self.running:
             return "it is running"
         name = named(self.facts.id, self.path)
-        if self.verdict.resumable:
+        if self.verdict.resumable and not self.clean_begun:
             return f"it can be resumed ({self.counts.pending} items pending): loadgen resume {name}"
         made = self.counts.done + self.counts.failed + self.counts.unknown
         if self.facts.undoable and made and not self.cleaned:
@@ -110,6 +112,7 @@ def look(path: Path) -> Shelved:
         verdict=verdict if verdict.resumable or kept is None else kept.verdict,
         rate_per_s=None if kept is None else kept.rate_per_s,
         cleaned=phases.cleaned_us is not None,
+        clean_begun=(phases.cleaned_us or phases.clean_started_us) is not None,
     )
 
 

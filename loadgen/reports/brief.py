@@ -118,7 +118,7 @@ def _thresholds(page: Page, summary: Summary) -> None:
         told = ", ".join(f"{gate.expr} ({shown(gate)})" for gate in held)
         _fact(page, "Thresholds", f"{len(held)} of {len(gates)} held: {told}")
     crossed = [gate for gate in gates if not gate.ok]
-    thresholds_table(page, crossed[:_GATES])
+    thresholds_table(page, summary, crossed[:_GATES])
     if len(crossed) > _GATES:
         page.note(f"and {count(len(crossed) - _GATES, 'threshold')} more, with {FULL}", 2)
 

@@ -84,20 +84,25 @@ class PlainProgress:
         if not self._is_due(scene):
             return
         self._last, progress = scene, scene.progress
-        word = "" if scene.state.well else f"{scene.state.word}: "
-        line = clean(f"{word}{plain_line(progress)}", self._console.encoding)
+        told = [word for word in (_alarm(scene), plain_line(progress)) if word]
+        line = clean("; ".join(told), self._console.encoding)
         self._console.out(line, highlight=False)
 
     def _is_due(self, scene: Scene) -> bool:
         if self._last is None:
             return True
         last, progress = self._last.progress, scene.progress
-        if self._last.state.well != scene.state.well or progress.task not in ("", last.task):
-            return True  # it is paused, goes on, or winds down
+        if _alarm(self._last) != _alarm(scene) or progress.task not in ("", last.task):
+            return True
         return progress.elapsed_s - last.elapsed_s >= (EVERY_S if _news(last, progress) else QUIET_S)
 
     def hide(self) -> None:
         """What is in a log stays there."""
+
+
+def _alarm(scene: Scene) -> str:
+    """That it is paused, or winds down; empty: all is well."""
+    return "" if scene.state.well else scene.state.word
 
 
 class LiveProgress:

@@ -162,7 +162,7 @@ def where(progress: Progress) -> str:
     """At which step it is."""
     if not progress.step:
         return "getting ready"
-    if progress.steps == 1:
+    if len(progress.step.split(" + ")) == progress.steps:  # all at a time, or there is but one
         return progress.step
     return f"{progress.step} (step {progress.number} of {progress.steps})"
 

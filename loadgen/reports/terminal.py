@@ -61,7 +61,7 @@ def compose(
     page.blank()
     _facts(page, summary)
     _numbers(page, summary)
-    thresholds_table(page, summary.thresholds)
+    thresholds_table(page, summary, summary.thresholds)
     _steps(page, summary)
     _calls(page, summary)
     _warm_up(page, summary)
@@ -163,16 +163,21 @@ def _numbers(page: Page, summary: Summary) -> None:
             page.note(f"{what}: {', '.join(names)}", 11)
 
 
-def thresholds_table(page: Page, gates: Sequence[ThresholdSummary]) -> None:
-    """What was measured, and whether it held; nothing where there are none."""
+def thresholds_table(page: Page, summary: Summary, gates: Sequence[ThresholdSummary]) -> None:
+    """What was measured for some of them, and whether it held; nothing where there are none."""
     if not gates:
         return
+    goes_on = summary.verdict.running or summary.verdict.resumable
+
+    def held(gate: ThresholdSummary) -> str:
+        return "-" if gate.value is None and goes_on else "yes" if gate.ok else "NO"
+
     page.blank()
     page.table(
         [
             Column("Thresholds", tuple(gate.expr for gate in gates), left=True),
             Column("value", tuple(map(shown, gates))),
-            Column("held", tuple("yes" if gate.ok else "NO" for gate in gates)),
+            Column("held", tuple(map(held, gates))),
         ]
     )
     for gate in gates:

@@ -104,6 +104,8 @@ def a_progress(**changes: object) -> Progress:
         (0, {}, {"paused": "by hand"}, False, State("PAUSED by hand", well=False)),
         (0, {}, {"paused": "by hand"}, True, State("STOPPING", well=False)),
         (0, {"workers": 0}, {}, False, State("WAITING for workers")),
+        (0, {}, {"counts": ItemCounts(), "left_s": 60.0}, False, State()),
+        (0, {"workers": 0}, {"counts": ItemCounts(), "left_s": 60.0}, False, State("WAITING for workers")),
         (None, {}, {}, False, State("STARTING")),
         (None, {"task": "setting up", "task_calls": 1}, {}, False, State("SETTING UP", why="1 call")),
     ],
@@ -203,6 +205,21 @@ def test_ctrl_z_leaves_a_sane_terminal_and_coming_back_takes_it_again(terminal, 
         assert len(while_stopped) == 1, "not in the middle of a line"
     assert settings(theirs) == before
     assert signal.getsignal(signal.SIGTSTP) == handler
+
+
+def test_what_is_said_again_while_the_run_stands_still_is_listed_once():
+    console = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "x"})
+    session = SimpleNamespace(prepared=SimpleNamespace(pace=None))
+    stage = SimpleNamespace(
+        gates=SimpleNamespace(standings=lambda _: ()), pulse=SimpleNamespace(seconds=lambda *_: ())
+    )
+    bridge = Bridge(console, stage, session, SimpleNamespace(quiet=False), SystemClock())
+    for text in ("paused", "paused; go on?", "from 8 to 9", "paused; go on?", "from 9 to 8"):
+        bridge._remember(a_progress(event=text), lasting=True)
+    assert [text for _, text in bridge._notices] == ["from 9 to 8", "from 8 to 9", "paused; go on?"]
+    for text in ("from 8 to 9", "from 9 to 8"):
+        bridge._remember(a_progress(event=text), lasting=False)
+    assert [text for _, text in bridge._notices] == ["from 9 to 8", "from 8 to 9", "from 9 to 8"]
 
 
 def test_in_the_background_nothing_is_touched_and_nothing_read(terminal, monkeypatch):

@@ -175,7 +175,8 @@ def test_what_a_run_left_in_the_state_directory_goes_with_it(shelf, tmp_path, mo
 
 def test_what_was_cleaned_may_go(shelf):
     a_run(shelf, "r", undoable=True, cleaned=True)
-    assert run_app(["runs", "rm", "latest", "--yes"]) == 0
+    a_run(shelf, "stopped", done=1, undoable=True, cleaned=True)
+    assert run_app(["runs", "rm", "r", "stopped", "--yes"]) == 0, "it cannot be resumed either"
 
 
 def test_without_a_terminal_it_wants_a_yes(shelf, capsys):

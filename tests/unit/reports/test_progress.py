@@ -23,7 +23,7 @@ from loadgen.reports.progress import (
     plain_line,
 )
 from loadgen.reports.pulse import Progress, Pulse
-from loadgen.reports.screen import Scene, State
+from loadgen.reports.screen import Scene, State, where
 from loadgen.view import QueueView, WorkerView
 
 SECOND = 1_000_000
@@ -148,6 +148,11 @@ def test_the_plain_line_says_it_all():
     )
 
 
+def test_steps_that_all_run_side_by_side_are_not_counted():
+    assert where(a_progress(step="browse + order", number=1, steps=2)) == "browse + order"
+    assert where(a_progress(step="browse + order", number=1, steps=3)) == "browse + order (step 1 of 3)"
+
+
 def plain(shows: list[Progress]) -> list[str]:
     file = io.StringIO()
     with PlainProgress(Console(file=file, width=40)) as progress:
@@ -183,9 +188,9 @@ def test_a_log_hears_at_once_that_the_run_is_paused_goes_on_or_stops():
             progress.show(Scene(a_progress(elapsed_s=tenth / 10, event=word), state))
     assert [line.partition(" (")[0] for line in file.getvalue().splitlines()] == [
         "create_flow",
-        "PAUSED by hand: create_flow",
+        "PAUSED by hand; create_flow",
         "create_flow",
-        "STOPPING: create_flow",
+        "STOPPING; create_flow",
     ]
 
 
@@ -198,6 +203,17 @@ def test_a_log_hears_at_once_that_the_master_does_something_itself():
         "setting up: 1 call, after 0 s",
         "setting up: 51 calls, after 5 s",
     ]
+
+
+def test_a_log_hears_at_once_that_the_run_stands_still_and_that_it_goes_on():
+    file = io.StringIO()
+    paused = State("PAUSED by breaker", well=False)
+    with PlainProgress(Console(file=file)) as progress:
+        for tenth in range(60):
+            state = paused if tenth in range(10, 30) else State()
+            progress.show(Scene(a_progress(elapsed_s=tenth / 10), state))
+    lines = [line.partition("create_flow")[0] for line in file.getvalue().splitlines()]
+    assert lines == ["", "PAUSED by breaker; ", ""]
 
 
 def test_the_display_fits_the_console():

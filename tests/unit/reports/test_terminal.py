@@ -154,6 +154,15 @@ def test_a_run_that_goes_on_says_how_far_it_is():
     assert "resume" not in text
 
 
+def test_a_threshold_on_what_is_still_to_come_is_open():
+    record, file = fake_records.interrupted(), io.StringIO()
+    record.run = fake_records.some_facts(settings={"thresholds": ["calls.nobody.p95<1ms", "failed<0%"]})
+    render("terminal", record, under_way(total(record)), Console(file=file, width=80))
+    rows = [line.split() for line in file.getvalue().splitlines() if "<" in line]
+    assert ["calls.nobody.p95<1ms", "-", "-"] in rows
+    assert ["failed<0%", "0%", "NO"] in rows
+
+
 def test_the_verdict_does_not_say_threshold_twice():
     record = fake_records.good()
     record.run = fake_records.some_facts(settings={"thresholds": ["max<1ms", "failed<1%"]})
