@@ -15,10 +15,12 @@ def whole(path: Path) -> Iterator[Path]:
     """Where to write what is to stand at `path` when all of it is there.
 
     What is no ordinary file is written as it comes: a device or a pipe must not be replaced by a file.
+    Nor must a link, as /dev/stdout is one: what it leads to is.
     """
     if path.exists() and not path.is_file():
         yield path
         return
+    path = path.resolve()
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield draft

@@ -197,9 +197,9 @@ class Board:
             self._phase, self._sources = "reporting", None
 
     def end(self, end: End) -> None:
-        """What became of it."""
+        """What became of it.  All there is goes with it: who was told now and then has missed the rest."""
         with self._lock:
-            self._phase, self._end = "done", end
+            self._phase, self._end, self._is_new = "done", end, True
             gone = {"in_flight": 0, "workers": 0, "eta_s": None}
             self._now = msgspec.structs.replace(self._now, **gone)
             self._rows = [

@@ -47,6 +47,19 @@ def test_a_pipe_is_written_and_not_replaced(tmp_path: Path) -> None:
     assert path.is_fifo()
 
 
+def test_what_a_link_leads_to_is_written_and_the_link_stays(tmp_path: Path) -> None:
+    """Else `--output /dev/stdout >page`, by root, made /dev/stdout an ordinary file for everybody."""
+    path, link = tmp_path / "page", tmp_path / "there" / "link"
+    link.parent.mkdir()
+    path.write_text("old")
+    link.symlink_to(path)
+    with whole(link) as draft:
+        assert draft.parent == tmp_path
+        draft.write_text("new")
+    assert link.is_symlink()
+    assert path.read_text() == "new"
+
+
 def test_a_lock_lasts_as_long_as_its_file_is_open(tmp_path: Path) -> None:
     path = tmp_path / "mine"
     path.touch()

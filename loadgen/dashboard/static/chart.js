@@ -59,6 +59,9 @@ export class Chart {
 
   rename(title) { this.title = title; set(this.heading, `${title}, ${this.unit}`); }
 
+  /** Of one second it is a count. */
+  say(value) { return this.unit === "per second" && Number.isInteger(value) ? value.toLocaleString("en") : three(value); }
+
   feed(points, width, marks) { this.points = points; this.width = width; this.marks = marks; }
 
   // what is under the cursor
@@ -95,7 +98,7 @@ export class Chart {
 
   said() {
     const point = this.chosen();
-    return point ? this.series.map(each => `${each.name} ${three(mean(point[1][each.index]))}`).join(", ") + ` ${this.unit}` : "nothing yet";
+    return point ? this.series.map(each => `${each.name} ${this.say(mean(point[1][each.index]))}`).join(", ") + ` ${this.unit}` : "nothing yet";
   }
 
   // drawing
@@ -184,7 +187,7 @@ export class Chart {
 
   readout(pen, colour, x, y, bottom) {
     const point = this.chosen();
-    for (const each of this.series) set(each.shown, point ? three(mean(point[1][each.index])) : "–");
+    for (const each of this.series) set(each.shown, point ? this.say(mean(point[1][each.index])) : "–");
     set(this.at, point && this.cursor !== null ? `at ${clock(point[0])}` : "");
     const label = `${this.title}, last: ${this.said()}. Arrow keys move through time.`;
     if (this.cursor === null && this.canvas.getAttribute("aria-label") !== label) this.canvas.setAttribute("aria-label", label);

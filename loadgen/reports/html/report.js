@@ -81,7 +81,8 @@
 
   function axis(described) {
     var made = { title: { text: plain(described.label), font: { size: 12 } }, type: described.log ? "log" : "linear",
-                 gridcolor: color("grid"), linecolor: color("soft"), zeroline: false, automargin: true, tickangle: 0 };
+                 gridcolor: color("grid"), linecolor: color("soft"), zeroline: false, automargin: true, tickangle: 0,
+                 separatethousands: true, exponentformat: "none" }; // as in the still pictures
     if (described.ticks.length) {
       made.tickvals = described.ticks.map(function (t) { return t[0]; });
       made.ticktext = described.ticks.map(function (t) { return plain(t[1]); });

@@ -132,6 +132,18 @@ def test_when_points_are_put_together_everybody_gets_them_anew(run: Run) -> None
     assert (message["width"], len(message["points"]), message["about"]["run"]) == (2, 250, "id")
 
 
+def test_the_last_message_has_all_for_who_was_told_now_and_then(run: Run) -> None:
+    """A page in the background misses what comes while somebody else watches, and cannot ask any more."""
+    run.see()
+    for _ in range(3):
+        run.tick()
+        run.pass_seconds(1)
+    run.board.close()
+    run.board.end(end_of(Verdict(ok=True, exit_code=0, reasons=()), None))
+    message = run.tick()
+    assert (message["about"]["run"], message["points"][0][0]) == ("id", 0)
+
+
 @pytest.mark.parametrize(
     ("answer", "counts", "phase"),
     [
