@@ -179,21 +179,6 @@ def test_a_log_gets_no_line_without_news_but_a_sign_of_life_each_minute():
     ]
 
 
-def test_a_log_hears_at_once_that_the_run_is_paused_goes_on_or_stops():
-    file = io.StringIO()
-    words = ["RUNNING", "RUNNING", "PAUSED by hand", "PAUSED by hand", "RUNNING", "STOPPING", "STOPPING"]
-    with PlainProgress(Console(file=file, width=40)) as progress:
-        for tenth, word in enumerate(words):
-            state = State(word, well=word == "RUNNING")
-            progress.show(Scene(a_progress(elapsed_s=tenth / 10, event=word), state))
-    assert [line.partition(" (")[0] for line in file.getvalue().splitlines()] == [
-        "create_flow",
-        "PAUSED by hand; create_flow",
-        "create_flow",
-        "STOPPING; create_flow",
-    ]
-
-
 def test_a_log_hears_at_once_that_the_master_does_something_itself():
     ready = a_progress(step="", elapsed_s=0.0)
     setting_up = [replace(ready, task="setting up", task_calls=n, elapsed_s=n / 10) for n in range(1, 80)]
