@@ -44,7 +44,8 @@ def export(form: str, record: Record, verdict: Verdict, path: Path) -> None:
 
     Raises UsageError when there is no such form, or the file cannot be written.
     """
-    folder = FOLDERS.get(form) if path.is_dir() or not path.suffix else None
+    single = path.suffix or path.is_fifo() or path.is_char_device()
+    folder = FOLDERS.get(form) if path.is_dir() or not single else None
     write = folder or FILES.get(_known(form)) or partial(_print, form)
     try:
         with nullcontext(path) if folder else whole(path) as place:

@@ -81,6 +81,13 @@ def _unlike(what: str, base: Any, other: Any) -> Iterator[str]:
         yield f"{what}: {_short(base)} and {_short(other)}"
 
 
+def said(value: Any) -> str:
+    """An option or a setting, for people."""
+    if isinstance(value, list | tuple):
+        return " + ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
+
+
 def _short(value: Any) -> str:
-    text = "none" if value is None else str(value)
+    text = said(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

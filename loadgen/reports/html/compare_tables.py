@@ -12,7 +12,7 @@ from loadgen.reports.html.charts import LETTERS
 from loadgen.reports.html.markup import Markup, join, tag
 from loadgen.reports.html.parts import Section, note, swatch
 from loadgen.reports.html.tables import Column, table
-from loadgen.reports.likeness import options, settings, target
+from loadgen.reports.likeness import options, said, settings, target
 from loadgen.reports.side_by_side import SideBySide, Told
 from loadgen.reports.words import count, duration, three
 
@@ -199,6 +199,6 @@ def _differing(told: Sequence[Told]) -> Iterator[_Fact]:
     ]
     for kind, values in parts:
         for name in dict.fromkeys(name for each in values for name in each):
-            said = tuple(str(each.get(name, "none")) for each in values)
-            if len(set(said)) > 1:
-                yield _Fact(f"{kind} {name}", said)
+            shown = tuple(said(each.get(name)) for each in values)
+            if len(set(shown)) > 1:
+                yield _Fact(f"{kind} {name}", shown)

@@ -90,7 +90,8 @@ def _verdict(told: SideBySide, number: int) -> Markup:
 
 def _latency(told: SideBySide, drawn: Sequence[Overlay]) -> Section | None:
     shown = [each for each in drawn if each.along(in_time)]
-    short = [each.step for each in drawn if each not in shown and each.is_measured]
+    short = [each.step for each in drawn if each not in shown and each.measured > 1]
+    alone = [each.step for each in drawn if each.measured == 1]
     if not shown:
         return None
     finding = _found(told, shown, "p95")
@@ -99,9 +100,13 @@ def _latency(told: SideBySide, drawn: Sequence[Overlay]) -> Section | None:
         shown,
         overlays.over_time,
         lambda each, kind: _said(told, each.step, kind),
-        lambda each: f"Each point stands for what ended within {_seconds(each)}; {_THINNED} {_STRIPE}",
+        lambda each: f"Each point stands for what ended within {_seconds(each)}; {_THINNED}",
     )
-    body = join(panes, note(f"Over too soon for a picture: {', '.join(short)}.") if short else None)
+    body = join(
+        panes,
+        note(f"Over too soon for a picture: {', '.join(short)}.") if short else None,
+        note(f"Measured in one of the runs only, and not drawn: {', '.join(alone)}.") if alone else None,
+    )
     return Section("latency", "Latency over time", finding, body, charts)
 
 
@@ -115,7 +120,7 @@ def _growth(told: SideBySide, drawn: Sequence[Overlay]) -> Section | None:
         shown,
         overlays.over_items,
         lambda each, _: _trends(each),
-        lambda each: f"Each point stands for {_indexes(each)}; {_THINNED} {_STRIPE}",
+        lambda each: f"Each point stands for {_indexes(each)}; {_THINNED}",
     )
     return Section("growth", "By item index", finding, panes, charts)
 
@@ -126,8 +131,8 @@ def _throughput(told: SideBySide, drawn: Sequence[Overlay]) -> Section | None:
         return None
     finding, charts = _found(told, shown, "rate"), tuple(map(overlays.rates, shown))
     headings = [_said(told, each.step, "rate") for each in shown]
-    notes = [f"Each point is the mean over {_seconds(each)}; {_ENDS} {_STRIPE}" for each in shown]
-    body = tag("div", *_cells(headings, charts, notes, finding), class_="cells")
+    notes = [f"Each point is the mean over {_seconds(each)}; {_ENDS}" for each in shown]
+    body = tag("div", *_cells(headings, _noted(charts, notes, _STRIPE), finding), class_="cells")
     return Section("throughput", "Throughput over time", finding, body, charts)
 
 
@@ -138,7 +143,7 @@ def _distribution(told: SideBySide, drawn: Sequence[Overlay]) -> Section | None:
     shown, charts = zip(*pairs, strict=True)
     finding = _found(told, shown, "p99")
     headings = [_said(told, each.step, "p99") for each in shown]
-    body = tag("div", *_cells(headings, charts, [_CURVE] * len(charts), finding), class_="cells")
+    body = tag("div", *_cells(headings, _noted(charts, [""] * len(charts), _CURVE), finding), class_="cells")
     return Section("distribution", "Distribution", finding, body, charts)
 
 
@@ -163,7 +168,7 @@ def _panes(
     panes = (
         tag(
             "div",
-            *_cells([head(each, kind) for each in shown], drawn, notes, finding),
+            *_cells([head(each, kind) for each in shown], _noted(drawn, notes, _STRIPE), finding),
             class_=f"cells pane {kind}",
         )
         for kind, drawn in charts.items()
@@ -172,11 +177,18 @@ def _panes(
     return tag("div", chooser, *panes, class_="choice"), tuple(chain.from_iterable(charts.values()))
 
 
-def _cells(
-    headings: Sequence[str], charts: Sequence[Chart], notes: Sequence[str], finding: str
-) -> list[Markup]:
-    """Charts side by side, each with its heading; one alone does not say again what the finding says."""
-    figures = [figure(*each) for each in zip(charts, notes, strict=True)]
+def _noted(charts: Sequence[Chart], notes: Sequence[str], band: str) -> list[Markup]:
+    """Charts, each with its note, and with a word about its band where it has one."""
+    return [
+        figure(
+            chart, f"{text} {band}".strip() if any(each.shape == "band" for each in chart.series) else text
+        )
+        for chart, text in zip(charts, notes, strict=True)
+    ]
+
+
+def _cells(headings: Sequence[str], figures: Sequence[Markup], finding: str) -> Sequence[Markup]:
+    """Figures side by side, each with its heading; one alone does not say again what the finding says."""
     if list(headings) == [finding]:
         return figures
     return [cell(*each) for each in zip(headings, figures, strict=True)]

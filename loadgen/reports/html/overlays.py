@@ -56,9 +56,9 @@ class Overlay:
     clock: Clock
 
     @property
-    def is_measured(self) -> bool:
-        """Whether any of its items is, in any of the runs."""
-        return any(line.step.over_time.bands for line in self.lines)
+    def measured(self) -> int:
+        """In how many of the runs any of its items is."""
+        return sum(bool(line.step.over_time.bands) for line in self.lines)
 
     def along(self, pick: Callable[[StepDetail], Bands]) -> list[tuple[Line, Bands]]:
         """The runs that have enough of something to be drawn; none of them, when there is only one."""
@@ -113,9 +113,9 @@ def rates(overlay: Overlay) -> Chart:
 
 
 def curve(overlay: Overlay) -> Chart | None:
-    """Percentiles; None: nothing was measured."""
+    """Percentiles; None: not two of the runs measured any."""
     sliced = {line.name: line.slices for line in overlay.lines if line.slices is not None}
-    if not sliced:
+    if len(sliced) < 2:  # noqa: PLR2004
         return None
     title = f"{overlay.what.capitalize()}s of {overlay.step} by percentile, all runs"
     times = {name: _Sliced(slices) for name, slices in sliced.items()}

@@ -285,6 +285,10 @@ def test_alike_runs():
         ({"options": {"flows": 9, "projects": 100, "password": "***"}}, "option flows: 10000 and 9"),
         ({"settings": {"processes": 2, "concurrency": 64}}, "concurrency: 32 and 64"),
         ({"settings": {"processes": 2, "concurrency": 32, "rate": "5/s"}}, "rate: none and 5/s"),
+        (
+            {"settings": {"processes": 2, "concurrency": 32, "steps": ["a", "b"]}},
+            "steps: none and a + b",
+        ),
         ({"versions": {"loadgen": "0.1.0", "platform": "Linux x86_64", "cpus": "8"}}, "cpus: none and 8"),
     ],
 )

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -393,6 +394,17 @@ def test_files_are_whole_or_not_there(tmp_path, monkeypatch, record):
     assert not list(tmp_path.iterdir())
     export("terminal", record, VERDICT, tmp_path / "x.txt")
     assert "FAILED" in (tmp_path / "x.txt").read_text() or "THRESHOLD" in (tmp_path / "x.txt").read_text()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_csv_for_a_pipe_is_one_table(tmp_path):
+    """As `--output >(gzip >x)` is: no folder, though its name has no suffix."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    export("csv", fake_records.single(), VERDICT, path)
+    assert os.read(reader, 10) == b"table,row,"
+    os.close(reader)
 
 
 def test_forms_have_one_name_each():

@@ -236,6 +236,24 @@ def test_what_differs_between_runs_is_named(read):
     assert "the mean over 0.1 s (A), 0.5 s (B); the first" in told.text
 
 
+def test_a_step_of_one_run_only_is_named_and_not_drawn():
+    one, two = fake_records.a_run({"make": 1_500}), fake_records.a_run({"make": 1_500, "look": 300})
+    one.run, two.run = some_facts(id="one", settings={"steps": ["make"]}), some_facts(id="two", settings={})
+    told = Page(page(laid(one, two)))
+    assert not [name for name in told.island("charts") if name.endswith("-1")]
+    assert "Measured in one of the runs only, and not drawn: look." in told.text
+    runs = {row[""]: row for row in told.tables["Runs"]}
+    assert (runs["setting steps"]["A"], runs["setting steps"]["B"]) == ("make", "none")
+
+
+def test_a_band_is_explained_where_there_is_one():
+    def told(items: int) -> str:
+        return Page(page(laid(*(fake_records.a_run({"make": items}) for _ in range(2))))).text
+
+    assert "where the first run's curve may lie" in told(1_500)
+    assert "where the first run's curve may lie" not in told(10)
+
+
 def an_open_run(name: str) -> fake_records.FakeRecord:
     """All of it 60 ms later than meant."""
     record = slowed(1, name, settings={"pace": {"rate": "300/s"}})
