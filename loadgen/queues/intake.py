@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec.structs import replace
 
 from loadgen.columns import NO_PLAIN
 from loadgen.errors import RemoteError
 from loadgen.queues.decisions import Decisions
 from loadgen.queues.leases import LeaseMachine
 from loadgen.queues.messages import Batch
-from loadgen.record import Reported
+from loadgen.record import Entry, Reported
 
 MOST_ITEMS = 2**62
 """Of a step that is not known yet."""
@@ -42,3 +44,23 @@ def settle(
     made = machine.settle(batch.lease, results, now_us) if machine else Decisions()
     reported = Reported(batch.step, worker, results, harvest.samples, plain, made.counted, made.resolved)
     return reported, [made] if together is None else [together, made]
+
+
+def told(batches: Sequence[Batch], entries: Iterable[Entry]) -> list[Batch]:
+    """The same for those who watch; `entries`: what the ledger keeps of them.
+
+    A worker asks for a retry wherever its step allows one: where there was no budget left for it, the
+    item has ended.
+    """
+    reports = [entry for entry in entries if isinstance(entry, Reported)]
+    return [_told(batch, reported) for batch, reported in zip(batches, reports, strict=True)]
+
+
+def _told(batch: Batch, reported: Reported) -> Batch:
+    if all(result.retry_ms is None for result in batch.harvest.results):
+        return batch
+    results = tuple(
+        replace(result, retry_ms=None) if (result.item, result.attempt) in reported.counted else result
+        for result in batch.harvest.results
+    )
+    return replace(batch, harvest=replace(batch.harvest, results=results))

@@ -309,7 +309,7 @@ class MemoryQueue:
             self._changed.notify_all()
         ticket.wait()  # also for a repeated report: its first copy may still be on its way to the disk
         if fresh and self._listener is not None:
-            self._listener(fresh)
+            self._listener(intake.told(fresh, entries))
         return Receipt(orders=orders)
 
     def _take_in(self, worker: Member, batches: Sequence[Batch]) -> list[Entry]:
