@@ -111,7 +111,7 @@ def test_a_configuration_that_cannot_be_read(cli: Cli) -> None:
     (cli.home / "loadgen.toml").write_text("[run\n")
     cli.here("runs").complains(2, "loadgen.toml")
     (cli.home / "loadgen.toml").write_text("[fly]\nhigh = true\n")
-    cli.here("runs").complains(2, "[fly]", "there are run")
+    cli.here("runs").complains(2, "[fly]", "there are init, run")
     (cli.home / "loadgen.toml").write_text("[run]\nproceses = 3\n")
     cli.here("runs").complains(2, "[run] proceses", "did you mean processes?")
     (cli.home / "loadgen.toml").write_text('[run]\nprocesses = "many"\n')

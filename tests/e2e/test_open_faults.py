@@ -28,7 +28,7 @@ def due_us(cli: Cli) -> dict[int, int]:
 
 def test_a_worker_killed_in_the_middle_takes_no_item_along(cli: Cli, target: Target) -> None:
     """What it had leased and not armed starts late, on the other one, and the lag tells."""
-    args = ("--target", target.url, "--rate", "60/s", "--set", "things=150", "--lease-ttl", 2)
+    args = ("--target", target.url, "--rate", "60/s", "--set", "things=150", "--lease-ttl", 2, "--verbose")
     run = cli.start_run(cli.scenario(SHORT), *args, "--processes", 0, "--wait-for-workers", 2)
     victim, heir = start_worker(cli), start_worker(cli)
     until(lambda: len(target.seen) > 20, "it is under way")
