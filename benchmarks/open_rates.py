@@ -16,7 +16,7 @@ RATES = (100, 1000, 5000)
 PROCESSES = (1, 2, 4)
 FORMS = ("scripted", "described")
 ARRIVALS = ("even", "poisson")
-SECONDS, FEW_SECONDS = 5.0, 1.0
+SECONDS, FEW_SECONDS = 3.0, 1.0
 SLOTS = {"scripted": 32, "described": 256}
 """In flight, in each process."""
 

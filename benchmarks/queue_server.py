@@ -5,8 +5,9 @@ when it came, plus the service time, by the clock and not by sleeps that add up.
 calls it can be computed: that of a single-server queue with a known service time.
 
 After so many answers it stands still once, for so many seconds, as a process that collects garbage or is
-stopped does.  On SIGTERM it writes into LOG, as JSON, when it stood still and when each answer left (seconds
-since 1970), and the service times that it really had (microseconds).
+stopped does.  On SIGTERM it writes into LOG, as JSON, when it stood still so, when it was kept from its work
+(a process is, now and then, and so is a virtual machine), when each answer left (all in seconds since 1970),
+and the service times that it really had (microseconds).
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
     len(BODY),
     BODY,
 )
+LATE_NS = 1_000_000
+"""From here on being late is told: the machine had something else to do, or stood still itself."""
+IDLE_S = 0.002
+"""Who waits for nobody looks at the clock so often."""
 SPIN_NS = 150_000
 """The last of a wait is spent looking at the clock: who sleeps is woken so much too late."""
 
@@ -40,6 +45,8 @@ class Server:
     """Answers; 0: never."""
     stall_s: float = 0.0
     stalls: list[tuple[float, float]] = field(default_factory=list)
+    kept: list[tuple[float, float]] = field(default_factory=list)
+    """From when it wanted to go on until it could."""
     services_us: list[int] = field(default_factory=list)
     left_s: list[float] = field(default_factory=list)
     leaving: bool = False
@@ -53,7 +60,7 @@ class Server:
             free_ns = 0
             while not self.leaving:
                 if not line:
-                    line += self._heard(selector, 0.2)
+                    line += self._idle(selector)
                     continue
                 caller, came_ns = line.popleft()
                 begin_ns = max(came_ns, free_ns)
@@ -76,7 +83,21 @@ class Server:
         came: list[tuple[socket.socket, int]] = []
         while (left_ns := end_ns - time.monotonic_ns()) > 0:
             came += self._heard(selector, max(left_ns - SPIN_NS, 0) / 1_000_000_000)
+        self._note(end_ns)
         return came
+
+    def _idle(self, selector: selectors.DefaultSelector) -> list[tuple[socket.socket, int]]:
+        """Who comes next, if soon."""
+        end_ns = time.monotonic_ns() + round(IDLE_S * 1_000_000_000)
+        came = self._heard(selector, IDLE_S)
+        self._note(end_ns)
+        return came
+
+    def _note(self, end_ns: int) -> None:
+        """Keep that it could not go on then, if so."""
+        if (late_ns := time.monotonic_ns() - end_ns) > LATE_NS:
+            now_s = time.time()
+            self.kept.append((now_s - late_ns / 1_000_000_000, now_s))
 
     def _heard(
         self, selector: selectors.DefaultSelector, longest_s: float
@@ -124,8 +145,8 @@ def main(words: list[str]) -> None:
     signal.signal(signal.SIGTERM, server.leave)
     listener = socket.create_server(("127.0.0.1", int(port)), backlog=4096)
     server.serve(listener)
-    told = {"stalls": server.stalls, "left_s": server.left_s, "services_us": server.services_us}
-    Path(log).write_text(json.dumps(told), encoding="utf-8")
+    told = {"stalls": server.stalls, "kept": server.kept, "left_s": server.left_s}
+    Path(log).write_text(json.dumps({**told, "services_us": server.services_us}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ length comes near, at high utilisation slowly.
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Sequence
 from decimal import Decimal, localcontext
@@ -27,6 +28,30 @@ def walked(
             begin_s = go_s if stop_s <= begin_s < go_s else begin_s
         free_s = begin_s + service_s
         responses.append(free_s - arrival_s)
+    return responses
+
+
+def kept(
+    arrivals_s: Sequence[float], service_s: float, spans: Sequence[tuple[float, float]] = ()
+) -> list[float]:
+    """The response time of each, in seconds, where the server could do nothing within `spans` (from, to).
+
+    Unlike in a stall its clock went on: what was to leave meanwhile leaves at the end, all at once.
+
+    >>> kept([0.0, 1.0, 9.0], 2.0, [(1.5, 5.0)])
+    [5.0, 4.0, 2.0]
+    >>> kept([0.0, 7.0], 2.0, [(6.5, 7.5)])
+    [2.0, 2.5]
+    """
+
+    def able_s(at_s: float) -> float:
+        after = bisect.bisect_right(spans, (at_s, math.inf)) - 1
+        return max(at_s, spans[after][1]) if after >= 0 else at_s
+
+    free_s, responses = -math.inf, []
+    for arrival_s in arrivals_s:
+        free_s = max(able_s(arrival_s), free_s) + service_s
+        responses.append(able_s(free_s) - arrival_s)
     return responses
 
 

@@ -78,7 +78,7 @@ def check(
         loaded.scenario, pace, **said.pick("duration", "ramp", "think_time", "mix"), seed=None
     )
     prepared = prepare(loaded, options, target, steps=step or (), pace=pace, course=course)
-    said.check(pace, course, prepared.work.plan)
+    said.check(pace, prepared.work.plan)
     thresholds = settle_thresholds(None, prepared)
     _say(_planned(prepared))
     _say(_held(prepared, thresholds))

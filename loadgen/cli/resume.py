@@ -111,7 +111,7 @@ def resume(
         pace=PaceOrder.kept(before),
         course=CourseOrder.kept(before),
     )
-    said.check(prepared.pace, prepared.course, prepared.work.plan)
+    said.check(prepared.pace, prepared.work.plan)
     if [step.items for step in prepared.steps] != [step.items for step in steps]:
         raise ScenarioError(
             f"run {facts.id} has other item counts than {facts.path} gives with these options"

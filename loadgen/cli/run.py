@@ -110,7 +110,7 @@ def run(
     prepared = prepare(
         loaded, options, target, steps=step or (), chunk=parse_chunk(chunk), pace=pace, course=course
     )
-    said.check(pace, course, prepared.work.plan)
+    said.check(pace, prepared.work.plan)
     if top_up:
         check_top_up(prepared)
     order = Order.settle(

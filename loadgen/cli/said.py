@@ -18,7 +18,6 @@ from loadgen.errors import UsageError
 if TYPE_CHECKING:
     import typer
 
-    from loadgen.cli.course import CourseOrder
     from loadgen.cli.pace import PaceOrder
     from loadgen.plan import Plan
 
@@ -78,21 +77,15 @@ class Said:
         """Some of the values."""
         return {name: self.values[name] for name in names}
 
-    def check(self, pace: PaceOrder, course: CourseOrder, plan: Plan) -> None:
-        """Raises UsageError for an option of the command line that changes nothing in this run."""
+    def check(self, pace: PaceOrder, plan: Plan) -> None:
+        """Raises UsageError for an option of the command line that changes nothing in this run.
+
+        A seed and a chunk size may always be said: so one command line serves runs with and without a pace.
+        """
         if self.aloud("max_lag") and not pace.is_open:
             raise UsageError(
                 f"--max-lag {self.values['max_lag']}: nothing is due at a time of its own in this run; it "
                 "goes with --rate, --stages or --arrivals"
-            )
-        if self.aloud("seed") and pace.seed is None and course.seed is None:
-            raise UsageError(
-                f"--seed {self.values['seed']}: nothing of this run is at random; it goes with "
-                "--arrivals poisson, or with a think time like 0.5s-2s"
-            )
-        if self.aloud("chunk") and self.values["chunk"] != "auto" and pace.is_open:
-            raise UsageError(
-                f"--chunk {self.values['chunk']}: with {pace.words} it is the schedule that parts the items"
             )
         if self.aloud("mix") and not any(step.weight is not None for step in plan.steps):
             raise UsageError(f"--mix {self.values['mix']}: a mix has two steps or more of those that run")

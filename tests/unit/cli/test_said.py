@@ -8,7 +8,6 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from loadgen.cli.course import CourseOrder
 from loadgen.cli.pace import PaceOrder
 from loadgen.cli.said import Said, Source
 from loadgen.errors import UsageError
@@ -62,34 +61,26 @@ def test_arrivals_without_a_pace_wait_for_one() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("seed", 5, "--seed 5: nothing of this run is at random"),
         ("max_lag", "2s", "--max-lag 2s: nothing is due"),
         ("mix", "browse=1", "--mix browse=1: a mix has two steps or more"),
     ],
 )
 def test_what_has_no_effect_is_told_of_the_command_line_only(name: str, value: Any, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        said(**{name: (value, LINE)}).check(PaceOrder(), CourseOrder(), ONE)
+        said(**{name: (value, LINE)}).check(PaceOrder(), ONE)
     for source in (ENVIRONMENT, FILE):
-        said(**{name: (value, source)}).check(PaceOrder(), CourseOrder(), ONE)
+        said(**{name: (value, source)}).check(PaceOrder(), ONE)
 
 
-def test_a_schedule_needs_no_chunks() -> None:
-    paced = PaceOrder(rate="5/s")
-    with pytest.raises(UsageError, match="--chunk 7: with --rate 5/s it is the schedule"):
-        said(chunk=("7", LINE)).check(paced, CourseOrder(), ONE)
-    said(chunk=("auto", LINE)).check(paced, CourseOrder(), ONE)
-    said(chunk=("7", FILE)).check(paced, CourseOrder(), ONE)
-    said(chunk=("7", LINE)).check(PaceOrder(), CourseOrder(), ONE)
+def test_a_seed_and_a_chunk_size_may_always_be_said() -> None:
+    for pace in (PaceOrder(), PaceOrder(rate="5/s")):
+        said(seed=(5, LINE), chunk=("7", LINE)).check(pace, ONE)
 
 
 def test_what_has_one_is_fine() -> None:
-    seed, lag = said(seed=(5, LINE)), said(max_lag=("2s", LINE))
-    seed.check(PaceOrder(rate="5/s", arrivals="poisson", seed=5), CourseOrder(), ONE)
-    seed.check(PaceOrder(), CourseOrder(think_time="1s-2s", seed=5), ONE)
-    lag.check(PaceOrder(rate="5/s"), CourseOrder(), ONE)
+    said(max_lag=("2s", LINE)).check(PaceOrder(rate="5/s"), ONE)
     mixed = Plan((StepPlan(0, "browse", 1, weight=1), StepPlan(1, "order", 1, weight=2)))
-    said(mix=("browse=1,order=2", LINE)).check(PaceOrder(), CourseOrder(), mixed)
+    said(mix=("browse=1,order=2", LINE)).check(PaceOrder(), mixed)
 
 
 def test_who_wants_a_dashboard_and_who_does_not() -> None:
