@@ -132,6 +132,8 @@ class Gatekeeper:
             self._note(Event(now_us, "threshold", crossing.text))
             if crossing.acts and crossing.threshold.action == "pause":
                 self._pause("by a threshold", crossing.text)
+                self._watch.hold(now_us)
+                self._paused = True  # it may go on before this is called again
         reasons = [
             crossing for crossing in crossings if crossing.acts and crossing.threshold.action == "abort"
         ]

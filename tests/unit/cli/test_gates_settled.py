@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from loadgen.cli.gates import Gatekeeper, settle_thresholds
 from loadgen.cli.prepare import Prepared, prepare
 from loadgen.errors import ScenarioError, ThresholdError
+from loadgen.ledger.store import Ledger
 from loadgen.loader import load
-from loadgen.record import Event, ItemCounts, StepFacts
+from loadgen.record import Event, ItemCounts, RunFacts, StepFacts
 from loadgen.reports.measured import Measured
+from loadgen.thresholds import parse
 from loadgen.view import QueueView
 from loadgen.warmup import parse as parse_warm_up
 
@@ -75,3 +78,36 @@ def test_a_pause_makes_a_warm_up_by_time_end_later() -> None:
     look(90)
     assert [event.at_us for event in noted] == [15_000_000, 75_000_000], "it was over when the second began"
     assert Measured.of("10s", [StepFacts(0, "put", 1, "verify")], noted).until_us == 75_000_000
+
+
+def test_who_goes_on_before_the_gates_look_again_is_not_paused_for_the_same(tmp_path: Path) -> None:
+    order = SimpleNamespace(
+        thresholds=(parse("failed<20 pause"),), fail_fast=False, warm_up=parse_warm_up("0s"), dashboard=None
+    )
+    paused: list[str] = []
+    steps = [StepFacts(0, "put", 500, "verify")]
+    words = dict.fromkeys(("id", "scenario", "title", "path", "digest", "target"), "x")
+    ledger = Ledger(tmp_path, started_us=0)
+    ledger.begin(RunFacts(**words, options={}, settings={}, versions={}), steps)
+    ledger.close()
+    gates = Gatekeeper(
+        order,  # type: ignore[arg-type]
+        steps,
+        tmp_path,
+        lambda _event: None,
+        lambda _reason: None,
+        lambda _by, why: paused.append(why),
+    )
+
+    def look(second: int, failed: int) -> None:
+        counts = ItemCounts(planned=500, failed=failed)
+        gates.look(0, QueueView(counts, False, 0, None, None, ()), second * 1_000_000)
+
+    look(1, 19)
+    look(2, 25)
+    assert len(paused) == 1
+    look(3, 25)
+    look(4, 44)
+    assert len(paused) == 1, "somebody let it go on meanwhile: it has begun anew"
+    look(5, 46)
+    assert len(paused) == 2
